@@ -1,0 +1,110 @@
+/**
+ * The interface between the daemon and whatever runs an object's code (SPEC H). Forms: child process (default),
+ * inline (embedding), simulated (in `sim/`, at the level of HostCommand). One contract suite in `test/`.
+ */
+import type { Interface } from '../../src/upgrade/manifest.ts'
+import type { Value } from '../../src/versions/types.ts'
+
+export interface LinkPlan {
+  version: number
+  className: string
+  role: 'past' | 'current' | 'future'
+  /** Absolute path of the ES module in the verified, unpacked bundle; null for `past: 'subtype'`. */
+  module: string | null
+  interface: Interface
+  intercepts: string[]
+}
+
+export interface ObjectPlan {
+  /** Name of the object (its lineage) on this node. */
+  object: string
+  peer: string
+  group: string | null
+  /** Directory of the attempt whose state this process opens. */
+  attemptDirectory: string
+  /** Ascending by version, exactly one is current. */
+  links: LinkPlan[]
+}
+
+export interface TransformPlan {
+  object: string
+  peer: string
+  group: string | null
+  module: string
+  from: number
+  to: number
+  /** Closed state of the old attempt; never written to: the host copies it first. */
+  oldDirectory: string
+  /** Whether a future SO of `to` was served on the old object. */
+  hasFuture: boolean
+  /** Fresh directory that becomes the new attempt. */
+  newDirectory: string
+}
+
+export interface HostCall {
+  version: number
+  method: string
+  args: Value[]
+  /** Stable id of the operation. */
+  callId: string
+  /** The caller holds an object: only concurrent methods may run (else WouldBlock). */
+  held: boolean
+  /** Milliseconds left. */
+  timeoutMs: number
+  signal?: AbortSignal
+}
+
+/** Calls that hosted code makes; the daemon answers them. */
+export interface Outward {
+  call(request: {
+    class: string
+    version: number
+    method: string
+    args: Value[]
+    to: { peer: string } | { group: string; key?: string } | 'any'
+    callId: string
+    held: boolean
+    timeoutMs: number
+    /** Before the commit only observers may be called (else NotCommitted). */
+    observersOnly: boolean
+  }): Promise<Value>
+  members(): { peer: string; self: boolean; reachable: boolean }[]
+  log(message: string, fields: Record<string, Value>): void
+}
+
+/** One object's process. Calls are accepted only between `serve` and `stop`. */
+export interface ObjectProcess {
+  /** Opens state and starts every link: no calls yet, outward calls are observers only. */
+  start(): Promise<void>
+  /** Throws if any link's health() does. */
+  health(): Promise<void>
+  /** From here on the object is committed: calls are accepted and outward mutators allowed. */
+  serve(): void
+  /** Rejects with CallError. Versions that the chain lacks reject with Unavailable (above) or Retired (below). */
+  call(call: HostCall): Promise<Value>
+  /** Imports and starts a future SO on the running object (its `initial` runs inside the section). */
+  simulate(link: LinkPlan): Promise<void>
+  /** Ends running calls within the bound, cuts the rest (OutcomeUnknown), checkpoints and closes state, ends. */
+  stop(boundMs: number): Promise<{ cut: number }>
+  /** Kills at once; resolves when the process is gone. */
+  kill(): Promise<void>
+  /** Resolves with the reason when the process ends, told to or not. */
+  readonly ended: Promise<string>
+}
+
+export interface TransformProcess {
+  /** Copies the old state, runs the TF, fsyncs every file and directory of the output. */
+  run(progress: (fraction: number) => void): Promise<void>
+  kill(): Promise<void>
+}
+
+export interface Host {
+  /** Starts a process and imports all links' code, so that `start` is quick. Opens no state. */
+  warm(plan: ObjectPlan, outward: Outward): Promise<ObjectProcess>
+  warmTransform(plan: TransformPlan): Promise<TransformProcess>
+  /** Imports a module in a process of its own and throws what it throws. */
+  probe(module: string): Promise<void>
+  /** Ends processes that a dead daemon left behind; resolves when they are gone. Called before any state is opened. */
+  endSurvivors(): Promise<number>
+  close(): Promise<void>
+}

@@ -1,0 +1,74 @@
+/**
+ * Typed errors of the whole project. Every failure that the world can cause has a name here; tests and callers
+ * look at `name`, never at the text. The text says what is wrong, where, and how to mend it.
+ */
+
+/** Errors that a call can end with; the name travels on the wire. */
+export type CallErrorName =
+  | 'Disallowed' // the simulation object refuses: no correct behaviour exists (MODEL: SO)
+  | 'Retired' // the past simulation object of that version is no longer hosted
+  | 'Unavailable' // the call was NOT executed; try again after `retryAfterMs` or at another replica
+  | 'OutcomeUnknown' // the call may or may not have been executed; only a retry with the same id is safe
+  | 'WouldBlock' // code that holds an object called a method that is not declared concurrent
+  | 'NotCommitted' // a new object tried to change the world before its upgrade was committed
+  | 'NoSuchMethod'
+  | 'DeadlineExceeded'
+  | 'Cancelled'
+  | 'PayloadTooLarge'
+  | 'ApplicationError' // the object's own code threw
+
+/** A failed call. `retryAfterMs` is a hint that only `Unavailable` carries. */
+export class CallError extends Error {
+  readonly retryAfterMs: number | undefined
+  constructor(name: CallErrorName, message: string, options: { retryAfterMs?: number; cause?: unknown } = {}) {
+    super(message, { cause: options.cause })
+    this.name = name
+    this.retryAfterMs = options.retryAfterMs
+  }
+}
+
+export const CALL_ERROR_NAMES: ReadonlySet<string> = new Set<CallErrorName>([
+  'Disallowed',
+  'Retired',
+  'Unavailable',
+  'OutcomeUnknown',
+  'WouldBlock',
+  'NotCommitted',
+  'NoSuchMethod',
+  'DeadlineExceeded',
+  'Cancelled',
+  'PayloadTooLarge',
+  'ApplicationError'
+])
+
+/** Why something from outside (wire, disk, command line, bundle) was refused. */
+export type RefusalName =
+  | 'Malformed' // not the shape or encoding that the format asks for
+  | 'Oversize' // over a stated limit
+  | 'WrongFleet' // belongs to another trust root
+  | 'Unsigned' // no signature at all
+  | 'WrongSignature' // a signature that does not verify, or by a key without that role
+  | 'UnderThreshold' // valid signatures, but fewer than the role needs
+  | 'Expired' // first injection after `expires`
+  | 'StaleParent' // not the next link of the chain
+  | 'Fork' // a second valid entry on one parent
+  | 'WrongBundle' // a piece or the whole does not have the hash that the entry names
+  | 'UnsafePath' // absolute, with `..`, a link, or a name some file system would fold
+  | 'UnknownClass'
+  | 'UnknownStrategy' // a schedule this release does not know
+  | 'Equivocation' // two statements with one key and sequence
+  | 'DamagedStore'
+  | 'Locked' // another daemon uses the data directory
+  | 'NoSpace'
+  | 'Unreachable'
+  | 'Usage' // the command line or configuration is wrong
+
+/** A refused input. */
+export class Refusal extends Error {
+  readonly code: RefusalName
+  constructor(name: RefusalName, message: string, options: { cause?: unknown } = {}) {
+    super(message, options)
+    this.name = name
+    this.code = name
+  }
+}

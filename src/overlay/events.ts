@@ -1,0 +1,135 @@
+/**
+ * The sans-IO contract of a peer (SPEC O1): `Peer.step(event, now) → effects`. The daemon and the simulator are two
+ * loops around it. `now` is in milliseconds, never goes backwards while a peer lives, and is roughly the wall clock.
+ *
+ * Ordering duties of whoever performs effects, in the order given:
+ *   E1  a `persist` is durable before any later effect of the same step is performed;
+ *   E2  after a crash before it was durable, none of the step's effects has happened;
+ *   E3  effects of one step are begun in order; those of later steps never overtake them;
+ *   E4  every `run`, `store-piece` and `unpack` is answered by exactly one completion event, unless the process dies.
+ */
+import type { RefusalName } from '../errors.ts'
+import type { Entry } from '../upgrade/manifest.ts'
+import type { Statement } from '../upgrade/statement.ts'
+import type { Message } from './messages.ts'
+import type { Head, PeerRecord } from './record.ts'
+
+/** Signing, verification and hashing, passed in: synchronous, memoised by identity of the bytes. All throw Refusal. */
+export interface Authority {
+  /** The fleet's hash: parent of version 1. */
+  readonly fleet: string
+  openEntry(bytes: Uint8Array): Entry
+  openStatement(bytes: Uint8Array): Statement
+  openRecord(bytes: Uint8Array): PeerRecord
+  sealRecord(record: PeerRecord): Uint8Array
+  /** A 53-bit hash of a string, for salted orders and shares. */
+  hash53(text: string): number
+  /** Whether an entry that is injected (not learned from the chain) is past its expiry. `now` in ms. */
+  expired(bytes: Uint8Array, now: number): boolean
+}
+
+/** What the host of one object is told to do. `attempt` names a state directory; it increases and is never reused. */
+export type HostCommand =
+  /** Open the state of `attempt` and serve it with the links named (boot, return, restart after a crash). */
+  | { command: 'start'; object: string; attempt: number; version: number; past: number[]; future: number[] }
+  /** Start the new child and the TF's child and import their code; the old object goes on serving. */
+  | { command: 'warm'; object: string; attempt: number; version: number }
+  /** Stop taking calls (they wait), let running ones end within the bound, then stop the old object and close its state. */
+  | { command: 'drain'; object: string; boundMs: number }
+  /** Copy the state of `from`, run the TF into `attempt`, fsync all. With `from` null: an empty state. */
+  | { command: 'transform'; object: string; attempt: number; version: number; from: { attempt: number; version: number; future: number[] } | null }
+  /** Start the new object and past SOs on `attempt`, without serving, and probe their health. */
+  | { command: 'prove'; object: string; attempt: number; version: number; past: number[] }
+  /** The commit is durable: let the proven object serve, and answer calls that waited. */
+  | { command: 'serve'; object: string; attempt: number; version: number }
+  /** End what belongs to `attempt` and delete its directory. The current object is not touched. */
+  | { command: 'abandon'; object: string; attempt: number }
+  /** Probe, then start the future SO of `version` on the current object. */
+  | { command: 'simulate'; object: string; version: number }
+  /** Delete the state directories of all attempts but `keep`. */
+  | { command: 'clean'; object: string; keep: number }
+export type HostCommandName = HostCommand['command']
+
+export type Event =
+  /** First event after construction or restart. */
+  | { type: 'boot' }
+  /** The time asked for by the last `wake` has come. */
+  | { type: 'wake' }
+  | { type: 'message'; from: string; message: Message }
+  /** A connection with an authenticated peer is usable, or is gone; `connect-failed` answers a `connect`. */
+  | { type: 'connected'; peer: string }
+  | { type: 'disconnected'; peer: string }
+  | { type: 'connect-failed'; peer: string; reason: string }
+  /** Epidemic broadcast; an entry or a statement. */
+  | { type: 'published'; from: string; topic: Topic; bytes: Uint8Array }
+  /** An operator's entry or statement; answered by an `answer` with the same request number. */
+  | { type: 'inject'; request: number; topic: Topic; bytes: Uint8Array; bundleHeld: boolean }
+  /** A call or reply carried a log head or a digest of statements that may be newer than ours. */
+  | { type: 'head-seen'; from: string; head: Head; statements: string }
+  /** A call at a version above what the object's chain serves has come. */
+  | { type: 'wanted'; object: string; version: number }
+  | { type: 'piece-stored'; bundle: string; index: number; from: string; ok: boolean }
+  | { type: 'unpacked'; bundle: string; ok: boolean; reason: string }
+  /** Completion of a HostCommand. */
+  | { type: 'done'; command: HostCommandName; object: string; attempt: number; version: number; ok: boolean; reason: string }
+  /** The object's process ended without being told to. */
+  | { type: 'died'; object: string; attempt: number; reason: string }
+  /** Addresses at which this peer can be dialled have changed. */
+  | { type: 'addresses'; addresses: string[] }
+
+export type Topic = 'entry' | 'statement'
+
+/** Keys and plain values of the durable snapshot; the format is versioned (SPEC D1). */
+export type Persist = { put: [key: string, value: unknown][]; delete: string[] }
+
+export type Effect =
+  | ({ type: 'persist' } & Persist)
+  | { type: 'send'; to: string; message: Message }
+  /** Send a piece that is on disk as a `piece` message (or `lack` if it cannot be read). */
+  | { type: 'send-piece'; to: string; bundle: string; index: number }
+  | { type: 'publish'; topic: Topic; bytes: Uint8Array }
+  | { type: 'connect'; peer: string; addresses: string[] }
+  /** Close the session with a peer: it is not needed any more, or (`blame`) it broke a rule. */
+  | { type: 'disconnect'; peer: string; reason: string; blame: boolean }
+  /** Verify a piece against `sha256` off the event loop and store it durably. */
+  | { type: 'store-piece'; bundle: string; index: number; from: string; bytes: Uint8Array; sha256: string }
+  /** All pieces are there: verify the whole, unpack it durably. */
+  | { type: 'unpack'; bundle: string; version: number }
+  | { type: 'run'; command: HostCommand }
+  | { type: 'answer'; request: number; ok: boolean; refusal?: RefusalName; text: string }
+  | { type: 'alarm'; name: string; text: string }
+  /** When to send `wake`, absolute; replaces the last one. */
+  | { type: 'wake'; at: number }
+
+/** Configuration of one peer; all of it is given, nothing is read from the environment. */
+export interface PeerInit {
+  peer: string
+  group: string | null
+  labels: Record<string, string>
+  addresses: string[]
+  /** Classes this node hosts an object of; null: every class of the fleet. */
+  classes: string[] | null
+  /** Peers to dial at start: addresses with a peer id. */
+  bootstrap: { peer: string; addresses: string[] }[]
+  /** Seed of the peer's own generator. */
+  seed: number
+  limits?: Partial<PeerLimits>
+}
+
+export interface PeerLimits {
+  /** Neighbours aimed at. @default 8 */
+  degree: number
+  /** Neighbours accepted at most. @default 12 */
+  degreeMax: number
+  /** Records kept at most. @default 256 */
+  view: number
+  /** First and longest distance between anti-entropy rounds, ms. @default 1000, 60000 */
+  roundMs: number
+  roundMaxMs: number
+  /** Bound on the drain of running calls, ms. @default 10000 */
+  drainMs: number
+  /** Pieces asked for at once, over all neighbours. @default 8 */
+  piecesInFlight: number
+  /** A piece not delivered in this time is asked for elsewhere, ms. @default 10000 */
+  pieceTimeoutMs: number
+}

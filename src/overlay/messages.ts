@@ -1,0 +1,52 @@
+/** Messages between neighbours (SPEC O4). The driver encodes them as CBOR and checks them against `messageSchema`. */
+import { z } from 'zod'
+import { hashSchema, peerIdSchema } from '../names.ts'
+import { MAX_ENTRY_BYTES, MAX_PIECES } from '../upgrade/manifest.ts'
+import { headSchema, MAX_RECORD_BYTES } from './record.ts'
+
+/** Byte budget of one delta; what does not fit waits for the next round (Scuttlebutt). */
+export const MAX_DELTA_BYTES = 512 * 1024
+/** The largest message is a piece of 4 MiB and its frame. */
+export const MAX_MESSAGE_BYTES = 4 * 1024 * 1024 + 4096
+export const MAX_STATEMENT_BYTES = 16 * 1024
+
+const bytes = (max: number) => z.instanceof(Uint8Array).refine((b) => b.byteLength <= max, `at most ${max} bytes`)
+const count = z.int().min(0).max(Number.MAX_SAFE_INTEGER)
+const digest = z.string().max(64)
+
+export const messageSchema = z.discriminatedUnion('kind', [
+  /** Opens a round of anti-entropy: constant size; equal summaries end it. */
+  z.strictObject({ kind: z.literal('summary'), head: headSchema, statements: digest, records: digest }),
+  /** What the sender has, in full; `answer` asks for the receiver's digest in return. */
+  z.strictObject({
+    kind: z.literal('digest'),
+    tips: z.array(headSchema).max(16),
+    statements: z.array(hashSchema).max(4096),
+    records: z.array(z.tuple([peerIdSchema, count, count])).max(1024),
+    answer: z.boolean()
+  }),
+  z.strictObject({
+    kind: z.literal('delta'),
+    entries: z.array(bytes(MAX_ENTRY_BYTES * 2)).max(64),
+    statements: z.array(bytes(MAX_STATEMENT_BYTES)).max(256),
+    records: z.array(bytes(MAX_RECORD_BYTES)).max(1024),
+    /** More was left out for the budget. */
+    more: z.boolean()
+  }),
+  /** Announces which pieces of a bundle the sender holds: a bit field, lowest bit of the first byte is piece 0. */
+  z.strictObject({ kind: z.literal('have'), bundle: hashSchema, pieces: bytes(MAX_PIECES / 8) }),
+  z.strictObject({ kind: z.literal('want'), bundle: hashSchema, index: z.int().min(0).max(MAX_PIECES - 1) }),
+  z.strictObject({
+    kind: z.literal('piece'),
+    bundle: hashSchema,
+    index: z.int().min(0).max(MAX_PIECES - 1),
+    bytes: bytes(4 * 1024 * 1024)
+  }),
+  /** Answer to `want` of something the sender does not hold or cannot send now. */
+  z.strictObject({ kind: z.literal('lack'), bundle: hashSchema, index: z.int().min(0).max(MAX_PIECES - 1) }),
+  /** Neighbourhood: a bounded symmetric set (SPEC O2). `urgent`: the asker has no neighbour, do not refuse. */
+  z.strictObject({ kind: z.literal('neighbour'), what: z.enum(['ask', 'accept', 'refuse', 'leave']), urgent: z.boolean() })
+])
+
+export type Message = z.infer<typeof messageSchema>
+export type MessageOf<K extends Message['kind']> = Extract<Message, { kind: K }>

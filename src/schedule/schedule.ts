@@ -1,0 +1,53 @@
+/**
+ * Schedules as data (DESIGN: "data first"). A schedule is `{ when: condition, constraints: […] }`; peers and the
+ * simulator evaluate the same data and say why they wait. Combinators for authors stand in `combinators.ts`,
+ * evaluation in `evaluate.ts`.
+ */
+import { z } from 'zod'
+
+/** Nesting and width of conditions are bounded, so that a schedule costs little to parse and to evaluate. */
+export const MAX_CONDITION_DEPTH = 8
+export const MAX_CONDITIONS = 64
+/** A year: no delay of a roll-out is longer. */
+export const MAX_DELAY_MS = 366 * 24 * 3600 * 1000
+
+export type Condition =
+  | { kind: 'immediately' }
+  | { kind: 'after'; delayMs: number }
+  | { kind: 'all'; of: Condition[] }
+  | { kind: 'sequence'; of: Condition[] }
+
+export type Constraint = { kind: 'rolling'; by: 'group'; unavailable: number }
+
+export interface Schedule {
+  when: Condition
+  constraints: Constraint[]
+}
+
+const leaf = [
+  z.strictObject({ kind: z.literal('immediately') }),
+  z.strictObject({ kind: z.literal('after'), delayMs: z.int().min(0).max(MAX_DELAY_MS) })
+] as const
+
+const conditionAt = (depth: number): z.ZodType<Condition> => {
+  if (depth === 0) return z.discriminatedUnion('kind', [...leaf])
+  const children = z.array(z.lazy(() => conditionAt(depth - 1))).min(1).max(MAX_CONDITIONS)
+  return z.discriminatedUnion('kind', [
+    ...leaf,
+    z.strictObject({ kind: z.literal('all'), of: children }),
+    z.strictObject({ kind: z.literal('sequence'), of: children })
+  ]) as z.ZodType<Condition>
+}
+
+export const conditionSchema: z.ZodType<Condition> = conditionAt(MAX_CONDITION_DEPTH)
+
+export const constraintSchema: z.ZodType<Constraint> = z.strictObject({
+  kind: z.literal('rolling'),
+  by: z.literal('group'),
+  unavailable: z.int().min(1).max(64)
+})
+
+export const scheduleSchema: z.ZodType<Schedule> = z.strictObject({
+  when: conditionSchema,
+  constraints: z.array(constraintSchema).max(8)
+})

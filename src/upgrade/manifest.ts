@@ -1,0 +1,94 @@
+/**
+ * The manifest of an upgrade: what an `upgrade` entry says (SPEC U). Plain JSON, every field bounded; it travels
+ * inside TUF metadata, whose canonical JSON is what is hashed and signed.
+ */
+import { z } from 'zod'
+import { hashSchema, nameSchema, pathSchema, versionSchema } from '../names.ts'
+import { scheduleSchema } from '../schedule/schedule.ts'
+
+/** Limits of an entry and its bundle (SPEC U2, U3). */
+export const MAX_ENTRY_BYTES = 64 * 1024
+export const MAX_BUNDLE_BYTES = 1024 * 1024 * 1024
+export const MAX_PIECES = 512
+export const MIN_PIECE_BYTES = 256 * 1024
+export const MAX_CLASSES = 64
+export const MAX_METHODS = 128
+
+export const methodSchema = z.strictObject({
+  kind: z.enum(['observer', 'mutator']),
+  /** Holds no section of the object: may run beside anything and be called by code that holds an object. */
+  concurrent: z.boolean().optional(),
+  /** A retry with the same id and arguments is harmless. */
+  idempotent: z.boolean().optional(),
+  /** Of an SO: keeps nothing, at most one delegate call; the caller's node may host it. */
+  stateless: z.boolean().optional()
+})
+
+export const interfaceSchema = z.strictObject({
+  methods: z.record(nameSchema, methodSchema).refine((m) => Object.keys(m).length <= MAX_METHODS, 'too many methods'),
+  /** class → the version its code was written for. */
+  calls: z.record(nameSchema, versionSchema)
+})
+
+/** A simulation object: its module, its interface, and the delegate's methods it intercepts. */
+export const simulationSchema = z.strictObject({
+  module: pathSchema,
+  interface: interfaceSchema,
+  intercepts: z.array(nameSchema).max(MAX_METHODS)
+})
+
+export const classUpgradeSchema = z.strictObject({
+  /** The class it replaces, null for a class that is new in this version. */
+  from: nameSchema.nullable(),
+  to: nameSchema,
+  object: pathSchema,
+  interface: interfaceSchema,
+  transform: pathSchema.nullable(),
+  future: simulationSchema.nullable(),
+  past: z.union([simulationSchema, z.literal('subtype')]).nullable(),
+  schedule: scheduleSchema
+})
+
+export const bundleSchema = z
+  .strictObject({
+    length: z.int().min(1).max(MAX_BUNDLE_BYTES),
+    sha256: hashSchema,
+    pieceLength: z.int().min(MIN_PIECE_BYTES).max(4 * 1024 * 1024),
+    pieces: z.array(hashSchema).min(1).max(MAX_PIECES)
+  })
+  .refine((b) => b.pieces.length === Math.ceil(b.length / b.pieceLength), 'as many piece hashes as the length needs')
+
+export const manifestSchema = z
+  .strictObject({
+    format: z.literal(1),
+    fleet: hashSchema,
+    version: versionSchema,
+    /** Hash of the entry of version − 1; of version 1, the fleet's hash. */
+    parent: hashSchema,
+    description: z.string().max(1000),
+    classes: z
+      .array(classUpgradeSchema)
+      .min(1)
+      .max(MAX_CLASSES)
+      .refine((c) => new Set(c.map((one) => one.to)).size === c.length, 'each class is named once')
+      .refine((c) => new Set(c.filter((one) => one.from !== null).map((one) => one.from)).size === c.filter((one) => one.from !== null).length, 'each old class is named once'),
+    bundle: bundleSchema
+  })
+
+export type MethodDeclaration = z.infer<typeof methodSchema>
+export type Interface = z.infer<typeof interfaceSchema>
+export type Simulation = z.infer<typeof simulationSchema>
+export type ClassUpgrade = z.infer<typeof classUpgradeSchema>
+export type BundleTable = z.infer<typeof bundleSchema>
+export type Manifest = z.infer<typeof manifestSchema>
+
+/** A verified link of the fleet's log. Immutable and shared; whoever holds one may rely on its verification. */
+export interface Entry {
+  readonly version: number
+  /** sha-256 (hex) of the canonical signed part: the name of the entry. */
+  readonly hash: string
+  readonly parent: string
+  readonly manifest: Manifest
+  /** The signed metadata as it travels (canonical JSON, UTF-8), ≤ MAX_ENTRY_BYTES. */
+  readonly bytes: Uint8Array
+}

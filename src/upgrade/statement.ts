@@ -1,0 +1,43 @@
+/**
+ * Statements: signed ⟨key, sequence, target, what⟩, merged as a set (SPEC T). They are not chained: two operators in
+ * two partitions never fork anything; any order of arrival gives the same set and the same meaning.
+ */
+import { z } from 'zod'
+import { groupSchema, hashSchema, MAX_GROUP_MEMBERS, peerIdSchema } from '../names.ts'
+
+const common = {
+  format: z.literal(1),
+  fleet: hashSchema,
+  /** Identifies the statement among those of its key; two different ones with one ⟨key, sequence⟩ are equivocation. */
+  sequence: z.int().min(1).max(Number.MAX_SAFE_INTEGER),
+  note: z.string().max(300)
+}
+
+export const statementBodySchema = z.discriminatedUnion('what', [
+  /** Members of a group, numbered 1, 2, 3 …: the base of permits (SPEC P). */
+  z.strictObject({
+    ...common,
+    what: z.literal('roster'),
+    group: groupSchema,
+    number: z.int().min(1).max(1_000_000),
+    members: z.array(peerIdSchema).min(1).max(MAX_GROUP_MEMBERS).refine((m) => new Set(m).size === m.length, 'each member once')
+  }),
+  /** No node begins `target` (an upgrade entry's hash) while this stands; null: any upgrade. */
+  z.strictObject({ ...common, what: z.literal('pause'), target: hashSchema.nullable() }),
+  /** Lifts the pause that it names by the statement's hash. */
+  z.strictObject({ ...common, what: z.literal('resume'), lifts: hashSchema })
+])
+
+export type StatementBody = z.infer<typeof statementBodySchema>
+
+/** A verified statement. Immutable and shared. */
+export interface Statement {
+  /** sha-256 (hex) of the canonical signed part. */
+  readonly hash: string
+  /** Key ids that signed it, sorted: with `sequence` its identity. */
+  readonly keys: readonly string[]
+  readonly body: StatementBody
+  /** When it stops counting (pauses), ms. */
+  readonly expires: number
+  readonly bytes: Uint8Array
+}
