@@ -53,27 +53,34 @@ export const bundleSchema = z
   .strictObject({
     length: z.int().min(1).max(MAX_BUNDLE_BYTES),
     sha256: hashSchema,
-    pieceLength: z.int().min(MIN_PIECE_BYTES).max(4 * 1024 * 1024),
+    pieceLength: z
+      .int()
+      .min(MIN_PIECE_BYTES)
+      .max(4 * 1024 * 1024),
     pieces: z.array(hashSchema).min(1).max(MAX_PIECES)
   })
   .refine((b) => b.pieces.length === Math.ceil(b.length / b.pieceLength), 'as many piece hashes as the length needs')
 
-export const manifestSchema = z
-  .strictObject({
-    format: z.literal(1),
-    fleet: hashSchema,
-    version: versionSchema,
-    /** Hash of the entry of version − 1; of version 1, the fleet's hash. */
-    parent: hashSchema,
-    description: z.string().max(1000),
-    classes: z
-      .array(classUpgradeSchema)
-      .min(1)
-      .max(MAX_CLASSES)
-      .refine((c) => new Set(c.map((one) => one.to)).size === c.length, 'each class is named once')
-      .refine((c) => new Set(c.filter((one) => one.from !== null).map((one) => one.from)).size === c.filter((one) => one.from !== null).length, 'each old class is named once'),
-    bundle: bundleSchema
-  })
+export const manifestSchema = z.strictObject({
+  format: z.literal(1),
+  fleet: hashSchema,
+  version: versionSchema,
+  /** Hash of the entry of version − 1; of version 1, the fleet's hash. */
+  parent: hashSchema,
+  description: z.string().max(1000),
+  classes: z
+    .array(classUpgradeSchema)
+    .min(1)
+    .max(MAX_CLASSES)
+    .refine((c) => new Set(c.map((one) => one.to)).size === c.length, 'each class is named once')
+    .refine(
+      (c) =>
+        new Set(c.filter((one) => one.from !== null).map((one) => one.from)).size ===
+        c.filter((one) => one.from !== null).length,
+      'each old class is named once'
+    ),
+  bundle: bundleSchema
+})
 
 export type MethodDeclaration = z.infer<typeof methodSchema>
 export type Interface = z.infer<typeof interfaceSchema>

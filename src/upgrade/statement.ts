@@ -20,7 +20,11 @@ export const statementBodySchema = z.discriminatedUnion('what', [
     what: z.literal('roster'),
     group: groupSchema,
     number: z.int().min(1).max(1_000_000),
-    members: z.array(peerIdSchema).min(1).max(MAX_GROUP_MEMBERS).refine((m) => new Set(m).size === m.length, 'each member once')
+    members: z
+      .array(peerIdSchema)
+      .min(1)
+      .max(MAX_GROUP_MEMBERS)
+      .refine((m) => new Set(m).size === m.length, 'each member once')
   }),
   /** No node begins `target` (an upgrade entry's hash) while this stands; null: any upgrade. */
   z.strictObject({ ...common, what: z.literal('pause'), target: hashSchema.nullable() }),

@@ -1,0 +1,184 @@
+/**
+ * Entries and statements as signed TUF metadata (SPEC U4 to U6, T2, T3): shape, encoding, signing. Whether the
+ * signatures suffice is decided in `trust.ts`.
+ *
+ * Both are `targets` metadata without targets; what they say is one field of ours, so that any TUF tool can show and
+ * check them. Nothing beside the named fields is accepted: what is signed is what is understood.
+ */
+import { canonicalize } from '@tufjs/canonical-json'
+import { Metadata, MetadataKind, type Targets } from '@tufjs/models'
+import { z } from 'zod'
+import { Refusal } from '../errors.ts'
+import { hashSchema } from '../names.ts'
+import { MAX_STATEMENT_BYTES } from '../overlay/messages.ts'
+import { canonicalHash, decode, encode, explain, isWellFormed } from './canonical.ts'
+import type { Signer } from './keys.ts'
+import { MAX_ENTRY_BYTES, type Manifest, manifestSchema } from './manifest.ts'
+import { type StatementBody, statementBodySchema } from './statement.ts'
+
+export const SPECIFICATION = '1.0.31'
+/** More people than this never sign one thing; bounds the work of verifying. */
+export const MAX_SIGNATURES = 32
+
+export const UPGRADE_FIELD = 'x-upstart-upgrade'
+export const STATEMENT_FIELD = 'x-upstart-statement'
+
+export const expiresSchema = z
+  .string()
+  .regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/, 'a time is written like 2030-01-31T12:00:00Z')
+  .refine((time) => !Number.isNaN(Date.parse(time)), 'no such time')
+
+export const signaturesSchema = z
+  .array(
+    z.strictObject({
+      keyid: hashSchema,
+      sig: z.string().regex(/^[0-9a-f]{128}$/, 'an Ed25519 signature is 128 lower-case hex digits')
+    })
+  )
+  .max(MAX_SIGNATURES)
+  .refine((list) => new Set(list.map((one) => one.keyid)).size === list.length, 'one signature per key')
+
+const targetsFields = {
+  _type: z.literal(MetadataKind.Targets),
+  spec_version: z.literal(SPECIFICATION),
+  version: z.int().min(1),
+  expires: expiresSchema,
+  targets: z.strictObject({})
+}
+
+const entrySchema = z.strictObject({
+  signatures: signaturesSchema,
+  signed: z
+    .strictObject({ ...targetsFields, [UPGRADE_FIELD]: manifestSchema })
+    .refine((signed) => signed.version === signed[UPGRADE_FIELD].version, 'the version is that of the upgrade')
+})
+
+const statementSchema = z.strictObject({
+  signatures: signaturesSchema,
+  signed: z
+    .strictObject({ ...targetsFields, [STATEMENT_FIELD]: statementBodySchema })
+    .refine(
+      (signed) => signed.version === signed[STATEMENT_FIELD].sequence,
+      'the version is the sequence of the statement'
+    )
+})
+
+/** Signed metadata of a known shape whose signatures nobody has looked at yet. */
+export interface Envelope<Content> {
+  readonly content: Content
+  readonly metadata: Metadata<Targets>
+  /** Hash of the canonical signed part; independent of the signatures. */
+  readonly hash: string
+  readonly expires: number
+  /** Key ids that claim to have signed, sorted. */
+  readonly keys: readonly string[]
+  /** The one encoding of this content and these signatures. */
+  readonly bytes: Uint8Array
+}
+
+interface Signed {
+  version: number
+  expires: string
+  [field: string]: unknown
+}
+interface Shape {
+  signatures: { keyid: string; sig: string }[]
+  signed: Signed
+}
+
+function envelope<Content>(shape: Shape, content: Content, limit: number, what: string): Envelope<Content> {
+  const { signed } = shape
+  if (!isWellFormed(signed)) throw new Refusal('Malformed', `${what}: a text in it is not well-formed Unicode`)
+  const signatures = shape.signatures.toSorted((a, b) => (a.keyid < b.keyid ? -1 : 1))
+  const bytes = encode({ signatures, signed })
+  if (bytes.byteLength > limit) {
+    throw new Refusal(
+      'Oversize',
+      `${what}: ${bytes.byteLength} bytes, the limit is ${limit}; shorten texts or split it`
+    )
+  }
+  return {
+    content,
+    metadata: Metadata.fromJSON(MetadataKind.Targets, { signatures, signed } as any),
+    hash: canonicalHash(signed),
+    expires: Date.parse(signed.expires),
+    keys: signatures.map((one) => one.keyid),
+    bytes
+  }
+}
+
+/** A schedule of a kind that this release does not know is told apart: the mend is a newer release. */
+function refusalOf(error: z.ZodError, value: unknown, what: string): Refusal {
+  const unknown = error.issues.find((issue) => issue.path.includes('schedule') && issue.path.at(-1) === 'kind')
+  if (unknown !== undefined) {
+    const kind = unknown.path.reduce<any>((at, key) => at?.[key], value)
+    if (typeof kind === 'string') {
+      const text = `${what}: this release knows no schedule "${kind.slice(0, 64)}"; install a newer release of upstart-peer`
+      return new Refusal('UnknownStrategy', text)
+    }
+  }
+  return new Refusal('Malformed', `${what}: ${explain(error)}`)
+}
+
+/** Shape and encoding only; bounded, no signature is checked. */
+export function parseEntry(bytes: Uint8Array): Envelope<Manifest> {
+  const value = decode(bytes, MAX_ENTRY_BYTES, 'entry')
+  const parsed = entrySchema.safeParse(value)
+  if (!parsed.success) throw refusalOf(parsed.error, value, 'entry')
+  return envelope(parsed.data, parsed.data.signed[UPGRADE_FIELD], MAX_ENTRY_BYTES, 'entry')
+}
+
+/** Shape and encoding only; bounded, no signature is checked. */
+export function parseStatement(bytes: Uint8Array): Envelope<StatementBody> {
+  const parsed = statementSchema.safeParse(decode(bytes, MAX_STATEMENT_BYTES, 'statement'))
+  if (!parsed.success) throw refusalOf(parsed.error, null, 'statement')
+  return envelope(parsed.data, parsed.data.signed[STATEMENT_FIELD], MAX_STATEMENT_BYTES, 'statement')
+}
+
+function signedWith(found: Envelope<unknown>, signers: readonly Signer[]): Uint8Array {
+  const signed = found.metadata.signed.toJSON()
+  const message = Buffer.from(canonicalize(signed))
+  const own = signers.map((signer) => ({ keyid: signer.keyid, sig: Buffer.from(signer.sign(message)).toString('hex') }))
+  const mine = new Set(own.map((one) => one.keyid))
+  const others = Object.values(found.metadata.signatures)
+    .map((one) => one.toJSON() as { keyid: string; sig: string })
+    .filter((one) => !mine.has(one.keyid))
+  return encode({ signatures: [...others, ...own].sort((a, b) => (a.keyid < b.keyid ? -1 : 1)), signed })
+}
+
+/** The time `expiresMs` in TUF's form, whole seconds. */
+export function writeTime(expiresMs: number): string {
+  return new Date(expiresMs).toISOString().replace(/\.\d+Z$/, 'Z')
+}
+
+function unsigned(version: number, field: string, content: unknown, expiresMs: number): Uint8Array {
+  const expires = writeTime(expiresMs)
+  const signed = { _type: 'targets', spec_version: SPECIFICATION, version, expires, targets: {}, [field]: content }
+  // Through JSON, so that fields that are undefined are absent.
+  return encode(JSON.parse(JSON.stringify({ signatures: [], signed })))
+}
+
+/** An entry with the signatures of `signers`, perhaps none yet. `expiresMs` bounds its first injection. */
+export function signEntry(manifest: Manifest, expiresMs: number, signers: readonly Signer[]): Uint8Array {
+  return signedWith(parseEntry(unsigned(manifest.version, UPGRADE_FIELD, manifest, expiresMs)), signers)
+}
+
+export function signStatement(body: StatementBody, expiresMs: number, signers: readonly Signer[]): Uint8Array {
+  return signedWith(parseStatement(unsigned(body.sequence, STATEMENT_FIELD, body, expiresMs)), signers)
+}
+
+/** Whether bytes hold an entry or a statement, by the field they carry; says nothing about their validity. */
+export function kindOf(bytes: Uint8Array): 'entry' | 'statement' {
+  const value = decode(bytes, MAX_ENTRY_BYTES, 'file') as { signed?: Record<string, unknown> } | null
+  if (value?.signed?.[UPGRADE_FIELD] !== undefined) return 'entry'
+  if (value?.signed?.[STATEMENT_FIELD] !== undefined) return 'statement'
+  throw new Refusal(
+    'Malformed',
+    'this is neither an upgrade entry nor a statement: make one with "upstart pack" or "upstart roster"'
+  )
+}
+
+/** Adds one more signature to what others have signed before (k of n people, one after another). */
+export function addSignature(bytes: Uint8Array, signer: Signer): Uint8Array {
+  return signedWith(kindOf(bytes) === 'entry' ? parseEntry(bytes) : parseStatement(bytes), [signer])
+}
