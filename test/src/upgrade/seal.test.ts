@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import { Refusal } from '../../../src/errors.ts'
 import { MAX_RECORD_BYTES, type PeerRecord } from '../../../src/overlay/record.ts'
-import { authority, hash53, recordOpener } from '../../../src/overlay/seal.ts'
 import { peerIdOf, publicKeyOfPeer } from '../../../src/upgrade/keys.ts'
-import { testFleet } from '../upgrade/fleet.ts'
+import { authority, hash53, recordOpener } from '../../../src/upgrade/seal.ts'
+import { testFleet } from './fleet.ts'
 
 const { trust } = testFleet()
 const one = authority(trust, new Uint8Array(32).fill(1))

@@ -8,11 +8,11 @@
 import type { KeyObject } from 'node:crypto'
 import { hash } from 'node:crypto'
 import { Refusal } from '../errors.ts'
-import { decode, encode, explain } from '../upgrade/canonical.ts'
-import { peerIdOf, privateKeyFromSeed, publicKeyOfPeer, signerOf, verifyEd25519 } from '../upgrade/keys.ts'
-import type { Trust } from '../upgrade/trust.ts'
-import type { Authority } from './events.ts'
-import { MAX_RECORD_BYTES, type PeerRecord, recordSchema } from './record.ts'
+import type { Authority } from '../overlay/events.ts'
+import { MAX_RECORD_BYTES, type PeerRecord, recordSchema } from '../overlay/record.ts'
+import { decode, encode, explain } from './canonical.ts'
+import { peerIdOf, privateKeyFromSeed, publicKeyOfPeer, signerOf, verifyEd25519 } from './keys.ts'
+import type { Trust } from './trust.ts'
 
 const SIGNATURE_BYTES = 64
 /** The same key signs libp2p's handshakes: the prefix keeps the two apart. */

@@ -1,0 +1,54 @@
+/**
+ * Schedules as authors write them (SPEC S; DESIGN: data first). Each function gives plain data, so that what is signed,
+ * evaluated by peers and rehearsed by the simulator is the same. None is called `then`: that would make thenables.
+ */
+import { Refusal } from '../errors.ts'
+import { type Condition, type Constraint, MAX_DELAY_MS, type Schedule } from './schedule.ts'
+
+/** A number of milliseconds, or a text of one number and one unit: '500ms', '90s', '10m', '1h', '2d'. */
+export type Duration = number | `${number}${'ms' | 's' | 'm' | 'h' | 'd'}`
+
+const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
+
+/** Milliseconds of a duration; refuses what is not one, is fractional in milliseconds, or is longer than a year. */
+export function durationMs(duration: Duration): number {
+  const found = typeof duration === 'string' ? /^(\d{1,12})(ms|s|m|h|d)$/.exec(duration) : null
+  const ms = found === null ? duration : Number(found[1]) * UNITS[found[2]!]!
+  if (typeof ms !== 'number' || !Number.isInteger(ms) || ms < 0 || ms > MAX_DELAY_MS) {
+    throw new Refusal(
+      'Malformed',
+      `"${duration}" is no duration: write a number and ms, s, m, h or d, at most 366d (like "90s")`
+    )
+  }
+  return ms
+}
+
+/** As soon as the node knows the upgrade and holds its bundle. */
+export function immediately(): Condition {
+  return { kind: 'immediately' }
+}
+
+/** When `delay` has passed since the node learned of the upgrade (in a sequence: since the step before was met). */
+export function after({ delay }: { delay: Duration }): Condition {
+  return { kind: 'after', delayMs: durationMs(delay) }
+}
+
+/** When all hold at once. */
+export function all(...of: Condition[]): Condition {
+  return { kind: 'all', of }
+}
+
+/** One after another: each is looked at only once the one before was met. */
+export function sequence(...of: Condition[]): Condition {
+  return { kind: 'sequence', of }
+}
+
+/** Never more than `unavailable` members of a group down for the upgrade; needs a roster of the group. */
+export function rolling({ by, unavailable }: { by: 'group'; unavailable: number }): Constraint {
+  return { kind: 'rolling', by, unavailable }
+}
+
+/** What holds when an author names no schedule: at once, one member of a group at a time. */
+export function defaultSchedule(): Schedule {
+  return { when: immediately(), constraints: [rolling({ by: 'group', unavailable: 1 })] }
+}

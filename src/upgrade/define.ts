@@ -1,0 +1,130 @@
+/**
+ * An upgrade as its author writes it (SPEC U1): plain data that names modules by path, checked here as far as it can be
+ * without reading them. `pack` reads them, bundles them, and turns it into a manifest.
+ */
+import { z } from 'zod'
+import { Refusal } from '../errors.ts'
+import { nameSchema, versionSchema } from '../names.ts'
+import { defaultSchedule, immediately } from '../schedule/combinators.ts'
+import { type Schedule, scheduleSchema } from '../schedule/schedule.ts'
+import { explain } from './canonical.ts'
+import { MAX_CLASSES } from './manifest.ts'
+
+/** A module beside `upgrade.ts`: './color-set.ts'. It may be TypeScript and import packages; `pack` bundles it. */
+export type ModulePath = `./${string}`
+
+/** A class that takes the place of one of version − 1 (the key names the old class). */
+export interface ReplacingClass {
+  /** The new class's name. @default the old one's */
+  becomes?: string
+  object: ModulePath
+  /** TF: default export of type TransformFunction. Without one the new object starts with an empty state. */
+  transform?: ModulePath
+  /** SO that serves this version before the node upgrades. */
+  future?: ModulePath
+  /** SO that serves the old version after it did; `'subtype'` where the new class understands every old call. */
+  past?: ModulePath | 'subtype'
+  /** @default immediately, one member of a group at a time */
+  schedule?: Schedule
+  /** Specification for `upstart check`; not part of the bundle. */
+  spec?: ModulePath
+  new?: never
+}
+
+/** A class that no earlier version has. Every class of version 1 is new; later ones say `new: true`. */
+export interface NewClass {
+  new: true
+  object: ModulePath
+  /** @default immediately */
+  schedule?: Schedule
+  spec?: ModulePath
+}
+
+export type FirstClass = Omit<NewClass, 'new'> & { new?: true }
+
+interface Described<Class> {
+  description: string
+  /** Old class → its upgrade; for a class that is new, its own name. */
+  classes: Record<string, Class>
+}
+export interface FirstUpgrade extends Described<FirstClass> {
+  version: 1
+}
+export interface LaterUpgrade extends Described<ReplacingClass | NewClass> {
+  version: number
+}
+
+/** One class of a checked definition: all that was left out is filled in. */
+export interface ClassDefinition {
+  from: string | null
+  to: string
+  object: string
+  transform: string | null
+  future: string | null
+  past: string | null
+  schedule: Schedule
+  spec: string | null
+}
+
+/** What `defineUpgrade` gives: checked, frozen, ready to be packed. */
+export interface UpgradeDefinition {
+  readonly version: number
+  readonly description: string
+  readonly classes: readonly ClassDefinition[]
+}
+
+const moduleSchema = z
+  .string()
+  .max(200)
+  .regex(/^\.\/[^\0]+$/, 'a module is named by its path beside upgrade.ts: "./name.ts"')
+
+const classSchema = z.strictObject({
+  becomes: nameSchema.optional(),
+  object: moduleSchema,
+  transform: moduleSchema.optional(),
+  future: moduleSchema.optional(),
+  past: z.union([z.literal('subtype'), moduleSchema]).optional(),
+  schedule: scheduleSchema.optional(),
+  spec: moduleSchema.optional(),
+  new: z.literal(true).optional()
+})
+
+const upgradeSchema = z.strictObject({
+  version: versionSchema,
+  description: z.string().max(1000),
+  classes: z
+    .record(nameSchema, classSchema)
+    .refine((classes) => Object.keys(classes).length > 0, 'an upgrade names at least one class')
+    .refine((classes) => Object.keys(classes).length <= MAX_CLASSES, `at most ${MAX_CLASSES} classes`)
+})
+
+function classDefinition(name: string, input: z.infer<typeof classSchema>, version: number): ClassDefinition {
+  const isNew = version === 1 || input.new === true
+  const ofOld = (['becomes', 'transform', 'future', 'past'] as const).find((field) => input[field] !== undefined)
+  if (isNew && ofOld !== undefined) {
+    const why = version === 1 ? 'version 1 is installed from nothing' : 'it is new'
+    throw new Refusal('Malformed', `class ${name}: ${why}, so there is nothing for "${ofOld}"; remove it`)
+  }
+  return {
+    from: isNew ? null : name,
+    to: input.becomes ?? name,
+    object: input.object,
+    transform: input.transform ?? null,
+    future: input.future ?? null,
+    past: input.past ?? null,
+    schedule: input.schedule ?? (isNew ? { when: immediately(), constraints: [] } : defaultSchedule()),
+    spec: input.spec ?? null
+  }
+}
+
+/** U1. Defines one step, from `version − 1` to `version`; the default export of `upgrade.ts`. */
+export function defineUpgrade(upgrade: FirstUpgrade | LaterUpgrade): UpgradeDefinition {
+  const parsed = upgradeSchema.safeParse(upgrade)
+  if (!parsed.success) throw new Refusal('Malformed', `upgrade: ${explain(parsed.error)}`)
+  const { version, description } = parsed.data
+  const classes = Object.entries(parsed.data.classes).map(([name, input]) => classDefinition(name, input, version))
+  const twice = classes.find((one, at) => classes.findIndex((other) => other.to === one.to) !== at)
+  if (twice !== undefined)
+    throw new Refusal('Malformed', `upgrade: two classes become ${twice.to}; each needs a name of its own`)
+  return Object.freeze({ version, description, classes: Object.freeze(classes) })
+}
