@@ -37,7 +37,13 @@ export type HostCommand =
   /** Stop taking calls (they wait), let running ones end within the bound, then stop the old object and close its state. */
   | { command: 'drain'; object: string; boundMs: number }
   /** Copy the state of `from`, run the TF into `attempt`, fsync all. With `from` null: an empty state. */
-  | { command: 'transform'; object: string; attempt: number; version: number; from: { attempt: number; version: number; future: number[] } | null }
+  | {
+      command: 'transform'
+      object: string
+      attempt: number
+      version: number
+      from: { attempt: number; version: number; future: number[] } | null
+    }
   /** Start the new object and past SOs on `attempt`, without serving, and probe their health. */
   | { command: 'prove'; object: string; attempt: number; version: number; past: number[] }
   /** The commit is durable: let the proven object serve, and answer calls that waited. */
@@ -51,8 +57,8 @@ export type HostCommand =
 export type HostCommandName = HostCommand['command']
 
 export type Event =
-  /** First event after construction or restart. */
-  | { type: 'boot' }
+  /** First event after construction or restart: what the disk holds of bundles. */
+  | { type: 'boot'; bundles: { bundle: string; pieces: Uint8Array; unpacked: boolean }[] }
   /** The time asked for by the last `wake` has come. */
   | { type: 'wake' }
   | { type: 'message'; from: string; message: Message }
@@ -71,7 +77,15 @@ export type Event =
   | { type: 'piece-stored'; bundle: string; index: number; from: string; ok: boolean }
   | { type: 'unpacked'; bundle: string; ok: boolean; reason: string }
   /** Completion of a HostCommand. */
-  | { type: 'done'; command: HostCommandName; object: string; attempt: number; version: number; ok: boolean; reason: string }
+  | {
+      type: 'done'
+      command: HostCommandName
+      object: string
+      attempt: number
+      version: number
+      ok: boolean
+      reason: string
+    }
   /** The object's process ended without being told to. */
   | { type: 'died'; object: string; attempt: number; reason: string }
   /** Addresses at which this peer can be dialled have changed. */

@@ -10,7 +10,8 @@ export const MAX_DELTA_BYTES = 512 * 1024
 export const MAX_MESSAGE_BYTES = 4 * 1024 * 1024 + 4096
 export const MAX_STATEMENT_BYTES = 16 * 1024
 
-const bytes = (max: number) => z.instanceof(Uint8Array).refine((b) => b.byteLength <= max, `at most ${max} bytes`)
+const bytes = (max: number) =>
+  z.custom<Uint8Array>((value) => value instanceof Uint8Array && value.byteLength <= max, `bytes, at most ${max}`)
 const count = z.int().min(0).max(Number.MAX_SAFE_INTEGER)
 const digest = z.string().max(64)
 
@@ -35,17 +36,38 @@ export const messageSchema = z.discriminatedUnion('kind', [
   }),
   /** Announces which pieces of a bundle the sender holds: a bit field, lowest bit of the first byte is piece 0. */
   z.strictObject({ kind: z.literal('have'), bundle: hashSchema, pieces: bytes(MAX_PIECES / 8) }),
-  z.strictObject({ kind: z.literal('want'), bundle: hashSchema, index: z.int().min(0).max(MAX_PIECES - 1) }),
+  z.strictObject({
+    kind: z.literal('want'),
+    bundle: hashSchema,
+    index: z
+      .int()
+      .min(0)
+      .max(MAX_PIECES - 1)
+  }),
   z.strictObject({
     kind: z.literal('piece'),
     bundle: hashSchema,
-    index: z.int().min(0).max(MAX_PIECES - 1),
+    index: z
+      .int()
+      .min(0)
+      .max(MAX_PIECES - 1),
     bytes: bytes(4 * 1024 * 1024)
   }),
   /** Answer to `want` of something the sender does not hold or cannot send now. */
-  z.strictObject({ kind: z.literal('lack'), bundle: hashSchema, index: z.int().min(0).max(MAX_PIECES - 1) }),
+  z.strictObject({
+    kind: z.literal('lack'),
+    bundle: hashSchema,
+    index: z
+      .int()
+      .min(0)
+      .max(MAX_PIECES - 1)
+  }),
   /** Neighbourhood: a bounded symmetric set (SPEC O2). `urgent`: the asker has no neighbour, do not refuse. */
-  z.strictObject({ kind: z.literal('neighbour'), what: z.enum(['ask', 'accept', 'refuse', 'leave']), urgent: z.boolean() })
+  z.strictObject({
+    kind: z.literal('neighbour'),
+    what: z.enum(['ask', 'accept', 'refuse', 'leave']),
+    urgent: z.boolean()
+  })
 ])
 
 export type Message = z.infer<typeof messageSchema>

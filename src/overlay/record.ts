@@ -12,9 +12,17 @@ const count = z.int().min(0).max(Number.MAX_SAFE_INTEGER)
 
 export const headSchema = z.strictObject({ version: z.int().min(0), hash: hashSchema })
 
-/** The phase of an object as others see it; SPEC L has the table of transitions. */
+/** The step of an object's way to its next version; SPEC L has the table of transitions. */
 export const PHASES = [
-  'empty', 'starting', 'running', 'fetching', 'waiting', 'warming', 'draining', 'transforming', 'proving', 'activating', 'returning', 'failing'
+  'idle',
+  'fetching',
+  'waiting',
+  'warming',
+  'draining',
+  'transforming',
+  'proving',
+  'activating',
+  'returning'
 ] as const
 export const phaseSchema = z.enum(PHASES)
 
@@ -34,7 +42,14 @@ export const objectRecordSchema = z.strictObject({
   failed: z.array(z.strictObject({ version: versionSchema, reason: z.string().max(300) })).max(8)
 })
 
-export const grantSchema = z.strictObject({ holder: peerIdSchema, attempt: count, roster: count })
+/** `own`: given by this member itself; else inherited from the roster before (SPEC P6), which no holder may count. */
+export const grantSchema = z.strictObject({
+  holder: peerIdSchema,
+  attempt: count,
+  roster: count,
+  unavailable: z.int().min(1).max(MAX_GROUP_MEMBERS),
+  own: z.boolean()
+})
 
 /** A member's part in the permits of its group. */
 export const permitRecordSchema = z.strictObject({
@@ -42,10 +57,13 @@ export const permitRecordSchema = z.strictObject({
   /** Newest roster adopted, and newest one whose grants it may give (SPEC P5). */
   adopted: count,
   active: count,
-  /** The attempt asked for or held; 0 if none. Every lower attempt, and this one when `asking` is 0, is released. */
+  /** The attempt asked for or held; 0 if none. */
   asking: count,
   askedUnder: count,
+  /** The k of the constraint it asks for. */
+  unavailable: count,
   holding: z.boolean(),
+  /** This and every lower attempt is released for ever. */
   released: count,
   /** Outstanding grants that this member gave or inherited. */
   grants: z.array(grantSchema).max(4 * MAX_GROUP_MEMBERS)
@@ -58,7 +76,9 @@ export const recordSchema = z.strictObject({
   counter: count,
   head: headSchema,
   group: groupSchema.nullable(),
-  labels: z.record(z.string().max(64), z.string().max(64)).refine((l) => Object.keys(l).length <= 16, 'at most 16 labels'),
+  labels: z
+    .record(z.string().max(64), z.string().max(64))
+    .refine((l) => Object.keys(l).length <= 16, 'at most 16 labels'),
   addresses: z.array(z.string().max(200)).max(8),
   objects: z.record(nameSchema, objectRecordSchema).refine((o) => Object.keys(o).length <= 16, 'at most 16 objects'),
   permit: permitRecordSchema.nullable()

@@ -31,7 +31,10 @@ const leaf = [
 
 const conditionAt = (depth: number): z.ZodType<Condition> => {
   if (depth === 0) return z.discriminatedUnion('kind', [...leaf])
-  const children = z.array(z.lazy(() => conditionAt(depth - 1))).min(1).max(MAX_CONDITIONS)
+  const children = z
+    .array(z.lazy(() => conditionAt(depth - 1)))
+    .min(1)
+    .max(MAX_CONDITIONS)
   return z.discriminatedUnion('kind', [
     ...leaf,
     z.strictObject({ kind: z.literal('all'), of: children }),

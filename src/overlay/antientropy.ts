@@ -1,0 +1,163 @@
+/**
+ * Anti-entropy between neighbours: what guarantees delivery of log, statements and records (SPEC O4 to O6). A round
+ * costs two short messages when nothing changed; the full digests are exchanged only when something did, and rounds
+ * back off while the fleet is quiet, so that cost grows with change, not with time.
+ */
+import type { Generator } from '../prng.ts'
+import type { UpgradeLog } from '../upgrade/log.ts'
+import type { StatementSet } from '../upgrade/statements.ts'
+import type { PeerLimits } from './events.ts'
+import { MAX_DELTA_BYTES, type Message, type MessageOf } from './messages.ts'
+import type { Outbox } from './outbox.ts'
+import type { View } from './view.ts'
+
+/** Room for the frame of a delta, beside the bytes it carries. */
+const BUDGET_BYTES = MAX_DELTA_BYTES
+
+/** What was the same on both sides when a round with a neighbour last ended. */
+interface Synced {
+  mine: string
+  theirs: string
+  /** Rounds since that began with the same pair; after a few the difference is one that the bounded views keep. */
+  times: number
+}
+
+const ROUNDS_WITH_THE_SAME_PAIR = 3
+
+export class AntiEntropy {
+  readonly #log: UpgradeLog
+  readonly #statements: StatementSet
+  readonly #view: View
+  readonly #limits: PeerLimits
+  readonly #generator: Generator
+  readonly #outbox: Outbox
+  readonly #synced = new Map<string, Synced>()
+  #order: string[] = []
+  #intervalMs: number
+  #nextRound = 0
+
+  constructor(parts: {
+    log: UpgradeLog
+    statements: StatementSet
+    view: View
+    limits: PeerLimits
+    generator: Generator
+    outbox: Outbox
+  }) {
+    this.#log = parts.log
+    this.#statements = parts.statements
+    this.#view = parts.view
+    this.#limits = parts.limits
+    this.#generator = parts.generator
+    this.#outbox = parts.outbox
+    this.#intervalMs = parts.limits.roundMs
+  }
+
+  /** Something changed here: the next round comes soon again. */
+  wake(now: number): void {
+    this.#intervalMs = this.#limits.roundMs
+    this.#nextRound = Math.min(this.#nextRound, now + this.#jitter())
+  }
+
+  forget(peer: string): void {
+    this.#synced.delete(peer)
+  }
+
+  /** Begins a round if it is time. Returns when the next one is due, ms. */
+  round(neighbours: readonly string[], now: number): number {
+    if (neighbours.length === 0) return Number.POSITIVE_INFINITY
+    if (this.#nextRound === 0) this.#nextRound = now + this.#jitter()
+    if (now < this.#nextRound) return this.#nextRound
+    const present = new Set(neighbours)
+    this.#order = this.#order.filter((peer) => present.has(peer))
+    if (this.#order.length === 0) this.#order = this.#generator.shuffle([...neighbours])
+    this.summarise(this.#order.pop()!)
+    this.#intervalMs = Math.min(this.#limits.roundMaxMs, this.#intervalMs * 2)
+    this.#nextRound = now + this.#jitter()
+    return this.#nextRound
+  }
+
+  summarise(peer: string): void {
+    this.#send(peer, {
+      kind: 'summary',
+      head: this.#log.head,
+      statements: this.#statements.digest,
+      records: this.#view.digest
+    })
+  }
+
+  /** A summary that is what both sides had after their last round needs no answer. */
+  onSummary(from: string, summary: MessageOf<'summary'>): void {
+    const theirs = `${summary.head.hash}/${summary.statements}/${summary.records}`
+    const mine = this.#mine()
+    if (theirs === mine) return
+    const synced = this.#synced.get(from)
+    const times = synced?.mine === mine && synced.theirs === theirs ? synced.times + 1 : 0
+    this.#synced.set(from, { mine, theirs, times })
+    if (times >= ROUNDS_WITH_THE_SAME_PAIR) return
+    this.#sendDigest(from, true)
+  }
+
+  onDigest(from: string, digest: MessageOf<'digest'>): void {
+    const theirStatements = new Set(digest.statements)
+    this.#sendDelta(from, {
+      entries: this.#log.missingFrom(digest.tips).map((entry) => entry.bytes),
+      statements: [...this.#statements.all()].filter((one) => !theirStatements.has(one.hash)).map((one) => one.bytes),
+      records: this.#view.newerThan(digest.records).map((one) => one.bytes)
+    })
+    const behind =
+      digest.tips.some((tip) => tip.version > 0 && !this.#log.has(tip.hash)) ||
+      digest.statements.some((hash) => !this.#statements.has(hash)) ||
+      this.#view.lacks(digest.records)
+    if (digest.answer && behind) this.#sendDigest(from, false)
+  }
+
+  /** Asks a peer for what it has that we lack, outside of a round. */
+  ask(peer: string): void {
+    this.#sendDigest(peer, false)
+  }
+
+  /** Sends one's own new record at once to those who act on it (SPEC O5). */
+  push(peers: Iterable<string>, bytes: Uint8Array): void {
+    for (const peer of peers)
+      this.#send(peer, { kind: 'delta', entries: [], statements: [], records: [bytes], more: false })
+  }
+
+  #mine(): string {
+    return `${this.#log.head.hash}/${this.#statements.digest}/${this.#view.digest}`
+  }
+
+  #sendDigest(to: string, answer: boolean): void {
+    const statements = [...this.#statements.all()].map((one) => one.hash).slice(-4096)
+    this.#send(to, { kind: 'digest', tips: this.#log.tips(), statements, records: this.#view.vector(), answer })
+  }
+
+  /** Entries first, then statements, then records, within the byte budget; the rest waits for the next digest. */
+  #sendDelta(to: string, all: { entries: Uint8Array[]; statements: Uint8Array[]; records: Uint8Array[] }): void {
+    let left = BUDGET_BYTES
+    const fit = (list: Uint8Array[], most: number): Uint8Array[] => {
+      const taken: Uint8Array[] = []
+      for (const bytes of list) {
+        if (taken.length === most || bytes.byteLength > left) break
+        left -= bytes.byteLength
+        taken.push(bytes)
+      }
+      return taken
+    }
+    const entries = fit(all.entries, 64)
+    const statements = fit(all.statements, 256)
+    const records = fit(all.records, 1024)
+    const sent = entries.length + statements.length + records.length
+    if (sent === 0) return
+    const more = sent < all.entries.length + all.statements.length + all.records.length
+    this.#send(to, { kind: 'delta', entries, statements, records, more })
+  }
+
+  #send(to: string, message: Message): void {
+    this.#outbox.send({ type: 'send', to, message })
+  }
+
+  #jitter(): number {
+    return Math.ceil(this.#intervalMs * (0.75 + this.#generator.fraction() / 2))
+  }
+}

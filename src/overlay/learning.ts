@@ -1,0 +1,139 @@
+/**
+ * What a peer takes in: entries, statements and records, each verified before it is kept or passed on (SPEC T, O6).
+ * A refusal is returned, not thrown: the peer decides what it means for the sender.
+ */
+import { Refusal } from '../errors.ts'
+import type { UpgradeLog } from '../upgrade/log.ts'
+import type { Entry } from '../upgrade/manifest.ts'
+import type { Statement } from '../upgrade/statement.ts'
+import type { StatementSet } from '../upgrade/statements.ts'
+import type { Authority, Event } from './events.ts'
+import type { Outbox } from './outbox.ts'
+import type { SignedRecord } from './record.ts'
+import type { View } from './view.ts'
+
+export type Learned =
+  | { what: 'new' | 'known' | 'orphan' }
+  /** The bytes are not what they claim: whoever sent them broke a rule. */
+  | { what: 'forged'; refusal: Refusal }
+  /** Signed as it must be, and still of no use to the fleet: not the sender's fault. */
+  | { what: 'unfit'; refusal: Refusal }
+
+export class Learning {
+  readonly #authority: Authority
+  readonly #log: UpgradeLog
+  readonly #statements: StatementSet
+  readonly #view: View
+  readonly #outbox: Outbox
+
+  constructor(parts: { authority: Authority; log: UpgradeLog; statements: StatementSet; view: View; outbox: Outbox }) {
+    this.#authority = parts.authority
+    this.#log = parts.log
+    this.#statements = parts.statements
+    this.#view = parts.view
+    this.#outbox = parts.outbox
+  }
+
+  entry(bytes: Uint8Array): Learned {
+    const opened = attempt(() => this.#authority.openEntry(bytes))
+    if (opened instanceof Refusal) return { what: 'forged', refusal: opened }
+    return this.#addEntry(opened)
+  }
+
+  statement(bytes: Uint8Array): Learned {
+    const opened = attempt(() => this.#authority.openStatement(bytes))
+    if (opened instanceof Refusal) return { what: 'forged', refusal: opened }
+    return this.#addStatement(opened)
+  }
+
+  record(bytes: Uint8Array): Learned & { signed?: SignedRecord } {
+    const record = attempt(() => this.#authority.openRecord(bytes))
+    if (record instanceof Refusal) return { what: 'forged', refusal: record }
+    const signed = { record, bytes }
+    return { what: this.#view.put(signed) ? 'new' : 'known', signed }
+  }
+
+  /** An operator's entry: what the chain would take but the operator should not send is refused with the mend. */
+  injectEntry(event: Extract<Event, { type: 'inject' }>, now: number): Entry | Refusal {
+    const entry = attempt(() => this.#authority.openEntry(event.bytes))
+    if (entry instanceof Refusal || this.#log.has(entry.hash)) return entry
+    if (this.#authority.expired(event.bytes, now)) {
+      return new Refusal(
+        'Expired',
+        `the entry of version ${entry.version} is past its expiry; sign it again with a later one`
+      )
+    }
+    const { head } = this.#log
+    if (this.#log.rivals(entry).length > 0 || entry.parent !== head.hash) {
+      return new Refusal(
+        'StaleParent',
+        `version ${entry.version} was packed on ${entry.parent.slice(0, 12)}, but the newest entry is version ${head.version} (${head.hash.slice(0, 12)}); pack it again on that one`
+      )
+    }
+    if (!event.bundleHeld)
+      return new Refusal(
+        'WrongBundle',
+        `the bundle of version ${entry.version} was not sent whole; inject the upgrade file again`
+      )
+    const learned = this.#addEntry(entry)
+    return 'refusal' in learned ? learned.refusal : entry
+  }
+
+  injectStatement(event: Extract<Event, { type: 'inject' }>, now: number): Statement | Refusal {
+    const statement = attempt(() => this.#authority.openStatement(event.bytes))
+    if (statement instanceof Refusal || this.#statements.has(statement.hash)) return statement
+    const { body } = statement
+    if (body.what === 'pause' && statement.expires <= now)
+      return new Refusal('Expired', 'the pause is past its expiry; sign a new one')
+    if (body.what === 'roster') {
+      const newest = this.#statements.newestRoster(body.group)
+      if (body.number !== newest + 1) {
+        return new Refusal(
+          'StaleParent',
+          `roster ${body.number} of group ${body.group}: the newest known here is ${newest}; sign roster ${newest + 1}`
+        )
+      }
+    }
+    if (body.what === 'resume' && !this.#statements.has(body.lifts)) {
+      return new Refusal(
+        'Malformed',
+        `no statement ${body.lifts.slice(0, 12)} is known here; name the hash of a pause that status shows`
+      )
+    }
+    const learned = this.#addStatement(statement)
+    return 'refusal' in learned ? learned.refusal : statement
+  }
+
+  #addEntry(entry: Entry): Learned {
+    const addition = attempt(() => this.#log.add(entry))
+    if (addition instanceof Refusal) return { what: 'unfit', refusal: addition }
+    if (addition === 'known' || addition === 'orphan') return { what: addition }
+    this.#outbox.persist(`entry/${String(entry.version).padStart(7, '0')}/${entry.hash}`, entry.bytes)
+    if (addition === 'fork') {
+      const text = `two upgrades of version ${entry.version} stand on one parent; no undecided peer runs either until an entry replaces both`
+      this.#outbox.send({ type: 'alarm', name: 'Fork', text })
+    }
+    return { what: 'new' }
+  }
+
+  #addStatement(statement: Statement): Learned {
+    const addition = this.#statements.add(statement)
+    if (addition === 'known') return { what: 'known' }
+    this.#outbox.persist(`statement/${statement.hash}`, statement.bytes)
+    if (addition === 'equivocation') {
+      const text = `key ${statement.keys.join()} signed two different statements with sequence ${statement.body.sequence}; the more cautious counts`
+      this.#outbox.send({ type: 'alarm', name: 'Equivocation', text })
+    }
+    return { what: 'new' }
+  }
+}
+
+/** Refusals of the world become values; anything else is a defect of ours and stays an exception. */
+function attempt<T>(action: () => T): T | Refusal {
+  try {
+    return action()
+  } catch (error) {
+    if (error instanceof Refusal) return error
+    throw error
+  }
+}

@@ -1,0 +1,212 @@
+/**
+ * Neighbours: a bounded, symmetric set of peers to gossip with (SPEC O2). One's own group always belongs to it; others
+ * fill it up to `degree`. Dials are repeated with back-off and spread at random; nothing is dialled without need.
+ */
+import type { Generator } from '../prng.ts'
+import type { PeerLimits } from './events.ts'
+import type { MessageOf } from './messages.ts'
+import type { Outbox } from './outbox.ts'
+
+const FIRST_RETRY_MS = 500
+const LAST_RETRY_MS = 30_000
+/** Dials under way at once; a fleet that starts on one host must not storm. */
+const DIALS_AT_ONCE = 4
+/** An `ask` that nobody answered is forgotten after this time. */
+const ASK_TIMEOUT_MS = 5_000
+
+/** What is known of other peers' places; the peer's view answers it. */
+export interface Places {
+  self: string
+  /** Addresses to dial, empty if none are known. */
+  addresses(peer: string): readonly string[]
+  /** Peers that might become neighbours, own group excluded. */
+  candidates(): readonly string[]
+  /** Members of the own group: always neighbours. */
+  group(): readonly string[]
+  bootstrap: readonly { peer: string; addresses: readonly string[] }[]
+}
+
+interface Dial {
+  failures: number
+  /** No dial before this time. */
+  notBefore: number
+  underWay: boolean
+}
+
+export class Neighbours {
+  readonly #places: Places
+  readonly #limits: PeerLimits
+  readonly #generator: Generator
+  readonly #outbox: Outbox
+  readonly connected = new Set<string>()
+  readonly #neighbours = new Set<string>()
+  readonly #asked = new Map<string, number>()
+  readonly #dials = new Map<string, Dial>()
+
+  constructor(places: Places, limits: PeerLimits, generator: Generator, outbox: Outbox) {
+    this.#places = places
+    this.#limits = limits
+    this.#generator = generator
+    this.#outbox = outbox
+  }
+
+  has(peer: string): boolean {
+    return this.#neighbours.has(peer)
+  }
+  all(): IterableIterator<string> {
+    return this.#neighbours.values()
+  }
+  get size(): number {
+    return this.#neighbours.size
+  }
+
+  onConnected(peer: string, now: number): void {
+    this.connected.add(peer)
+    this.#dials.delete(peer)
+    if (this.#neighbours.has(peer)) return
+    const wanted = this.#isGroup(peer) || this.#strangers() < this.#limits.degree
+    if (wanted) this.#ask(peer, now)
+  }
+
+  onDisconnected(peer: string, now: number): void {
+    this.connected.delete(peer)
+    this.#asked.delete(peer)
+    if (!this.#neighbours.delete(peer)) return
+    // Whoever was a neighbour is looked for again first: it is probably only restarting.
+    this.#dials.set(peer, { failures: 0, notBefore: now + this.#jitter(FIRST_RETRY_MS), underWay: false })
+  }
+
+  onConnectFailed(peer: string, now: number): void {
+    const failures = (this.#dials.get(peer)?.failures ?? 0) + 1
+    const waitMs = Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(failures, 10))
+    this.#dials.set(peer, { failures, notBefore: now + this.#jitter(waitMs), underWay: false })
+    this.#boundDials()
+  }
+
+  /** Answers a neighbourhood message. Returns the peer if it has just become a neighbour. */
+  onMessage(from: string, message: MessageOf<'neighbour'>, now: number): string | undefined {
+    switch (message.what) {
+      case 'ask': {
+        const room = this.#isGroup(from) || this.#neighbours.has(from) || this.#strangers() < this.#limits.degreeMax
+        if (!room && !message.urgent) {
+          this.#tell(from, 'refuse')
+          return undefined
+        }
+        if (!room) this.#dropOne()
+        this.#tell(from, 'accept')
+        return this.#add(from)
+      }
+      case 'accept':
+        if (!this.#asked.delete(from)) return undefined
+        return this.#add(from)
+      case 'refuse':
+        this.#asked.delete(from)
+        this.#dials.set(from, { failures: 3, notBefore: now + this.#jitter(LAST_RETRY_MS), underWay: false })
+        this.#boundDials()
+        return undefined
+      case 'leave':
+        this.#neighbours.delete(from)
+        return undefined
+    }
+  }
+
+  /** Dials and asks for what is missing. Returns when to look again, ms. */
+  fill(now: number): number {
+    for (const [peer, at] of this.#asked) if (at + ASK_TIMEOUT_MS <= now) this.#asked.delete(peer)
+    let next = Number.POSITIVE_INFINITY
+    for (const peer of this.#places.group())
+      if (!this.#neighbours.has(peer)) next = Math.min(next, this.#reach(peer, now))
+    const missing = this.#limits.degree - this.#strangers()
+    if (missing > 0) next = Math.min(next, this.#reachStrangers(missing, now))
+    for (const at of this.#asked.values()) next = Math.min(next, at + ASK_TIMEOUT_MS)
+    return next
+  }
+
+  #reachStrangers(missing: number, now: number): number {
+    const group = new Set(this.#places.group())
+    const known = this.#places.candidates().filter((peer) => !this.#neighbours.has(peer) && !group.has(peer))
+    const seeds = this.#places.bootstrap
+      .map((one) => one.peer)
+      .filter((peer) => !this.#neighbours.has(peer) && !known.includes(peer) && !group.has(peer))
+    const order = [...this.#generator.shuffle([...known]), ...seeds]
+    let next = Number.POSITIVE_INFINITY
+    let begun = 0
+    for (const peer of order) {
+      if (begun >= missing) break
+      if (peer === this.#places.self) continue
+      const at = this.#reach(peer, now)
+      if (at <= now || this.#asked.has(peer) || this.#dials.get(peer)?.underWay === true) begun += 1
+      else next = Math.min(next, at)
+    }
+    return next
+  }
+
+  /** One step toward having `peer` as a neighbour. Returns when to try again, ms. */
+  #reach(peer: string, now: number): number {
+    if (this.#asked.has(peer)) return this.#asked.get(peer)! + ASK_TIMEOUT_MS
+    const dial = this.#dials.get(peer)
+    if (dial?.underWay === true) return Number.POSITIVE_INFINITY
+    if (dial !== undefined && dial.notBefore > now) return dial.notBefore
+    if (this.connected.has(peer)) {
+      this.#ask(peer, now)
+      return now + ASK_TIMEOUT_MS
+    }
+    const addresses = this.#places.addresses(peer)
+    if (addresses.length === 0) return Number.POSITIVE_INFINITY
+    const underWay = [...this.#dials.values()].filter((one) => one.underWay).length
+    if (underWay >= DIALS_AT_ONCE) return now + this.#jitter(FIRST_RETRY_MS)
+    this.#dials.set(peer, { failures: dial?.failures ?? 0, notBefore: now, underWay: true })
+    this.#outbox.send({ type: 'connect', peer, addresses: [...addresses] })
+    return Number.POSITIVE_INFINITY
+  }
+
+  #ask(peer: string, now: number): void {
+    this.#asked.set(peer, now)
+    this.#outbox.send({
+      type: 'send',
+      to: peer,
+      message: { kind: 'neighbour', what: 'ask', urgent: this.#neighbours.size === 0 }
+    })
+  }
+
+  #tell(peer: string, what: 'accept' | 'refuse' | 'leave'): void {
+    this.#outbox.send({ type: 'send', to: peer, message: { kind: 'neighbour', what, urgent: false } })
+  }
+
+  #add(peer: string): string | undefined {
+    this.#asked.delete(peer)
+    if (this.#neighbours.has(peer)) return undefined
+    this.#neighbours.add(peer)
+    return peer
+  }
+
+  #dropOne(): void {
+    const others = [...this.#neighbours].filter((peer) => !this.#isGroup(peer))
+    const victim = others[this.#generator.below(Math.max(1, others.length))]
+    if (victim === undefined) return
+    this.#neighbours.delete(victim)
+    this.#tell(victim, 'leave')
+  }
+
+  #strangers(): number {
+    let count = 0
+    for (const peer of this.#neighbours) if (!this.#isGroup(peer)) count += 1
+    return count
+  }
+
+  #isGroup(peer: string): boolean {
+    return this.#places.group().includes(peer)
+  }
+
+  /** Back-off is remembered for a bounded number of peers. */
+  #boundDials(): void {
+    for (const [peer, dial] of this.#dials) {
+      if (this.#dials.size <= 512) return
+      if (!dial.underWay) this.#dials.delete(peer)
+    }
+  }
+
+  #jitter(ms: number): number {
+    return Math.ceil(ms * (0.5 + this.#generator.fraction()))
+  }
+}

@@ -1,0 +1,444 @@
+/**
+ * Drives one object through its upgrades (SPEC L): looks at log, bundles, schedule and permit, tells the host what to
+ * do, and hears its completions. Every change of `state` is persisted by the step that makes it.
+ */
+import { evaluate, type Verdict } from '../schedule/evaluate.ts'
+import type { UpgradeLog } from '../upgrade/log.ts'
+import type { LineageVersion } from '../upgrade/schema.ts'
+import type { StatementSet } from '../upgrade/statements.ts'
+import type { Event, HostCommand } from './events.ts'
+import { BEGUN, commit, enter, fail, type ObjectState, resume, targetOf } from './lifecycle.ts'
+import type { Outbox } from './outbox.ts'
+import type { PermitWish } from './permits.ts'
+import type { Pieces } from './pieces.ts'
+import type { ObjectRecord } from './record.ts'
+
+const FIRST_RESTART_MS = 200
+const LAST_RESTART_MS = 30_000
+/** An object that has served for this long is forgiven its earlier deaths. */
+const STEADY_MS = 60_000
+/** How much of a soak a crash may cost. */
+const PROGRESS_MS = 60_000
+
+/** Whether the current object answers calls. `stopped`: for the upgrade. */
+export type Service = 'none' | 'starting' | 'serving' | 'stopped' | 'failing'
+
+/** What an object sees of its peer. */
+export interface Surroundings {
+  readonly log: UpgradeLog
+  readonly statements: StatementSet
+  readonly pieces: Pieces
+  readonly outbox: Outbox
+  readonly drainMs: number
+  /** Whether this peer holds a permit that this object may begin with. */
+  holdsPermit(object: string): boolean
+  /** Why the permit is not there yet, for operators. */
+  sayPermit(unavailable: number): string
+  /** Another object of this peer is between warming and serving again. */
+  othersBusy(object: string): boolean
+}
+
+type Done = Extract<Event, { type: 'done' }>
+
+export class HostedObject {
+  state: ObjectState
+  service: Service = 'none'
+  /** Why it waits, or what went wrong: one sentence. */
+  reason = ''
+  readonly #around: Surroundings
+  #restartAt = Number.POSITIVE_INFINITY
+  #deaths = 0
+  #servingSince = 0
+  /** Undefined until the first evaluation of this process: time while the peer was off does not count. */
+  #evaluatedAt: number | undefined
+  #persistedAt = 0
+  #wanted = 0
+  #simulating = 0
+  /** Versions whose future SO did not start here; not tried again by this process. */
+  readonly #unsimulable = new Set<number>()
+  #permitWish: number | null = null
+
+  constructor(state: ObjectState, around: Surroundings) {
+    this.state = state
+    this.#around = around
+  }
+
+  get wish(): PermitWish {
+    return { unavailable: this.#permitWish, begun: this.begun }
+  }
+  get begun(): boolean {
+    return this.state.current !== null && BEGUN.has(this.state.phase.name)
+  }
+  get busy(): boolean {
+    return this.state.phase.name === 'warming' || BEGUN.has(this.state.phase.name)
+  }
+
+  /** After construction from durable state. */
+  boot(): void {
+    const resumption = resume(this.state)
+    if (resumption.state !== this.state) this.#keep(resumption.state)
+    if (resumption.serve) {
+      this.#run({ command: 'clean', object: this.state.object, keep: this.state.current?.attempt ?? 0 })
+      if (this.state.current === null && this.state.phase.name === 'returning')
+        this.#keep(enter(this.state, { name: 'idle' }))
+      this.#start()
+      return
+    }
+    this.service = this.state.current === null ? 'none' : 'stopped'
+    this.#run({ command: 'abandon', object: this.state.object, attempt: resumption.from })
+    this.#transform()
+  }
+
+  /** Takes every step that is possible now. Returns when to look again without an event, ms. */
+  advance(now: number): number {
+    if (this.#restartAt <= now) this.#start()
+    const { name } = this.state.phase
+    let next = Number.POSITIVE_INFINITY
+    if (name === 'idle' || name === 'fetching' || name === 'waiting') next = this.#considerUpgrade(now)
+    this.#considerSimulation()
+    return Math.min(next, this.#restartAt)
+  }
+
+  onWanted(version: number): void {
+    this.#wanted = version
+  }
+
+  onDied(event: Extract<Event, { type: 'died' }>, now: number): void {
+    if (this.service !== 'serving' && this.service !== 'starting') return
+    this.#failing(event.reason, now)
+  }
+
+  onDone(event: Done, now: number): void {
+    switch (event.command) {
+      case 'start':
+        return this.#onStarted(event, now)
+      case 'warm':
+        return this.#onWarm(event, now)
+      case 'drain':
+        return this.#onStep(event, 'draining', () => {
+          this.#keep(enter(this.state, { ...this.#attempt(), name: 'transforming' }))
+          this.#transform()
+        })
+      case 'transform':
+        return this.#onStep(event, 'transforming', () => {
+          const { target, attempt } = this.#attempt()
+          this.#keep(enter(this.state, { ...this.#attempt(), name: 'proving' }))
+          this.#run({ command: 'prove', object: this.state.object, attempt, version: target, past: this.#past(target) })
+        })
+      case 'prove':
+        return this.#onStep(event, 'proving', () => {
+          const { target, attempt } = this.#attempt()
+          this.#keep(commit(this.state))
+          this.#run({ command: 'serve', object: this.state.object, attempt, version: target })
+        })
+      case 'serve':
+        if (this.state.phase.name !== 'activating' || event.attempt !== this.state.phase.attempt) return
+        if (event.ok) this.#serving(now)
+        else this.#failing(event.reason, now)
+        return
+      case 'abandon':
+        if (this.state.phase.name === 'returning' && event.attempt === this.state.phase.attempt) this.#returned()
+        return
+      case 'simulate':
+        return this.#onSimulated(event)
+      case 'clean':
+        return
+    }
+  }
+
+  record(): ObjectRecord {
+    const { current, phase, failures, object } = this.state
+    const past = current === null ? [] : this.#past(current.version)
+    return {
+      version: current?.version ?? 0,
+      entry: current?.entry.slice(0, 16) ?? '',
+      lowest: past[0] ?? current?.version ?? 0,
+      highest: Math.max(current?.version ?? 0, ...this.state.futures.filter((version) => version !== this.#simulating)),
+      phase: phase.name,
+      target: targetOf(phase),
+      serving: this.service === 'serving',
+      reason: this.reason.slice(0, 300),
+      failed: failures.map(({ version, reason }) => ({ version, reason: `${object}: ${reason}`.slice(0, 300) }))
+    }
+  }
+
+  // ---- choosing and scheduling the next version
+
+  /** L1: strictly the next version; an empty object takes the newest. None while the chain does not say, or after a failure. */
+  #target(): LineageVersion | undefined {
+    const { schema } = this.#around.log
+    const { current, object } = this.state
+    if (current === null) {
+      const failed = new Set(this.state.failures.map((one) => one.entry))
+      return schema.versions(object).findLast((one) => !failed.has(one.entry.hash))
+    }
+    if (this.#around.log.at(current.version)?.hash !== current.entry) return undefined
+    return schema.next(object, current.version)
+  }
+
+  #considerUpgrade(now: number): number {
+    this.#permitWish = null
+    const target = this.#target()
+    const failure = this.state.failures.find((one) => one.entry === target?.entry.hash)
+    if (target === undefined || failure !== undefined) {
+      if (this.state.phase.name !== 'idle') this.#keep(enter(this.state, { name: 'idle' }))
+      if (this.service === 'serving')
+        this.reason = failure === undefined ? '' : `went back from version ${failure.version}: ${failure.reason}`
+      return Number.POSITIVE_INFINITY
+    }
+    const { version, entry } = target
+    if (!('entry' in this.state.phase) || this.state.phase.entry !== entry.hash) {
+      this.#keep({ ...enter(this.state, { name: 'fetching', target: version, entry: entry.hash }), progress: {} })
+      this.#evaluatedAt = now
+    }
+    const missing = this.#missingBundle(target)
+    if (missing !== undefined) {
+      this.reason = missing
+      return Number.POSITIVE_INFINITY
+    }
+    if (this.state.phase.name === 'fetching')
+      this.#keep(enter(this.state, { name: 'waiting', target: version, entry: entry.hash }))
+    return this.#decide(target, now)
+  }
+
+  /** SF and constraints: go, or wait because … */
+  #decide(target: LineageVersion, now: number): number {
+    const verdict = this.#judge(target, now)
+    if (!verdict.go) {
+      this.reason = verdict.reason.sentence
+      return verdict.inMs === undefined ? Number.POSITIVE_INFINITY : now + Math.min(verdict.inMs, PROGRESS_MS)
+    }
+    if (this.#needsPermit(target) && !this.#around.holdsPermit(this.state.object)) {
+      const unavailable = Math.min(...target.upgrade.schedule.constraints.map((one) => one.unavailable))
+      this.#permitWish = unavailable
+      this.reason = this.#around.sayPermit(unavailable)
+      return Number.POSITIVE_INFINITY
+    }
+    const unavailable = target.upgrade.schedule.constraints.map((one) => one.unavailable)
+    if (this.#needsPermit(target)) this.#permitWish = Math.min(...unavailable)
+    const attempt = this.state.attempts + 1
+    this.reason = ''
+    this.#keep(enter(this.state, { name: 'warming', target: target.version, entry: target.entry.hash, attempt }))
+    this.#run({ command: 'warm', object: this.state.object, attempt, version: target.version })
+    return Number.POSITIVE_INFINITY
+  }
+
+  /** Conditions of the schedule and pauses; constraints come after (they are acquired last). */
+  #judge(target: LineageVersion, now: number): Verdict {
+    const { progress } = this.state
+    const wait = (kind: 'pause' | 'turn', sentence: string, inMs?: number): Verdict => ({
+      go: false,
+      progress,
+      reason: { kind, sentence },
+      inMs
+    })
+    const passedMs = this.#evaluatedAt === undefined ? 0 : Math.max(0, now - this.#evaluatedAt)
+    this.#evaluatedAt = now
+    const verdict = evaluate(target.upgrade.schedule.when, progress, passedMs)
+    this.#noteProgress(verdict.progress, now)
+    const pause = this.#around.statements.pauses(target.entry.hash, now)[0]
+    if (pause !== undefined) {
+      const note = pause.body.note === '' ? '' : ` (${pause.body.note})`
+      return wait('pause', `paused by statement ${pause.hash.slice(0, 12)}${note}`, pause.expires - now)
+    }
+    if (!verdict.go) return verdict
+    if (this.service === 'starting') return wait('turn', 'the current object is starting')
+    if (this.#simulating > 0) return wait('turn', `the future SO of version ${this.#simulating} is starting`)
+    if (this.#around.othersBusy(this.state.object)) return wait('turn', 'another object of this node is upgrading')
+    return verdict
+  }
+
+  #needsPermit(target: LineageVersion): boolean {
+    return this.state.current !== null && target.upgrade.schedule.constraints.length > 0
+  }
+
+  #noteProgress(progress: ObjectState['progress'], now: number): void {
+    const grown = Object.keys(progress).length !== Object.keys(this.state.progress).length
+    if (grown || now - this.#persistedAt >= PROGRESS_MS) {
+      this.#persistedAt = now
+      if (grown || Object.keys(progress).length > 0) this.#keep({ ...this.state, progress })
+    } else this.state = { ...this.state, progress }
+  }
+
+  #missingBundle(target: LineageVersion): string | undefined {
+    const { log, pieces } = this.#around
+    const lowest = log.schema.past(this.state.object, target.version)[0] ?? target.version
+    const from = this.state.current?.version ?? lowest
+    for (const { version, entry } of log.schema.versions(this.state.object)) {
+      if (version > target.version || version < from || (version === from && version !== target.version)) continue
+      const { sha256 } = entry.manifest.bundle
+      if (pieces.isReady(sha256)) continue
+      const [held, all] = pieces.share(sha256)
+      return `fetches the bundle of version ${version}: ${held} of ${all} pieces`
+    }
+    return undefined
+  }
+
+  // ---- future SOs
+
+  /** A call from the future came: start the next version's SO. It is durable that it was started before it answers. */
+  #considerSimulation(): void {
+    const { current, phase } = this.state
+    if (this.#wanted === 0 || current === null || this.#simulating > 0 || this.service !== 'serving') return
+    if (phase.name !== 'idle' && phase.name !== 'fetching' && phase.name !== 'waiting') return
+    const next = this.#around.log.schema.next(this.state.object, current.version)
+    if (next === undefined || this.#around.log.at(current.version)?.hash !== current.entry) return
+    const ready = this.#around.pieces.isReady(next.entry.manifest.bundle.sha256)
+    if (this.#wanted < next.version || next.upgrade.future === null || !ready) return
+    if (this.state.futures.includes(next.version) || this.#unsimulable.has(next.version)) return
+    this.#simulating = next.version
+    this.#keep({ ...this.state, futures: [...this.state.futures, next.version] })
+    this.#run({ command: 'simulate', object: this.state.object, version: next.version })
+  }
+
+  #onSimulated(event: Done): void {
+    if (event.version !== this.#simulating) return
+    this.#simulating = 0
+    this.#wanted = 0
+    if (event.ok || this.service !== 'serving') return
+    this.#unsimulable.add(event.version)
+    this.#keep({ ...this.state, futures: this.state.futures.filter((version) => version !== event.version) })
+    this.reason = `the future SO of version ${event.version} did not start: ${event.reason}`
+    this.#around.outbox.send({ type: 'alarm', name: 'SimulationFailed', text: `${this.state.object}: ${this.reason}` })
+  }
+
+  // ---- steps of an upgrade
+
+  #onWarm(event: Done, now: number): void {
+    if (this.state.phase.name !== 'warming' || event.attempt !== this.state.phase.attempt) return
+    if (!event.ok) return this.#fail(event.reason)
+    const { target, entry, attempt } = this.#attempt()
+    const wanted = this.#target()
+    const lapsed = wanted?.entry.hash !== entry || !this.#judge(wanted, now).go
+    if (lapsed) {
+      this.#keep(enter(this.state, { name: 'waiting', target, entry }))
+      this.#run({ command: 'abandon', object: this.state.object, attempt })
+      return
+    }
+    if (this.service === 'serving') {
+      this.#keep(enter(this.state, { name: 'draining', target, entry, attempt }))
+      this.service = 'stopped'
+      this.#run({ command: 'drain', object: this.state.object, boundMs: this.#around.drainMs })
+      return
+    }
+    this.#restartAt = Number.POSITIVE_INFINITY
+    if (this.state.current !== null) this.service = 'stopped'
+    this.#keep(enter(this.state, { name: 'transforming', target, entry, attempt }))
+    this.#transform()
+  }
+
+  /** A completion of the step that the object is in; late ones of earlier attempts are nothing to it. */
+  #onStep(event: Done, phase: 'draining' | 'transforming' | 'proving', go: () => void): void {
+    if (this.state.phase.name !== phase) return
+    if (phase !== 'draining' && event.attempt !== this.state.phase.attempt) return
+    const { target, entry } = this.#attempt()
+    if (!event.ok) this.#fail(event.reason)
+    // No peer runs a version that the fleet disputes (T6): what was begun before the fork was heard of goes back.
+    else if (this.#around.log.at(target)?.hash !== entry) this.#fail('the log forked at this version')
+    else go()
+  }
+
+  #transform(): void {
+    const { target, attempt } = this.#attempt()
+    const { current, futures, object } = this.state
+    const from = current === null ? null : { attempt: current.attempt, version: current.version, future: futures }
+    this.#run({ command: 'transform', object, attempt, version: target, from })
+  }
+
+  /** L4, L5: the way back. */
+  #fail(reason: string): void {
+    const { target, attempt } = this.#attempt()
+    this.reason = `went back from version ${target}: ${reason}`
+    this.#keep(fail(this.state, reason.slice(0, 300)))
+    this.#around.outbox.send({ type: 'alarm', name: 'UpgradeFailed', text: `${this.state.object}: ${this.reason}` })
+    this.#run({ command: 'abandon', object: this.state.object, attempt })
+  }
+
+  /** The failed attempt is gone: serve the old version again. */
+  #returned(): void {
+    if (this.state.current === null || this.service === 'serving') {
+      this.#permitWish = null
+      this.#keep(enter(this.state, { name: 'idle' }))
+    } else this.#start()
+  }
+
+  // ---- the current object's service
+
+  #start(): void {
+    this.#restartAt = Number.POSITIVE_INFINITY
+    const { current, object, futures } = this.state
+    if (current === null) return
+    this.service = 'starting'
+    const { version, attempt } = current
+    this.#run({ command: 'start', object, attempt, version, past: this.#past(version), future: futures })
+  }
+
+  #onStarted(event: Done, now: number): void {
+    if (this.service !== 'starting' || event.attempt !== this.state.current?.attempt) return
+    if (event.ok) this.#serving(now)
+    else this.#failing(event.reason, now)
+  }
+
+  #serving(now: number): void {
+    this.service = 'serving'
+    this.#servingSince = now
+    const { name } = this.state.phase
+    if (name !== 'activating' && name !== 'returning') {
+      if (name === 'idle') this.reason = ''
+      return
+    }
+    if (name === 'activating') this.reason = ''
+    this.#permitWish = null
+    this.#keep(enter(this.state, { name: 'idle' }))
+    this.#run({ command: 'clean', object: this.state.object, keep: this.state.current!.attempt })
+  }
+
+  /** Restarts with back-off; after the commit there is no silent way back (L4). */
+  #failing(reason: string, now: number): void {
+    if (this.service === 'serving' && now - this.#servingSince > STEADY_MS) this.#deaths = 0
+    this.service = 'failing'
+    this.#dropUnprovenFuture()
+    this.reason = reason
+    const waitMs = Math.min(LAST_RESTART_MS, FIRST_RESTART_MS * 2 ** Math.min(this.#deaths, 10))
+    this.#deaths += 1
+    this.#restartAt = now + waitMs
+    this.#around.outbox.send({
+      type: 'alarm',
+      name: 'ObjectFailing',
+      text: `${this.state.object} version ${this.state.current?.version}: ${reason}`
+    })
+  }
+
+  /** A future SO that was starting when the object died never answered a call: it is left out of the next start. */
+  #dropUnprovenFuture(): void {
+    if (this.#simulating === 0) return
+    this.#unsimulable.add(this.#simulating)
+    this.#keep({ ...this.state, futures: this.state.futures.filter((version) => version !== this.#simulating) })
+    this.#simulating = 0
+  }
+
+  // ---- small
+
+  #attempt(): { target: number; entry: string; attempt: number } {
+    const { phase } = this.state
+    if (!('attempt' in phase)) throw new Error(`${this.state.object} has no attempt while ${phase.name}`)
+    return { target: phase.target, entry: phase.entry, attempt: phase.attempt }
+  }
+
+  #past(version: number): number[] {
+    const { log } = this.#around
+    const { current, object } = this.state
+    // The branch that it runs may not be on the chain any more.
+    const schema = current?.version === version ? log.schemaOf(current.entry) : log.schema
+    return schema.past(object, version)
+  }
+
+  #keep(state: ObjectState): void {
+    this.state = state
+    this.#around.outbox.persist(`object/${state.object}`, state)
+  }
+
+  #run(command: HostCommand): void {
+    this.#around.outbox.run({ type: 'run', command })
+  }
+}

@@ -1,0 +1,488 @@
+/**
+ * One peer of a fleet, without I/O: `step(event, now) → ordered effects` (SPEC O1). The daemon and the simulator are two
+ * loops around this class; what is simulated is what runs.
+ */
+
+import { Refusal } from '../errors.ts'
+import { Generator } from '../prng.ts'
+import { UpgradeLog } from '../upgrade/log.ts'
+import { StatementSet } from '../upgrade/statements.ts'
+import { AntiEntropy } from './antientropy.ts'
+import type { Authority, Effect, Event, PeerInit, PeerLimits } from './events.ts'
+import { type Learned, Learning } from './learning.ts'
+import { emptyObject, type ObjectState } from './lifecycle.ts'
+import type { Message } from './messages.ts'
+import { Neighbours } from './neighbours.ts'
+import { HostedObject, type Surroundings } from './object.ts'
+import { Outbox } from './outbox.ts'
+import { decidePermits, noPermits, type PermitSight, type PermitState, permitRecord, sayPermit } from './permits.ts'
+import { Pieces } from './pieces.ts'
+import type { ObjectRecord, PeerRecord } from './record.ts'
+import { View } from './view.ts'
+
+export const SNAPSHOT_FORMAT = 1
+const MAX_CONTACTS = 32
+/** A peer is asked for what it has at most once in this time because of a head that travelled with a call. */
+const ASK_AGAIN_MS = 500
+
+export const DEFAULT_LIMITS: PeerLimits = {
+  degree: 8,
+  degreeMax: 12,
+  view: 256,
+  roundMs: 1_000,
+  roundMaxMs: 60_000,
+  drainMs: 10_000,
+  piecesInFlight: 8,
+  pieceTimeoutMs: 10_000
+}
+
+type Contact = { peer: string; addresses: string[] }
+
+export class Peer {
+  readonly id: string
+  readonly log: UpgradeLog
+  readonly statements: StatementSet
+  readonly view: View
+  readonly neighbours: Neighbours
+  readonly pieces: Pieces
+  readonly objects = new Map<string, HostedObject>()
+  readonly limits: PeerLimits
+  #permit: PermitState
+  /** The object that asks for a permit, or holds it: one at a time. */
+  #permitOwner = ''
+  readonly #init: PeerInit
+  readonly #authority: Authority
+  readonly #outbox = new Outbox()
+  readonly #antiEntropy: AntiEntropy
+  readonly #learning: Learning
+  readonly #states = new Map<string, ObjectState>()
+  readonly #sight: PermitSight
+  readonly #around: Surroundings
+  readonly #askedAt = new Map<string, number>()
+  #addresses: string[]
+  #contacts: Contact[]
+  #incarnation: number
+  #counter = 0
+  #ownKey = ''
+  #wakeAt = Number.POSITIVE_INFINITY
+  #knownLog = -1
+  #now = 0
+
+  /** @param snapshot what earlier steps persisted: key → plain value. */
+  constructor(init: PeerInit, authority: Authority, snapshot: ReadonlyMap<string, unknown>) {
+    this.id = init.peer
+    this.#init = init
+    this.#authority = authority
+    this.limits = { ...DEFAULT_LIMITS, ...init.limits }
+    this.#addresses = init.addresses
+    const generator = new Generator(init.seed)
+    this.log = new UpgradeLog(authority.fleet)
+    this.statements = new StatementSet((text) => authority.hash53(text))
+    this.view = new View({
+      self: init.peer,
+      size: this.limits.view,
+      hash53: (text) => authority.hash53(text),
+      keeps: (record) => this.neighbours.has(record.peer) || (init.group !== null && record.group === init.group)
+    })
+    const meta = (snapshot.get('peer') ?? { format: SNAPSHOT_FORMAT, incarnation: 0 }) as {
+      format: number
+      incarnation: number
+    }
+    if (meta.format !== SNAPSHOT_FORMAT) {
+      throw new Refusal(
+        'DamagedStore',
+        `the snapshot has format ${meta.format}, this release reads ${SNAPSHOT_FORMAT}; use the release that wrote it, or a newer one`
+      )
+    }
+    this.#incarnation = meta.incarnation
+    this.#permit = (snapshot.get('permit') as PermitState | undefined) ?? noPermits
+    this.#contacts = (snapshot.get('contacts') as Contact[] | undefined) ?? []
+    const places = {
+      self: init.peer,
+      addresses: (peer: string) => this.#addressesOf(peer),
+      candidates: () => [...this.view.all()].map((one) => one.record.peer).filter((peer) => peer !== this.id),
+      group: () => this.#group(),
+      bootstrap: [...init.bootstrap, ...this.#contacts]
+    }
+    const outbox = this.#outbox
+    this.neighbours = new Neighbours(places, this.limits, generator, outbox)
+    this.pieces = new Pieces(this.limits, generator, outbox)
+    const parts = {
+      authority,
+      log: this.log,
+      statements: this.statements,
+      view: this.view,
+      limits: this.limits,
+      generator,
+      outbox
+    }
+    this.#antiEntropy = new AntiEntropy(parts)
+    this.#learning = new Learning(parts)
+    this.#sight = this.#makeSight()
+    this.#around = this.#makeSurroundings()
+    this.#restore(snapshot)
+  }
+
+  /** The permit's state, for operators and checkers. */
+  get permit(): Readonly<PermitState> {
+    return this.#permit
+  }
+  get addresses(): readonly string[] {
+    return this.#addresses
+  }
+  get now(): number {
+    return this.#now
+  }
+
+  step(event: Event, now: number): Effect[] {
+    this.#now = Math.max(this.#now, now)
+    this.#handle(event)
+    this.#settle()
+    return this.#outbox.drain()
+  }
+
+  // ---- events
+
+  #handle(event: Event): void {
+    switch (event.type) {
+      case 'boot':
+        return this.#boot(event.bundles)
+      case 'wake':
+        this.#wakeAt = Number.POSITIVE_INFINITY
+        return
+      case 'message':
+        return this.#onMessage(event.from, event.message)
+      case 'connected':
+        return this.neighbours.onConnected(event.peer, this.#now)
+      case 'disconnected':
+        this.neighbours.onDisconnected(event.peer, this.#now)
+        this.#antiEntropy.forget(event.peer)
+        this.pieces.forget(event.peer)
+        this.#askedAt.delete(event.peer)
+        return
+      case 'connect-failed':
+        return this.neighbours.onConnectFailed(event.peer, this.#now)
+      case 'published': {
+        const learned =
+          event.topic === 'entry' ? this.#learning.entry(event.bytes) : this.#learning.statement(event.bytes)
+        this.#weigh(event.from, learned)
+        return
+      }
+      case 'inject':
+        return event.topic === 'entry' ? this.#injectEntry(event) : this.#injectStatement(event)
+      case 'head-seen':
+        return this.#onHeadSeen(event)
+      case 'wanted':
+        return this.objects.get(event.object)?.onWanted(event.version)
+      case 'piece-stored': {
+        const guilty = this.pieces.onStored(event.bundle, event.index, event.from, event.ok)
+        if (guilty !== undefined)
+          this.#blame(guilty, `piece ${event.index} of bundle ${event.bundle.slice(0, 12)} is not what its hash says`)
+        return
+      }
+      case 'unpacked':
+        this.pieces.onUnpacked(event.bundle, event.ok)
+        if (!event.ok) this.#outbox.send({ type: 'alarm', name: 'WrongBundle', text: event.reason })
+        return
+      case 'done':
+        return this.objects.get(event.object)?.onDone(event, this.#now)
+      case 'died':
+        return this.objects.get(event.object)?.onDied(event, this.#now)
+      case 'addresses':
+        this.#addresses = event.addresses
+        return
+    }
+  }
+
+  #boot(bundles: Extract<Event, { type: 'boot' }>['bundles']): void {
+    this.#incarnation += 1
+    this.#outbox.persist('peer', { format: SNAPSHOT_FORMAT, incarnation: this.#incarnation })
+    this.pieces.boot(bundles)
+    this.#onLogChange()
+    for (const object of this.objects.values()) object.boot()
+  }
+
+  #onMessage(from: string, message: Message): void {
+    switch (message.kind) {
+      case 'summary':
+        return this.#antiEntropy.onSummary(from, message)
+      case 'digest':
+        return this.#antiEntropy.onDigest(from, message)
+      case 'delta':
+        return this.#onDelta(from, message)
+      case 'have':
+        return this.pieces.onHave(from, message)
+      case 'want':
+        return this.pieces.onWant(from, message)
+      case 'piece':
+        return this.pieces.onPiece(from, message)
+      case 'lack':
+        return this.pieces.onLack(from, message)
+      case 'neighbour': {
+        const added = this.neighbours.onMessage(from, message, this.#now)
+        if (added !== undefined) this.#welcome(added)
+        return
+      }
+    }
+  }
+
+  /** A new neighbour is told at once what it needs to begin: who we are, what we know, what we hold. */
+  #welcome(peer: string): void {
+    const own = this.view.signed(this.id)
+    if (own !== undefined) this.#antiEntropy.push([peer], own.bytes)
+    this.#antiEntropy.summarise(peer)
+    this.pieces.announceTo(peer)
+    this.#antiEntropy.wake(this.#now)
+    this.#noteContacts()
+  }
+
+  #onDelta(from: string, delta: Extract<Message, { kind: 'delta' }>): void {
+    let news = false
+    let orphans = false
+    for (const bytes of delta.entries) {
+      const learned = this.#learning.entry(bytes)
+      if (!this.#weigh(from, learned)) return
+      news ||= learned.what === 'new'
+      orphans ||= learned.what === 'orphan'
+    }
+    for (const bytes of delta.statements) {
+      const learned = this.#learning.statement(bytes)
+      if (!this.#weigh(from, learned)) return
+      news ||= learned.what === 'new'
+    }
+    // Broadcast missed it: tell the neighbours now rather than in the next round.
+    if (news) for (const peer of this.neighbours.all()) if (peer !== from) this.#antiEntropy.summarise(peer)
+    for (const bytes of delta.records) {
+      const learned = this.#learning.record(bytes)
+      if (!this.#weigh(from, learned)) return
+      if (learned.what === 'new' && learned.signed !== undefined) this.#onRecord(learned.signed.record)
+    }
+    if (orphans || delta.more) this.#antiEntropy.ask(from)
+  }
+
+  #onRecord(record: PeerRecord): void {
+    if (record.peer === this.id) {
+      // Our own voice from a life whose disk is lost: speak with a later incarnation from now on.
+      this.#incarnation = Math.max(this.#incarnation, record.incarnation) + 1
+      this.#outbox.persist('peer', { format: SNAPSHOT_FORMAT, incarnation: this.#incarnation })
+      this.#ownKey = ''
+    } else if (record.group !== null && record.group === this.#init.group) this.#antiEntropy.wake(this.#now)
+  }
+
+  /** Whether the sender may go on. A forgery costs it its session, and only that. */
+  #weigh(from: string, learned: Learned): boolean {
+    if (learned.what === 'forged') {
+      this.#blame(from, `${learned.refusal.name}: ${learned.refusal.message}`)
+      return false
+    }
+    if (learned.what === 'unfit')
+      this.#outbox.send({ type: 'alarm', name: learned.refusal.name, text: learned.refusal.message })
+    return true
+  }
+
+  #blame(peer: string, reason: string): void {
+    this.#outbox.send({ type: 'disconnect', peer, reason, blame: true })
+  }
+
+  #injectEntry(event: Extract<Event, { type: 'inject' }>): void {
+    const result = this.#learning.injectEntry(event, this.#now)
+    if (result instanceof Refusal) return this.#refuse(event.request, result)
+    this.#onLogChange()
+    this.pieces.holdAll(result.manifest.bundle.sha256)
+    this.#answer(event, `version ${result.version} (${result.hash.slice(0, 12)}) is accepted and on its way`)
+  }
+
+  #injectStatement(event: Extract<Event, { type: 'inject' }>): void {
+    const result = this.#learning.injectStatement(event, this.#now)
+    if (result instanceof Refusal) return this.#refuse(event.request, result)
+    this.#answer(event, `${result.body.what} ${result.hash.slice(0, 12)} is accepted and on its way`)
+  }
+
+  #answer(event: Extract<Event, { type: 'inject' }>, text: string): void {
+    this.#outbox.send({ type: 'publish', topic: event.topic, bytes: event.bytes })
+    this.#outbox.send({ type: 'answer', request: event.request, ok: true, text })
+    this.#antiEntropy.wake(this.#now)
+    for (const peer of this.neighbours.all()) this.#antiEntropy.summarise(peer)
+  }
+
+  #refuse(request: number, refusal: Refusal): void {
+    this.#outbox.send({ type: 'answer', request, ok: false, refusal: refusal.code, text: refusal.message })
+  }
+
+  #onHeadSeen(event: Extract<Event, { type: 'head-seen' }>): void {
+    const behind =
+      !this.log.has(event.head.hash) && event.head.version >= this.log.head.version && event.head.version > 0
+    if (!behind && event.statements === this.statements.digest) return
+    if (!this.neighbours.connected.has(event.from)) return
+    if ((this.#askedAt.get(event.from) ?? Number.NEGATIVE_INFINITY) + ASK_AGAIN_MS > this.#now) return
+    this.#askedAt.set(event.from, this.#now)
+    this.#antiEntropy.ask(event.from)
+  }
+
+  // ---- settling: everything that follows from the new state
+
+  #settle(): void {
+    if (this.#knownLog !== this.log.size) this.#onLogChange()
+    let next = Number.POSITIVE_INFINITY
+    // An object's wish changes the permit, and a permit lets an object go: a few turns settle both.
+    for (let turn = 0; turn < 4; turn++) {
+      next = Number.POSITIVE_INFINITY
+      for (const object of this.objects.values()) next = Math.min(next, object.advance(this.#now))
+      if (!this.#decidePermit()) break
+    }
+    next = Math.min(next, this.statements.nextLapse(this.#now))
+    next = Math.min(next, this.pieces.ask(this.#now))
+    this.pieces.announce(this.neighbours.all())
+    this.#refreshOwnRecord()
+    next = Math.min(next, this.neighbours.fill(this.#now))
+    next = Math.min(next, this.#antiEntropy.round([...this.neighbours.all()], this.#now))
+    next = Math.max(next, this.#now + 1)
+    if (next !== this.#wakeAt && Number.isFinite(next)) {
+      this.#wakeAt = next
+      this.#outbox.send({ type: 'wake', at: next })
+    }
+  }
+
+  #decidePermit(): boolean {
+    if (this.#init.group === null) return false
+    const wishing = [...this.objects.values()].filter((object) => object.begun || object.wish.unavailable !== null)
+    const owner =
+      wishing.find((object) => object.begun) ??
+      wishing.find((object) => object.state.object === this.#permitOwner) ??
+      wishing[0]
+    this.#permitOwner = owner?.state.object ?? ''
+    const next = decidePermits(this.#permit, this.#sight, owner?.wish ?? { unavailable: null, begun: false })
+    if (next === this.#permit) return false
+    this.#permit = next
+    this.#outbox.persist('permit', next)
+    return true
+  }
+
+  /** New entries: their bundles are wanted, and new classes may be hosted here. */
+  #onLogChange(): void {
+    this.#knownLog = this.log.size
+    for (const entry of this.log.entries()) this.pieces.want(entry.manifest.bundle, entry.version)
+    for (const [lineage, versions] of this.log.schema.lineages) {
+      const hosted = this.#init.classes === null || versions.some((one) => this.#init.classes!.includes(one.className))
+      if (!hosted || this.objects.has(lineage)) continue
+      this.objects.set(lineage, new HostedObject(this.#states.get(lineage) ?? emptyObject(lineage), this.#around))
+    }
+    this.#antiEntropy.wake(this.#now)
+  }
+
+  /** One's own record is made anew when what others act on has changed, and told to the neighbours at once (O5). */
+  #refreshOwnRecord(): void {
+    const objects: Record<string, ObjectRecord> = {}
+    for (const [name, object] of this.objects) objects[name] = object.record()
+    const permit = this.#init.group === null ? null : permitRecord(this.#permit, this.#init.group)
+    // Figures within a reason change with every piece and second: they alone make no new record.
+    const key = JSON.stringify(
+      [this.#incarnation, this.log.head.hash, this.#addresses, objects, permit],
+      (name, value) => (name === 'reason' ? String(value).replace(/\d+/g, '#') : value)
+    )
+    if (key === this.#ownKey || this.#incarnation === 0) return
+    this.#ownKey = key
+    this.#counter += 1
+    const record: PeerRecord = {
+      format: 1,
+      peer: this.id,
+      incarnation: this.#incarnation,
+      counter: this.#counter,
+      head: this.log.head,
+      group: this.#init.group,
+      labels: this.#init.labels,
+      addresses: this.#addresses.slice(0, 8),
+      objects,
+      permit
+    }
+    const bytes = this.#authority.sealRecord(record)
+    this.view.put({ record, bytes })
+    this.#antiEntropy.push(this.neighbours.all(), bytes)
+    this.#antiEntropy.wake(this.#now)
+  }
+
+  // ---- what is known of others
+
+  /** Members of the own group: those of the newest roster, and whoever's record says so. */
+  #group(): string[] {
+    const { group } = this.#init
+    if (group === null) return []
+    const members = new Set(this.statements.roster(group, this.statements.newestRoster(group))?.members ?? [])
+    for (const { record } of this.view.all()) if (record.group === group && members.size < 64) members.add(record.peer)
+    members.delete(this.id)
+    return [...members]
+  }
+
+  #addressesOf(peer: string): readonly string[] {
+    const known = this.view.get(peer)?.addresses
+    if (known !== undefined && known.length > 0) return known
+    return [...this.#init.bootstrap, ...this.#contacts].find((one) => one.peer === peer)?.addresses ?? []
+  }
+
+  /** Where to begin after a restart. */
+  #noteContacts(): void {
+    const contacts: Contact[] = []
+    for (const peer of this.neighbours.all()) {
+      const addresses = this.view.get(peer)?.addresses
+      if (addresses !== undefined && addresses.length > 0 && contacts.length < MAX_CONTACTS)
+        contacts.push({ peer, addresses })
+    }
+    if (contacts.length <= this.#contacts.length) return
+    this.#contacts = contacts
+    this.#outbox.persist('contacts', contacts)
+  }
+
+  #makeSight(): PermitSight {
+    const group = this.#init.group ?? ''
+    return {
+      self: this.id,
+      group,
+      newestRoster: () => this.statements.newestRoster(group),
+      roster: (number) => this.statements.roster(group, number),
+      record: (peer) => {
+        const permit = this.view.get(peer)?.permit
+        return permit?.group === group ? permit : undefined
+      },
+      down: (peer) => this.#down(peer),
+      hash53: (text) => this.#authority.hash53(text)
+    }
+  }
+
+  #down(peer: string): string | undefined {
+    const record = this.view.get(peer)
+    if (record === undefined) return 'has not been heard of'
+    if (!this.neighbours.connected.has(peer)) return 'cannot be reached'
+    const stopped = Object.values(record.objects).find((object) => !object.serving)
+    return stopped === undefined ? undefined : `does not serve (${stopped.phase})`
+  }
+
+  #makeSurroundings(): Surroundings {
+    return {
+      log: this.log,
+      statements: this.statements,
+      pieces: this.pieces,
+      outbox: this.#outbox,
+      drainMs: this.limits.drainMs,
+      holdsPermit: (object) => this.#permit.holding && this.#permitOwner === object,
+      sayPermit: (unavailable) =>
+        this.#init.group === null
+          ? 'its schedule is rolling by group, but this peer has no group; start it with --group'
+          : sayPermit(this.#permit, this.#sight, unavailable),
+      othersBusy: (name) => [...this.objects.values()].some((object) => object.state.object !== name && object.busy)
+    }
+  }
+
+  // ---- restart
+
+  #restore(snapshot: ReadonlyMap<string, unknown>): void {
+    const keys = [...snapshot.keys()].sort()
+    for (const key of keys) {
+      const value = snapshot.get(key)
+      if (key.startsWith('entry/')) this.#learning.entry(value as Uint8Array)
+      else if (key.startsWith('statement/')) this.#learning.statement(value as Uint8Array)
+      else if (key.startsWith('object/')) this.#states.set(key.slice('object/'.length), value as ObjectState)
+    }
+    // What was just read is durable already.
+    this.#outbox.drain()
+  }
+}

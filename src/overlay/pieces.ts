@@ -1,0 +1,250 @@
+/**
+ * Bundles travel in pieces (SPEC O7): announced, asked for rarest first, each verified before it is kept, taken up again
+ * after a restart, passed on at once. The bytes never enter the core's state.
+ */
+import type { Generator } from '../prng.ts'
+import type { BundleTable } from '../upgrade/manifest.ts'
+import type { PeerLimits } from './events.ts'
+import type { MessageOf } from './messages.ts'
+import type { Outbox } from './outbox.ts'
+
+const PER_NEIGHBOUR = 4
+const MAX_UNPACK_FAILURES = 3
+
+interface Bundle {
+  table: BundleTable
+  version: number
+  held: Set<number>
+  /** Pieces asked for: index → from whom, until when. Being stored: deadline Infinity. */
+  asked: Map<number, { from: string; deadline: number }>
+  unpacked: boolean
+  unpacking: boolean
+  /** Pieces held when neighbours were last told. */
+  announced: number
+  failures: number
+}
+
+export class Pieces {
+  readonly #limits: PeerLimits
+  readonly #generator: Generator
+  readonly #outbox: Outbox
+  readonly #bundles = new Map<string, Bundle>()
+  /** neighbour → bundle → pieces it announced. */
+  readonly #offers = new Map<string, Map<string, Set<number>>>()
+  readonly #atBoot = new Map<string, { pieces: Uint8Array; unpacked: boolean }>()
+
+  constructor(limits: PeerLimits, generator: Generator, outbox: Outbox) {
+    this.#limits = limits
+    this.#generator = generator
+    this.#outbox = outbox
+  }
+
+  boot(bundles: readonly { bundle: string; pieces: Uint8Array; unpacked: boolean }[]): void {
+    for (const one of bundles) this.#atBoot.set(one.bundle, one)
+  }
+
+  /** An entry of the log names this bundle: from now on it is fetched. */
+  want(table: BundleTable, version: number): void {
+    if (this.#bundles.has(table.sha256)) return
+    const stored = this.#atBoot.get(table.sha256)
+    const held = new Set(stored === undefined ? [] : indexes(stored.pieces, table.pieces.length))
+    const unpacked = stored?.unpacked ?? false
+    if (unpacked) for (let i = 0; i < table.pieces.length; i++) held.add(i)
+    const bundle: Bundle = {
+      table,
+      version,
+      held,
+      asked: new Map(),
+      unpacked,
+      unpacking: false,
+      announced: held.size,
+      failures: 0
+    }
+    this.#bundles.set(table.sha256, bundle)
+    this.#unpackIfWhole(bundle)
+  }
+
+  /** All pieces were verified and stored by the driver (an operator's injection). */
+  holdAll(sha256: string): void {
+    const bundle = this.#bundles.get(sha256)
+    if (bundle === undefined) return
+    for (let i = 0; i < bundle.table.pieces.length; i++) bundle.held.add(i)
+    bundle.asked.clear()
+    this.#unpackIfWhole(bundle)
+  }
+
+  isReady(sha256: string): boolean {
+    return this.#bundles.get(sha256)?.unpacked ?? false
+  }
+  /** ⟨held, all⟩ pieces of a bundle. */
+  share(sha256: string): [number, number] {
+    const bundle = this.#bundles.get(sha256)
+    return bundle === undefined ? [0, 0] : [bundle.held.size, bundle.table.pieces.length]
+  }
+
+  /** Tells a neighbour what is held of every bundle. */
+  announceTo(peer: string): void {
+    for (const [sha256, bundle] of this.#bundles) if (bundle.held.size > 0) this.#have(peer, sha256, bundle)
+  }
+
+  /** Tells neighbours of new pieces: the first, then each eighth of the bundle, then the whole (one message each). */
+  announce(neighbours: Iterable<string>): void {
+    const peers = [...neighbours]
+    for (const [sha256, bundle] of this.#bundles) {
+      const { size } = bundle.held
+      if (size === bundle.announced) continue
+      const all = bundle.table.pieces.length
+      const due = size === all || bundle.announced === 0 || size - bundle.announced >= all / 8
+      if (!due) continue
+      bundle.announced = size
+      for (const peer of peers) {
+        const theirs = this.#offers.get(peer)?.get(sha256)
+        if (theirs?.size !== all) this.#have(peer, sha256, bundle)
+      }
+    }
+  }
+
+  onHave(from: string, message: MessageOf<'have'>): void {
+    const offers = this.#offers.get(from) ?? new Map<string, Set<number>>()
+    this.#offers.set(from, offers)
+    const known = this.#bundles.get(message.bundle)
+    // Offers of bundles not heard of yet are kept, bounded: the entry may be on its way.
+    if (known === undefined && offers.size >= 16) return
+    offers.set(
+      message.bundle,
+      new Set(indexes(message.pieces, known?.table.pieces.length ?? message.pieces.byteLength * 8))
+    )
+  }
+
+  onWant(from: string, message: MessageOf<'want'>): void {
+    const { bundle, index } = message
+    if (this.#bundles.get(bundle)?.held.has(index)) this.#outbox.send({ type: 'send-piece', to: from, bundle, index })
+    else this.#outbox.send({ type: 'send', to: from, message: { kind: 'lack', bundle, index } })
+  }
+
+  onLack(from: string, message: MessageOf<'lack'>): void {
+    this.#offers.get(from)?.get(message.bundle)?.delete(message.index)
+    const asked = this.#bundles.get(message.bundle)?.asked
+    if (asked?.get(message.index)?.from === from) asked.delete(message.index)
+  }
+
+  /** A piece that was not asked of this peer is ignored; a late one, asked for elsewhere since, costs nothing. */
+  onPiece(from: string, message: MessageOf<'piece'>): void {
+    const bundle = this.#bundles.get(message.bundle)
+    const asked = bundle?.asked.get(message.index)
+    if (bundle === undefined || asked === undefined || asked.from !== from) return
+    bundle.asked.set(message.index, { from, deadline: Number.POSITIVE_INFINITY })
+    const { index, bytes } = message
+    this.#outbox.run({
+      type: 'store-piece',
+      bundle: message.bundle,
+      index,
+      from,
+      bytes,
+      sha256: bundle.table.pieces[index]!
+    })
+  }
+
+  /** Returns the peer to blame if the piece was not what its hash says. */
+  onStored(bundleHash: string, index: number, from: string, ok: boolean): string | undefined {
+    const bundle = this.#bundles.get(bundleHash)
+    if (bundle === undefined) return undefined
+    bundle.asked.delete(index)
+    if (!ok) {
+      this.#offers.get(from)?.delete(bundleHash)
+      return from
+    }
+    bundle.held.add(index)
+    this.#unpackIfWhole(bundle)
+    return undefined
+  }
+
+  onUnpacked(bundleHash: string, ok: boolean): void {
+    const bundle = this.#bundles.get(bundleHash)
+    if (bundle === undefined) return
+    bundle.unpacking = false
+    bundle.unpacked = ok
+    if (ok) return
+    // The disk lost or damaged something: fetch it anew, but not for ever.
+    bundle.failures += 1
+    if (bundle.failures >= MAX_UNPACK_FAILURES) return
+    bundle.held.clear()
+    bundle.announced = 0
+  }
+
+  forget(peer: string): void {
+    this.#offers.delete(peer)
+    for (const bundle of this.#bundles.values()) {
+      for (const [index, asked] of bundle.asked)
+        if (asked.from === peer && Number.isFinite(asked.deadline)) bundle.asked.delete(index)
+    }
+  }
+
+  /** Asks for pieces, oldest version first, rarest piece first. Returns when the next ask times out, ms. */
+  ask(now: number): number {
+    let next = Number.POSITIVE_INFINITY
+    const load = new Map<string, number>()
+    let inFlight = 0
+    for (const bundle of this.#bundles.values()) {
+      for (const [index, asked] of bundle.asked) {
+        if (asked.deadline <= now) {
+          bundle.asked.delete(index)
+          this.#offers.get(asked.from)?.get(bundle.table.sha256)?.delete(index)
+          continue
+        }
+        inFlight += 1
+        load.set(asked.from, (load.get(asked.from) ?? 0) + 1)
+        next = Math.min(next, asked.deadline)
+      }
+    }
+    const incomplete = [...this.#bundles.values()].filter((bundle) => bundle.held.size < bundle.table.pieces.length)
+    for (const bundle of incomplete.sort((a, b) => a.version - b.version)) {
+      for (const [index, holders] of this.#rarest(bundle)) {
+        if (inFlight >= this.#limits.piecesInFlight) return next
+        const free = holders.filter((peer) => (load.get(peer) ?? 0) < PER_NEIGHBOUR)
+        if (free.length === 0) continue
+        const from = this.#generator.pick(free)
+        const deadline = now + this.#limits.pieceTimeoutMs
+        bundle.asked.set(index, { from, deadline })
+        load.set(from, (load.get(from) ?? 0) + 1)
+        inFlight += 1
+        next = Math.min(next, deadline)
+        this.#outbox.send({ type: 'send', to: from, message: { kind: 'want', bundle: bundle.table.sha256, index } })
+      }
+    }
+    return next
+  }
+
+  /** Missing pieces with their holders, rarest first, equals in random order. */
+  #rarest(bundle: Bundle): [number, string[]][] {
+    const holders = new Map<number, string[]>()
+    for (const [peer, offers] of this.#offers) {
+      for (const index of offers.get(bundle.table.sha256) ?? []) {
+        if (index >= bundle.table.pieces.length || bundle.held.has(index) || bundle.asked.has(index)) continue
+        const list = holders.get(index)
+        if (list === undefined) holders.set(index, [peer])
+        else list.push(peer)
+      }
+    }
+    return this.#generator.shuffle([...holders]).sort((a, b) => a[1].length - b[1].length)
+  }
+
+  #unpackIfWhole(bundle: Bundle): void {
+    if (bundle.unpacked || bundle.unpacking || bundle.held.size < bundle.table.pieces.length) return
+    bundle.unpacking = true
+    this.#outbox.run({ type: 'unpack', bundle: bundle.table.sha256, version: bundle.version })
+  }
+
+  #have(to: string, sha256: string, bundle: Bundle): void {
+    const bits = new Uint8Array(Math.ceil(bundle.table.pieces.length / 8))
+    for (const index of bundle.held) bits[index >> 3]! |= 1 << (index & 7)
+    this.#outbox.send({ type: 'send', to, message: { kind: 'have', bundle: sha256, pieces: bits } })
+  }
+}
+
+function indexes(bits: Uint8Array, count: number): number[] {
+  const found: number[] = []
+  for (let i = 0; i < Math.min(count, bits.byteLength * 8); i++)
+    if ((bits[i >> 3]! & (1 << (i & 7))) !== 0) found.push(i)
+  return found
+}

@@ -1,0 +1,83 @@
+/**
+ * Evaluates a schedule's condition to *go* or *wait, because …* (SPEC S). Pure: progress in, progress out, so that soaks
+ * count elapsed time and survive restarts.
+ */
+import type { Condition } from './schedule.ts'
+
+/** Path of a condition within its schedule → elapsed ms (`after`) or steps passed (`sequence`). */
+export type Progress = Readonly<Record<string, number>>
+
+export type Verdict =
+  | { go: true; progress: Progress }
+  | {
+      go: false
+      progress: Progress
+      /** What it waits for, as data and as one sentence. */
+      reason: { kind: Condition['kind'] | 'pause' | 'permit' | 'bundle' | 'turn'; sentence: string }
+      /** Evaluate again after this many ms; undefined: when something changes. */
+      inMs: number | undefined
+    }
+
+/** A duration in the words that operators use: '90s', '10m', '2h', '3d'. */
+export function sayDuration(ms: number): string {
+  if (ms < 1000) return `${Math.ceil(ms)}ms`
+  const seconds = Math.ceil(ms / 1000)
+  if (seconds < 120) return `${seconds}s`
+  if (seconds < 7200) return `${Math.ceil(seconds / 60)}m`
+  if (seconds < 172800) return `${Math.ceil(seconds / 3600)}h`
+  return `${Math.ceil(seconds / 86400)}d`
+}
+
+/** `passedMs`: time since the last evaluation with this progress, while the peer was up. */
+export function evaluate(condition: Condition, progress: Progress, passedMs: number): Verdict {
+  return at(condition, '', progress, passedMs)
+}
+
+function at(condition: Condition, path: string, progress: Progress, passedMs: number): Verdict {
+  switch (condition.kind) {
+    case 'immediately':
+      return { go: true, progress }
+    case 'after': {
+      const elapsed = path in progress ? progress[path]! + passedMs : 0
+      const next = { ...progress, [path]: elapsed }
+      if (elapsed >= condition.delayMs) return { go: true, progress: next }
+      const left = condition.delayMs - elapsed
+      return {
+        go: false,
+        progress: next,
+        reason: { kind: 'after', sentence: `waits another ${sayDuration(left)} of ${sayDuration(condition.delayMs)}` },
+        inMs: left
+      }
+    }
+    case 'all': {
+      let verdict = { go: true, progress } as Verdict
+      for (const [index, child] of condition.of.entries()) {
+        const one = at(child, `${path}/${index}`, verdict.progress, passedMs)
+        verdict = verdict.go
+          ? one
+          : { ...verdict, progress: one.progress, inMs: earlier(verdict.inMs, one.go ? undefined : one.inMs) }
+      }
+      return verdict
+    }
+    case 'sequence':
+      return sequence(condition.of, path, progress, passedMs)
+  }
+}
+
+/** Steps come true in their order; one that has come true stays so. A step's time begins when its turn comes. */
+function sequence(steps: readonly Condition[], path: string, progress: Progress, passedMs: number): Verdict {
+  let next = progress
+  let passed = progress[path] ?? 0
+  for (; passed < steps.length; passed++) {
+    const one = at(steps[passed]!, `${path}/${passed}`, next, passedMs)
+    next = { ...one.progress, [path]: passed }
+    if (!one.go) {
+      const sentence = `step ${passed + 1} of ${steps.length}: ${one.reason.sentence}`
+      return { go: false, progress: next, reason: { kind: one.reason.kind, sentence }, inMs: one.inMs }
+    }
+  }
+  return { go: true, progress: { ...next, [path]: passed } }
+}
+
+const earlier = (a: number | undefined, b: number | undefined): number | undefined =>
+  a === undefined ? b : b === undefined ? a : Math.min(a, b)

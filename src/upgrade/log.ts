@@ -1,0 +1,146 @@
+/**
+ * The fleet's log: one append-only hash chain of upgrade entries (SPEC T4 to T6). Entries arrive in any order and from
+ * anywhere; authority comes from signatures, order from the chain.
+ */
+import { Refusal } from '../errors.ts'
+import type { Head } from '../overlay/record.ts'
+import type { Entry } from './manifest.ts'
+import { Schema } from './schema.ts'
+
+/** Branches kept of one fork, and forks kept at all: evidence, bounded. */
+const MAX_BRANCHES = 4
+
+export type Addition = 'added' | 'known' | 'orphan' | 'fork'
+
+export class UpgradeLog {
+  readonly fleet: string
+  readonly #entries = new Map<string, Entry>()
+  readonly #children = new Map<string, Entry[]>()
+  /** The undisputed chain: chain[i] is version i + 1. It ends before the first fork. */
+  #chain: Entry[] = []
+  #schema = new Schema()
+
+  constructor(fleet: string) {
+    this.fleet = fleet
+  }
+
+  get chain(): readonly Entry[] {
+    return this.#chain
+  }
+  get schema(): Schema {
+    return this.#schema
+  }
+  get head(): Head {
+    const last = this.#chain.at(-1)
+    return last === undefined ? { version: 0, hash: this.fleet } : { version: last.version, hash: last.hash }
+  }
+  get size(): number {
+    return this.#entries.size
+  }
+
+  at(version: number): Entry | undefined {
+    return this.#chain[version - 1]
+  }
+  has(hash: string): boolean {
+    return this.#entries.has(hash)
+  }
+  get(hash: string): Entry | undefined {
+    return this.#entries.get(hash)
+  }
+  entries(): IterableIterator<Entry> {
+    return this.#entries.values()
+  }
+
+  /**
+   * Adds a verified entry. `orphan`: its parent is not known (ask for it). `fork`: a second child of one parent; kept as
+   * evidence, and the chain ends before both (T6).
+   * @throws Refusal StaleParent if its number is not its parent's plus one; UnknownClass (U7).
+   */
+  add(entry: Entry): Addition {
+    if (this.#entries.has(entry.hash)) return 'known'
+    const parent = this.#entries.get(entry.parent)
+    if (parent === undefined && entry.parent !== this.fleet) return 'orphan'
+    if (entry.version !== (parent?.version ?? 0) + 1) {
+      throw new Refusal(
+        'StaleParent',
+        `entry ${entry.version} names a parent of version ${parent?.version ?? 0}; a version is its parent's plus one`
+      )
+    }
+    this.#schemaAt(entry.parent).after(entry)
+    const siblings = this.#children.get(entry.parent) ?? []
+    if (siblings.length >= MAX_BRANCHES)
+      throw new Refusal('Fork', `version ${entry.version} has ${siblings.length} branches already`)
+    this.#entries.set(entry.hash, entry)
+    this.#children.set(entry.parent, [...siblings, entry])
+    this.#rebuild()
+    return siblings.length > 0 ? 'fork' : 'added'
+  }
+
+  /** Entries with the same parent as this one, itself excluded: adding it would make or widen a fork. */
+  rivals(entry: Entry): readonly Entry[] {
+    return (this.#children.get(entry.parent) ?? []).filter((child) => child.hash !== entry.hash)
+  }
+
+  /** The schema of the branch that an entry is on; the whole chain's if it is on the chain. */
+  schemaOf(hash: string): Schema {
+    const entry = this.#entries.get(hash)
+    if (entry === undefined || this.#chain[entry.version - 1] === entry) return this.#schema
+    return this.#schemaAt(hash)
+  }
+
+  /** The rivals on one parent, if the chain ends in a fork. */
+  get fork(): readonly Entry[] {
+    const children = this.#children.get(this.head.hash) ?? []
+    return children.length > 1 ? children : []
+  }
+
+  /** Ends of all branches, newest first: what anti-entropy compares. */
+  tips(): Head[] {
+    const tips = [...this.#entries.values()].filter((entry) => !this.#children.has(entry.hash))
+    const heads = tips
+      .map(({ version, hash }) => ({ version, hash }))
+      .sort((a, b) => b.version - a.version || (a.hash < b.hash ? -1 : 1))
+    return heads.length === 0 ? [{ version: 0, hash: this.fleet }] : heads.slice(0, 16)
+  }
+
+  /** Entries that a holder of `tips` lacks, parents before children. */
+  missingFrom(tips: readonly Head[]): Entry[] {
+    const held = new Set<string>([this.fleet])
+    for (const tip of tips) {
+      for (let hash = tip.hash; !held.has(hash); ) {
+        const entry = this.#entries.get(hash)
+        if (entry === undefined) break
+        held.add(hash)
+        hash = entry.parent
+      }
+    }
+    return [...this.#entries.values()].filter((entry) => !held.has(entry.hash)).sort((a, b) => a.version - b.version)
+  }
+
+  #schemaAt(hash: string): Schema {
+    const path: Entry[] = []
+    for (let entry = this.#entries.get(hash); entry !== undefined; entry = this.#entries.get(entry.parent)) {
+      if (this.#chain[entry.version - 1] === entry && this.#chain.length === entry.version)
+        return path.reduceRight((s, e) => s.after(e), this.#schema)
+      path.push(entry)
+    }
+    return path.reduceRight((schema, entry) => schema.after(entry), new Schema())
+  }
+
+  #rebuild(): void {
+    let tip = this.head.hash
+    // A fork can appear below the head: walk again from the fork's parent.
+    const broken = this.#chain.findIndex((entry) => (this.#children.get(entry.parent)?.length ?? 0) > 1)
+    if (broken >= 0) {
+      this.#chain = this.#chain.slice(0, broken)
+      this.#schema = this.#chain.reduce((schema, entry) => schema.after(entry), new Schema())
+      tip = this.head.hash
+    }
+    for (let next = this.#children.get(tip); next?.length === 1; next = this.#children.get(tip)) {
+      const entry = next[0]!
+      this.#chain.push(entry)
+      this.#schema = this.#schema.after(entry)
+      tip = entry.hash
+    }
+  }
+}

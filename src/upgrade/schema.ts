@@ -1,0 +1,92 @@
+/**
+ * The schema of a fleet: which class has which version by which upgrade (MODEL: schema, version). A *lineage* is one
+ * object through all its upgrades, named by its first class; class names change along it.
+ */
+import { Refusal } from '../errors.ts'
+import type { ClassUpgrade, Entry } from './manifest.ts'
+
+export interface LineageVersion {
+  version: number
+  className: string
+  upgrade: ClassUpgrade
+  entry: Entry
+}
+
+export class Schema {
+  /** lineage → its versions, ascending. */
+  readonly lineages: ReadonlyMap<string, readonly LineageVersion[]>
+
+  constructor(lineages: ReadonlyMap<string, readonly LineageVersion[]> = new Map()) {
+    this.lineages = lineages
+  }
+
+  /**
+   * The schema after an upgrade (U7).
+   * @throws Refusal UnknownClass if a class it upgrades does not exist, or a new one has a name in use.
+   */
+  after(entry: Entry): Schema {
+    const current = new Map<string, string>()
+    for (const [lineage, versions] of this.lineages) current.set(versions.at(-1)!.className, lineage)
+    const next = new Map(this.lineages)
+    const freed = new Set(entry.manifest.classes.map((upgrade) => upgrade.from))
+    for (const upgrade of entry.manifest.classes) {
+      const lineage = upgrade.from === null ? upgrade.to : current.get(upgrade.from)
+      if (lineage === undefined) {
+        throw new Refusal(
+          'UnknownClass',
+          `version ${entry.version} upgrades class ${upgrade.from}, which version ${entry.version - 1} does not have; it has ${[...current.keys()].join(', ') || 'none'}`
+        )
+      }
+      const taken = upgrade.from !== upgrade.to && (current.has(upgrade.to) ? !freed.has(upgrade.to) : false)
+      if (taken || (upgrade.from === null && this.lineages.has(upgrade.to))) {
+        throw new Refusal(
+          'UnknownClass',
+          `version ${entry.version} names a class ${upgrade.to} that exists already; choose another name`
+        )
+      }
+      next.set(lineage, [
+        ...(next.get(lineage) ?? []),
+        { version: entry.version, className: upgrade.to, upgrade, entry }
+      ])
+    }
+    return new Schema(next)
+  }
+
+  /** The lineage that a caller of `className` at `version` means. */
+  resolve(className: string, version: number): string | undefined {
+    for (const [lineage, versions] of this.lineages) {
+      if (versions.some((one) => one.version === version && one.className === className)) return lineage
+    }
+    return undefined
+  }
+
+  /** The lineage that ever had a class of this name. */
+  lineageOf(className: string): string | undefined {
+    for (const [lineage, versions] of this.lineages)
+      if (versions.some((one) => one.className === className)) return lineage
+    return undefined
+  }
+
+  versions(lineage: string): readonly LineageVersion[] {
+    return this.lineages.get(lineage) ?? []
+  }
+
+  at(lineage: string, version: number): LineageVersion | undefined {
+    return this.versions(lineage).find((one) => one.version === version)
+  }
+
+  next(lineage: string, version: number): LineageVersion | undefined {
+    return this.versions(lineage).find((one) => one.version > version)
+  }
+
+  /** Versions below `version` that past SOs can serve, ascending: the unbroken run of upgrades that bring one. */
+  past(lineage: string, version: number): number[] {
+    const versions = this.versions(lineage)
+    const served: number[] = []
+    for (let i = versions.findIndex((one) => one.version === version); i > 0; i--) {
+      if (versions[i]!.upgrade.past === null) break
+      served.unshift(versions[i - 1]!.version)
+    }
+    return served
+  }
+}

@@ -1,0 +1,98 @@
+/** The set of statements a peer holds and what they mean together (SPEC T7 to T9). Any order of arrival, same meaning. */
+import type { Statement } from './statement.ts'
+
+export interface Roster {
+  group: string
+  number: number
+  members: readonly string[]
+  /** Two statements name different members for this number: nobody may grant under it (T9). */
+  disputed: boolean
+}
+
+const sameMembers = (a: readonly string[], b: readonly string[]): boolean =>
+  a.length === b.length && a.every((m) => b.includes(m))
+
+export class StatementSet {
+  readonly #statements = new Map<string, Statement>()
+  readonly #identities = new Map<string, string>()
+  readonly #rosters = new Map<string, Map<number, Roster>>()
+  readonly #lifted = new Set<string>()
+  readonly #hash53: (text: string) => number
+  #digest = 0
+
+  constructor(hash53: (text: string) => number) {
+    this.#hash53 = hash53
+  }
+
+  has(hash: string): boolean {
+    return this.#statements.has(hash)
+  }
+  get(hash: string): Statement | undefined {
+    return this.#statements.get(hash)
+  }
+  get size(): number {
+    return this.#statements.size
+  }
+  all(): IterableIterator<Statement> {
+    return this.#statements.values()
+  }
+  /** Equal sets have equal digests, whatever the order of arrival. */
+  get digest(): string {
+    return `${this.#statements.size}.${this.#digest.toString(16)}`
+  }
+
+  /** `equivocation`: another statement with the same ⟨keys, sequence⟩ is known; both count, the more cautious wins. */
+  add(statement: Statement): 'added' | 'known' | 'equivocation' {
+    if (this.#statements.has(statement.hash)) return 'known'
+    this.#statements.set(statement.hash, statement)
+    this.#digest = (this.#digest + this.#hash53(statement.hash)) % 2 ** 52
+    const { body } = statement
+    if (body.what === 'roster') this.#addRoster(body.group, body.number, body.members)
+    if (body.what === 'resume') this.#lifted.add(body.lifts)
+    const identity = `${statement.keys.join()}/${body.sequence}`
+    const known = this.#identities.get(identity)
+    if (known === undefined) this.#identities.set(identity, statement.hash)
+    return known === undefined ? 'added' : 'equivocation'
+  }
+
+  #addRoster(group: string, number: number, members: readonly string[]): void {
+    const rosters = this.#rosters.get(group) ?? new Map<number, Roster>()
+    this.#rosters.set(group, rosters)
+    const known = rosters.get(number)
+    const disputed = known !== undefined && (known.disputed || !sameMembers(known.members, members))
+    rosters.set(number, { group, number, members: known?.members ?? members, disputed })
+  }
+
+  roster(group: string, number: number): Roster | undefined {
+    return this.#rosters.get(group)?.get(number)
+  }
+
+  /** The highest number such that every roster from 1 to it is known; 0 if roster 1 is not. */
+  newestRoster(group: string): number {
+    const rosters = this.#rosters.get(group)
+    let number = 0
+    while (rosters?.has(number + 1)) number += 1
+    return number
+  }
+
+  /** The pauses in force against an upgrade entry at `now` (ms). */
+  pauses(entryHash: string, now: number): Statement[] {
+    const found: Statement[] = []
+    for (const statement of this.#statements.values()) {
+      const { body } = statement
+      if (body.what !== 'pause' || statement.expires <= now || this.#lifted.has(statement.hash)) continue
+      if (body.target === null || body.target === entryHash) found.push(statement)
+    }
+    return found
+  }
+
+  /** When the next pause lapses by itself, ms; Infinity if none does. */
+  nextLapse(now: number): number {
+    let next = Number.POSITIVE_INFINITY
+    for (const statement of this.#statements.values()) {
+      if (statement.body.what === 'pause' && statement.expires > now && !this.#lifted.has(statement.hash))
+        next = Math.min(next, statement.expires)
+    }
+    return next
+  }
+}
