@@ -2,7 +2,17 @@
 import type { MethodDeclaration } from '../upgrade/manifest.ts'
 
 /** Plain values: what calls carry and the key-value store keeps. */
-export type Value = null | undefined | boolean | number | bigint | string | Uint8Array | Date | Value[] | { [key: string]: Value }
+export type Value =
+  | null
+  | undefined
+  | boolean
+  | number
+  | bigint
+  | string
+  | Uint8Array
+  | Date
+  | Value[]
+  | { [key: string]: Value }
 
 /** `'observer'` and `'mutator'` are short for `{ kind }`. */
 export type MethodDeclarationInput = MethodDeclaration['kind'] | MethodDeclaration
@@ -81,6 +91,11 @@ export interface HostedObject {
   /** Opens persistent state; called once before the first call. */
   start?(): Promise<void> | void
   stop?(): Promise<void> | void
+  /**
+   * Makes durable what mutators wrote outside of `context.state` since the last flush. Called once for a group of
+   * mutators, just before their common commit and their replies; no mutator runs meanwhile.
+   */
+  flush?(): Promise<void> | void
   /** Throws when the object could not serve. Probed before an upgrade is committed and while it serves. */
   health?(): Promise<void> | void
 }

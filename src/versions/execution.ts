@@ -1,0 +1,127 @@
+/**
+ * How one method of one link is executed (SPEC V5, V7, V8, V10): inside a savepoint, offered to interceptors before,
+ * their writes applied with its own, all of it or nothing.
+ */
+import { CallError, type CallErrorName } from '../errors.ts'
+import { Frame, type Operation, runFrame } from './frame.ts'
+import type { Link } from './link.ts'
+import type { ChainStore } from './store.ts'
+import type { StateWrite, Value } from './types.ts'
+
+/** Who calls a method of a link. */
+export interface Caller {
+  operation: Operation
+  held: boolean
+  /** The link whose code makes the call: it is not offered its own calls. Null for calls from outside. */
+  origin: Link | null
+}
+
+export interface ExecutionComponents {
+  store: ChainStore
+  /** The SO's code broke its contract: it is served no more, durably (SPEC V10). */
+  quarantine(link: Link, reason: string): void
+}
+
+export class Execution {
+  #components: ExecutionComponents
+  constructor(components: ExecutionComponents) {
+    this.#components = components
+  }
+
+  /** `holds`: the operation holds the section in the mode that the method needs. */
+  async run(link: Link, method: string, args: Value[], caller: Caller, holds: boolean): Promise<Value> {
+    const { kind, concurrent } = link.declared(method)
+    const changes = kind === 'mutator' && concurrent !== true
+    const frame = new Frame(link, caller.operation, changes ? 'change' : 'look', holds, holds || caller.held)
+    const code = () => runFrame(frame, () => link.invoke(method, args))
+    try {
+      return changes ? await this.#change(link, method, args, caller, code) : await code()
+    } catch (error) {
+      throw asCallError(error, link, method)
+    }
+  }
+
+  async #change(link: Link, method: string, args: Value[], caller: Caller, code: () => Promise<Value>) {
+    return this.undoable(caller.operation, async () => {
+      const offered = await this.#offer(link, method, args, caller)
+      const result = await code()
+      for (const [interceptor, writes] of offered) this.#apply(interceptor, writes)
+      return result
+    })
+  }
+
+  /** Runs `code` in a savepoint of its own: what it wrote is undone when it throws (SPEC V7). */
+  async undoable<T>(operation: Operation, code: () => Promise<T>): Promise<T> {
+    const { store } = this.#components
+    store.savepoint()
+    operation.depth += 1
+    let result: T
+    try {
+      result = await code()
+    } catch (error) {
+      // The savepoints of a cut operation are closed already.
+      if (!operation.cut) {
+        operation.depth -= 1
+        store.rollback()
+      }
+      throw error
+    }
+    if (operation.cut) throw new CallError('OutcomeUnknown', 'the object was stopped before the call had ended')
+    operation.depth -= 1
+    store.release()
+    return result
+  }
+
+  /** V7: links that intercept `method` of `link` look at it before it is executed and say what they will write. */
+  async #offer(link: Link, method: string, args: Value[], caller: Caller): Promise<[Link, StateWrite[]][]> {
+    const offered: [Link, StateWrite[]][] = []
+    for (const interceptor of link.dependents) {
+      if (interceptor === caller.origin || interceptor.fault !== null || !interceptor.intercepts.has(method)) continue
+      const frame = new Frame(interceptor, caller.operation, 'look', true, true)
+      try {
+        // A copy: whatever the interceptor does to the arguments, the call is the same.
+        const writes = await runFrame(frame, () => interceptor.instance!.intercept!(method, structuredClone(args)))
+        if (writes.length > 0) offered.push([interceptor, writes])
+      } catch (error) {
+        if (link.role !== 'current' && nameOf(error) === 'Disallowed') throw error
+        this.#components.quarantine(interceptor, `its interception of ${method} threw: ${textOf(error)}`)
+      }
+      // Effects that this interceptor emits in its own version's words are offered to the links above it from here.
+    }
+    return offered
+  }
+
+  #apply(interceptor: Link, writes: StateWrite[]): void {
+    try {
+      for (const write of writes) {
+        if ('put' in write) interceptor.space.put(...write.put)
+        else interceptor.space.delete(write.delete)
+      }
+    } catch (error) {
+      this.#components.quarantine(interceptor, `a write of its interception was refused: ${textOf(error)}`)
+    }
+  }
+}
+
+/** Names that mean the same to the caller of this object as to the code that met them. */
+const PASSED_ON: ReadonlySet<string> = new Set<CallErrorName>(['WouldBlock', 'NotCommitted', 'OutcomeUnknown'])
+
+/**
+ * What a caller hears of an error that a link's code threw. Errors of the code's own calls do not pass as they are:
+ * that some callee was `Unavailable` or `Retired` does not mean that this one is.
+ */
+export function asCallError(error: unknown, link: Link, method: string): CallError {
+  const name = nameOf(error)
+  const passed = PASSED_ON.has(name) || (name === 'Disallowed' && link.role !== 'current')
+  if (passed) return error instanceof CallError ? error : new CallError(name as CallErrorName, textOf(error))
+  if (error instanceof CallError && name === 'ApplicationError') return error
+  const label = name === '' || name === 'Error' ? '' : `${name}: `
+  return new CallError('ApplicationError', `${link.title}.${method}: ${label}${textOf(error)}`, { cause: error })
+}
+
+function nameOf(error: unknown): string {
+  return error instanceof Error ? error.name : ''
+}
+export function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
