@@ -119,7 +119,15 @@ describe('style', () => {
     const product = under('src', 'node', 'sim', 'scripts', 'examples')
     const empty = product.filter(({ code }) => /\bcatch\s*(\([^)]*\))?\s*\{\s*\}/.test(code)).map(({ file }) => file)
     assert.deepEqual(empty, [])
-    assert.deepEqual(matches(product, /\.catch\(\s*(\([^)]*\)|\w+)\s*=>\s*(\{\s*\}|undefined|null|void 0)\s*\)/), [])
+    // A promise whose failure is reported elsewhere may be silenced; the comment above it says by whom.
+    const unreported = product.map(({ file, text, code }) => {
+      const lines = text.split('\n')
+      const reported = (index: number) =>
+        /\breported by\b/.test(lines.slice(Math.max(0, index - 2), index + 1).join(' '))
+      const rest = code.split('\n').map((line, index) => (reported(index) ? '' : line))
+      return { file, text, code: rest.join('\n') }
+    })
+    assert.deepEqual(matches(unreported, /\.catch\(\s*(\([^)]*\)|\w+)\s*=>\s*(\{\s*\}|undefined|null|void 0)\s*\)/), [])
   })
 
   it('nothing is left to do later, and no test is left out', () => {
