@@ -1,0 +1,121 @@
+/**
+ * What can be told of an upgrade from interfaces alone (SPEC U10, requirement "modularity"): knowing only the version
+ * before and this one. What cannot, is for the check of specifications.
+ */
+import { z } from 'zod'
+import { Refusal } from '../../src/errors.ts'
+import { nameSchema } from '../../src/names.ts'
+import { explain } from '../../src/upgrade/canonical.ts'
+import type { ClassDefinition } from '../../src/upgrade/define.ts'
+import { type Interface, interfaceSchema, methodSchema, type Simulation } from '../../src/upgrade/manifest.ts'
+import type { Statics } from './inspect.ts'
+
+const staticsSchema = z.object({
+  methods: z.record(z.string(), z.union([z.enum(['observer', 'mutator']), methodSchema])),
+  calls: z.record(z.string(), z.unknown()).optional(),
+  intercepts: z.array(nameSchema).optional()
+})
+
+/** The interface that a built class declares. @throws Refusal naming the module and the static that is wrong */
+export function readStatics(module: string, statics: Statics): { interface: Interface; intercepts: string[] } {
+  if (statics.methods === undefined) {
+    throw new Refusal('Malformed', `${module}: the class lacks "static methods = { name: 'observer' | 'mutator', … }"`)
+  }
+  const parsed = staticsSchema.safeParse(statics)
+  if (!parsed.success) throw new Refusal('Malformed', `${module}: static ${explain(parsed.error)}`)
+  const methods = Object.entries(parsed.data.methods).map(
+    ([name, kind]) => [name, typeof kind === 'string' ? { kind } : kind] as const
+  )
+  const found = interfaceSchema.safeParse({ methods: Object.fromEntries(methods), calls: parsed.data.calls ?? {} })
+  if (!found.success) throw new Refusal('Malformed', `${module}: static ${explain(found.error)}`)
+  const implemented = new Set(statics.implemented)
+  const lacking = Object.keys(found.data.methods).find((name) => !implemented.has(name))
+  if (lacking !== undefined)
+    throw new Refusal('Malformed', `${module}: "static methods" names ${lacking}, which the class does not have`)
+  return { interface: found.data, intercepts: parsed.data.intercepts ?? [] }
+}
+
+/** Methods of `old` that callers of `old` would miss or find changed in `next`. */
+export function broken(old: Interface, next: Interface): string[] {
+  return Object.entries(old.methods).flatMap(([name, { kind }]) => {
+    const found = next.methods[name]
+    if (found === undefined) return [`${name} is gone`]
+    return found.kind === kind ? [] : [`${name} became ${found.kind === 'mutator' ? 'a mutator' : 'an observer'}`]
+  })
+}
+
+/** An SO implements the type of its version: all of its methods, of the same kind, and no other. */
+function checkSimulation(which: string, simulation: Simulation, simulated: Interface, delegate: Interface): void {
+  const lacking = broken(simulated, simulation.interface)
+  if (lacking.length > 0) {
+    throw new Refusal(
+      'Malformed',
+      `${simulation.module}, ${which}: ${lacking.join(', ')}; an SO has every method of its version (one without correct behaviour throws Disallowed)`
+    )
+  }
+  const extra = Object.keys(simulation.interface.methods).find((name) => simulated.methods[name] === undefined)
+  if (extra !== undefined) {
+    throw new Refusal(
+      'Malformed',
+      `${simulation.module}, ${which}: ${extra} is no method of the version it serves; remove it from "static methods"`
+    )
+  }
+  const odd = simulation.intercepts.find((name) => delegate.methods[name]?.kind !== 'mutator')
+  if (odd !== undefined) {
+    throw new Refusal(
+      'Malformed',
+      `${simulation.module}, ${which}: it intercepts ${odd}, which is no mutator of its delegate`
+    )
+  }
+}
+
+export interface ClassInterfaces {
+  old: Interface | null
+  object: Interface
+  future: Simulation | null
+  past: Simulation | 'subtype' | null
+}
+
+/** U10. Refuses what breaks callers; returns what the author should know but may want. */
+export function checkClass(
+  definition: ClassDefinition,
+  version: number,
+  { old, object, future, past }: ClassInterfaces
+): string[] {
+  const { from, to } = definition
+  const late = [object, future?.interface, past === 'subtype' ? null : past?.interface]
+    .flatMap((one) => Object.entries(one?.calls ?? {}))
+    .find(([, called]) => called > version)
+  if (late !== undefined) {
+    throw new Refusal(
+      'Malformed',
+      `class ${to}: "static calls" names ${late[0]} at version ${late[1]}, which is later than this upgrade (${version})`
+    )
+  }
+  if (from === null || old === null) return []
+  const changes = broken(old, object)
+  if (past === null && changes.length > 0) {
+    throw new Refusal(
+      'Malformed',
+      `class ${from} → ${to}: ${changes.join(', ')}, so callers at version ${version - 1} would fail; give a past SO ("past: './past.ts'") that serves them`
+    )
+  }
+  if (past === 'subtype' && changes.length > 0) {
+    throw new Refusal(
+      'Malformed',
+      `class ${from} → ${to}: ${changes.join(', ')}, so it is no subtype; give a past SO instead of "past: 'subtype'"`
+    )
+  }
+  if (future !== null) checkSimulation('the future SO', future, object, old)
+  if (past !== null && past !== 'subtype') checkSimulation('the past SO', past, old, object)
+  const warnings: string[] = []
+  if (past === null)
+    warnings.push(`${from} → ${to}: no past SO; calls at version ${version - 1} end as Retired on nodes that upgraded`)
+  if (future === null)
+    warnings.push(
+      `${from} → ${to}: no future SO; calls at version ${version} are Unavailable on nodes that have not upgraded`
+    )
+  if (definition.transform === null)
+    warnings.push(`${from} → ${to}: no transform; the new object starts with an empty state`)
+  return warnings
+}
