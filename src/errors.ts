@@ -58,8 +58,10 @@ export type RefusalName =
   | 'UnknownStrategy' // a schedule this release does not know
   | 'Equivocation' // two statements with one key and sequence
   | 'DamagedStore'
+  | 'NewerFormat' // written by a newer release
   | 'Locked' // another daemon uses the data directory
   | 'NoSpace'
+  | 'Quarantined' // the state of a future SO that a TF needs has missed calls
   | 'Unreachable'
   | 'Usage' // the command line or configuration is wrong
 
