@@ -1,0 +1,108 @@
+/**
+ * Answers calls at this node's objects (SPEC N7, D7): finds the object that a caller means, makes the node fetch and
+ * start what it lacks for a call from the future, and hands the call to the chain.
+ */
+import { CallError } from '../../src/errors.ts'
+import type { Event } from '../../src/overlay/events.ts'
+import type { Peer } from '../../src/overlay/peer.ts'
+import type { Value } from '../../src/versions/types.ts'
+import type { Hosting } from './hosting.ts'
+import type { Moments } from './moments.ts'
+
+/** How long a call waits for an entry, a bundle or a future SO, at most; a replica may have it. */
+const LEARN_MS = 5_000
+
+export interface ArrivingCall {
+  class: string
+  version: number
+  /** First 16 hex digits of the entry's hash that the caller's version came with; undefined from outside the fleet. */
+  entry?: string
+  method: string
+  args: Value[]
+  callId: string
+  held: boolean
+  observersOnly: boolean
+  timeoutMs: number
+}
+
+export interface CalleeInit {
+  peer: Peer
+  hosting: Hosting
+  moments: Moments
+  post(event: Event): void
+}
+
+export class Callee {
+  readonly #init: CalleeInit
+
+  constructor(init: CalleeInit) {
+    this.#init = init
+  }
+
+  /** @throws CallError */
+  async call(request: ArrivingCall, signal?: AbortSignal): Promise<Value> {
+    const deadline = performance.now() + request.timeoutMs
+    const object = await this.#object(request, deadline)
+    this.#check(object, request)
+    await this.#serves(object, request.version, deadline)
+    return await this.#init.hosting.call(object, {
+      version: request.version,
+      method: request.method,
+      args: request.args,
+      callId: request.callId,
+      held: request.held,
+      timeoutMs: Math.max(1, deadline - performance.now()),
+      signal
+    })
+  }
+
+  async #object(request: ArrivingCall, deadline: number): Promise<string> {
+    const { peer, moments } = this.#init
+    const resolve = () => peer.log.schema.resolve(request.class, request.version)
+    const object = resolve() ?? (await moments.until(resolve, this.#patience(deadline)))
+    if (object === undefined) {
+      const known = peer.log.schema.lineageOf(request.class)
+      const versions = known === undefined ? [] : peer.log.schema.versions(known).map((one) => `${one.className} ${one.version}`)
+      const mend = versions.length === 0 ? 'no version of it is known here yet' : `known here: ${versions.join(', ')}`
+      throw new CallError('Unavailable', `class ${request.class} has no version ${request.version}; ${mend}`, { retryAfterMs: 500 })
+    }
+    if (!peer.objects.has(object)) throw new CallError('Unavailable', `this node hosts no ${request.class}`, { retryAfterMs: 5_000 })
+    return object
+  }
+
+  #check(object: string, request: ArrivingCall): void {
+    const known = this.#init.peer.log.schema.at(object, request.version)!
+    if (request.entry !== undefined && !known.entry.hash.startsWith(request.entry)) {
+      throw new CallError('Unavailable', `version ${request.version} of the caller is of another branch of the log`, { retryAfterMs: 5_000 })
+    }
+    const method = known.upgrade.interface.methods[request.method]
+    if (method === undefined) {
+      const names = Object.keys(known.upgrade.interface.methods).join(', ')
+      throw new CallError('NoSuchMethod', `${request.class} ${request.version} has no method ${request.method}; it has ${names}`)
+    }
+    if (request.observersOnly && method.kind !== 'observer') {
+      throw new CallError('NotCommitted', `the caller's upgrade is not committed: it may call observers only, ${request.method} is a mutator`)
+    }
+  }
+
+  /** A call from the future makes the node fetch and start what it lacks. */
+  async #serves(object: string, version: number, deadline: number): Promise<void> {
+    const { peer, moments, post } = this.#init
+    const hosted = peer.objects.get(object)!
+    const reached = () => (hosted.record().highest >= version ? true : undefined)
+    if (reached() !== undefined) return
+    post({ type: 'wanted', object, version })
+    const served = await moments.until(reached, this.#patience(deadline))
+    if (served !== undefined) return
+    const { state } = hosted
+    throw new CallError(
+      'Unavailable',
+      `${object} runs version ${state.current?.version ?? 'none'} here and does not simulate ${version} yet; not executed`,
+      { retryAfterMs: 200 }
+    )
+  }
+
+  #patience(deadline: number): number {
+    return Math.min(LEARN_MS, Math.max(1, (deadline - performance.now()) * 0.8))
+  }
+}

@@ -1,0 +1,118 @@
+/** What `upstart-peer` is told: flags and a configuration file, validated (SPEC D8). */
+import { readFileSync } from 'node:fs'
+import { parseArgs } from 'node:util'
+import { z } from 'zod'
+import { Refusal } from '../../src/errors.ts'
+import { groupSchema, nameSchema } from '../../src/names.ts'
+
+export const USAGE = `upstart-peer: one peer of a fleet that upgrades itself
+
+  upstart-peer --data DIR --root root.json [options]
+
+  --data DIR             directory of this peer's own: keys, log, bundles, state (created with mode 0700)
+  --root FILE            the fleet's trust root, made by: upstart root new
+  --listen ADDR          multiaddr to listen on; repeatable (default /ip4/127.0.0.1/tcp/0)
+  --bootstrap ADDR       multiaddr of a peer of the fleet, ending in /p2p/PEER; repeatable
+  --group NAME           the group (of replicas, usually) that this peer belongs to
+  --label K=V            a label that schedules can select by; repeatable
+  --class NAME           host objects of this class only; repeatable (default: every class of the fleet)
+  --sandbox MODE         auto | bwrap | none: how children are confined (default auto)
+  --memory-limit MIB     resident memory at which a child is ended (default 1024)
+  --log-level LEVEL      fatal | error | warn | info | debug | trace (default info)
+  --config FILE          a JSON file with the same names; flags win
+  --print-config         print the configuration that results, and end
+  --version, --help
+`
+
+const address = z.string().max(200).startsWith('/', 'an address is a multiaddr, like /ip4/127.0.0.1/tcp/4001')
+
+export const configurationSchema = z.strictObject({
+  data: z.string().min(1),
+  root: z.string().min(1),
+  listen: z.array(address).max(8).default(['/ip4/127.0.0.1/tcp/0']),
+  bootstrap: z.array(address.regex(/\/p2p\/[A-Za-z0-9]+$/, 'an address to start from ends in /p2p/PEER')).max(64).default([]),
+  group: groupSchema.nullable().default(null),
+  labels: z.record(z.string().min(1).max(64), z.string().max(64)).default({}),
+  classes: z.array(nameSchema).max(16).nullable().default(null),
+  sandbox: z.enum(['auto', 'bwrap', 'none']).default('auto'),
+  memoryLimitMib: z.int().min(32).max(1024 * 1024).default(1024),
+  logLevel: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace']).default('info')
+})
+
+export type Configuration = z.infer<typeof configurationSchema>
+
+export type Request = { action: 'run' | 'print'; configuration: Configuration } | { action: 'help' | 'version' }
+
+const OPTIONS = {
+  data: { type: 'string' },
+  root: { type: 'string' },
+  listen: { type: 'string', multiple: true },
+  bootstrap: { type: 'string', multiple: true },
+  group: { type: 'string' },
+  label: { type: 'string', multiple: true },
+  class: { type: 'string', multiple: true },
+  sandbox: { type: 'string' },
+  'memory-limit': { type: 'string' },
+  'log-level': { type: 'string' },
+  config: { type: 'string' },
+  'print-config': { type: 'boolean' },
+  version: { type: 'boolean', short: 'V' },
+  help: { type: 'boolean', short: 'h' }
+} as const
+
+/** @throws Refusal Usage, in one line with the mend. */
+export function readConfiguration(args: string[]): Request {
+  const values = flags(args)
+  if (values.help === true) return { action: 'help' }
+  if (values.version === true) return { action: 'version' }
+  const told: Record<string, unknown> = {
+    data: values.data,
+    root: values.root,
+    listen: values.listen,
+    bootstrap: values.bootstrap,
+    group: values.group,
+    labels: values.label && Object.fromEntries(values.label.map(labelOf)),
+    classes: values.class,
+    sandbox: values.sandbox,
+    memoryLimitMib: values['memory-limit'] && Number(values['memory-limit']),
+    logLevel: values['log-level']
+  }
+  const given = Object.fromEntries(Object.entries(told).filter(([, value]) => value !== undefined))
+  const merged = { ...(values.config === undefined ? {} : fileOf(values.config)), ...given }
+  const parsed = configurationSchema.safeParse(merged)
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues
+    const name = issue?.path.join('.') ?? ''
+    throw new Refusal('Usage', `${name === '' ? '' : `--${flagOf(name)}: `}${issue?.message}; see upstart-peer --help`)
+  }
+  return { action: values['print-config'] === true ? 'print' : 'run', configuration: parsed.data }
+}
+
+function flags(args: string[]) {
+  try {
+    return parseArgs({ args, options: OPTIONS, strict: true }).values
+  } catch (error) {
+    throw new Refusal('Usage', `${(error as Error).message.split('. ')[0]}; see upstart-peer --help`)
+  }
+}
+
+function fileOf(path: string): Record<string, unknown> {
+  try {
+    return z.record(z.string(), z.unknown()).parse(JSON.parse(readFileSync(path, 'utf8')))
+  } catch (error) {
+    throw new Refusal('Usage', `--config ${path}: ${(error as Error).message.split('\n')[0]}; it must be a JSON object`)
+  }
+}
+
+function labelOf(text: string): [string, string] {
+  const at = text.indexOf('=')
+  if (at < 1) throw new Refusal('Usage', `--label ${text}: a label is written K=V`)
+  return [text.slice(0, at), text.slice(at + 1)]
+}
+
+const FLAG_NAMES: Record<string, string> = { labels: 'label', classes: 'class', memoryLimitMib: 'memory-limit', logLevel: 'log-level' }
+
+function flagOf(path: string): string {
+  const first = path.split('.')[0]!
+  return FLAG_NAMES[first] ?? first
+}

@@ -1,0 +1,77 @@
+/** Where calls wait, bounded, while an object does not serve (SPEC D6). */
+import { CallError } from '../../src/errors.ts'
+
+/** Calls that may wait at one object. */
+const MAX_WAITING = 1024
+/** The longest a call waits here; then it is told to try a replica. */
+const MAX_WAIT_MS = 5_000
+
+interface Waiter {
+  open(): void
+  refuse(error: CallError): void
+}
+
+export class Gate {
+  readonly #object: string
+  readonly #waiting = new Set<Waiter>()
+  #open = false
+  #shut: CallError | undefined
+
+  constructor(object: string) {
+    this.#object = object
+  }
+
+  get isOpen(): boolean {
+    return this.#open
+  }
+
+  /** Resolves with the time left of `timeoutMs` when the gate opens. @throws CallError Unavailable, Cancelled. */
+  wait(timeoutMs: number, signal?: AbortSignal): Promise<number> {
+    if (this.#shut !== undefined) return Promise.reject(this.#shut)
+    if (this.#waiting.size >= MAX_WAITING) return Promise.reject(this.#unavailable('too many calls wait'))
+    const begun = performance.now()
+    return new Promise((resolve, reject) => {
+      const end = () => {
+        clearTimeout(timer)
+        signal?.removeEventListener('abort', cancel)
+        this.#waiting.delete(waiter)
+      }
+      const waiter: Waiter = {
+        open: () => {
+          end()
+          resolve(Math.max(1, timeoutMs - (performance.now() - begun)))
+        },
+        refuse: (error) => {
+          end()
+          reject(error)
+        }
+      }
+      const cancel = () => waiter.refuse(new CallError('Cancelled', 'the caller gave up'))
+      // A margin is left, so that the answer is back before the caller's deadline.
+      const waitMs = Math.max(1, Math.min(MAX_WAIT_MS, timeoutMs * 0.8))
+      const timer = setTimeout(() => waiter.refuse(this.#unavailable('it is being upgraded or restarted')), waitMs)
+      signal?.addEventListener('abort', cancel, { once: true })
+      this.#waiting.add(waiter)
+    })
+  }
+
+  open(): void {
+    this.#open = true
+    for (const waiter of [...this.#waiting]) waiter.open()
+  }
+
+  close(): void {
+    this.#open = false
+  }
+
+  /** For good: the node stops. */
+  shut(error: CallError): void {
+    this.#open = false
+    this.#shut = error
+    for (const waiter of [...this.#waiting]) waiter.refuse(error)
+  }
+
+  #unavailable(why: string): CallError {
+    return new CallError('Unavailable', `${this.#object} does not serve now: ${why}; not executed`, { retryAfterMs: 100 })
+  }
+}

@@ -1,0 +1,290 @@
+/**
+ * Performs the core's HostCommands on a Host (SPEC D5): one object each, its attempts' directories, the new child and the
+ * TF's child warm before the old object stops, and the calls that wait meanwhile.
+ */
+import { mkdir, readdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { CallError } from '../../src/errors.ts'
+import type { Event, HostCommand } from '../../src/overlay/events.ts'
+import type { Schema } from '../../src/upgrade/schema.ts'
+import type { Value } from '../../src/versions/types.ts'
+import type { Host, HostCall, ObjectProcess, Outward, TransformProcess } from '../host/host.ts'
+import { Gate } from './gate.ts'
+import { type BundlePath, chainLinks, futureLink } from './links.ts'
+
+type CommandOf<N extends HostCommand['command']> = Extract<HostCommand, { command: N }>
+
+export interface HostingInit {
+  host: Host
+  /** Directory of all objects: `<directory>/<object>/<attempt>`. */
+  directory: string
+  peer: string
+  group: string | null
+  /** The schema that knows a version of an object, whatever branch it is on. */
+  schema(object: string): Schema
+  bundlePath: BundlePath
+  outward(object: string): Outward
+  /** Completions and deaths, for the core. */
+  tell(event: Extract<Event, { type: 'done' | 'died' }>): void
+  progress?(object: string, fraction: number): void
+}
+
+interface Running {
+  attempt: number
+  version: number
+  process: ObjectProcess
+}
+
+interface Hosted {
+  readonly name: string
+  /** The process whose state is open and that serves when the gate is open. */
+  current: Running | undefined
+  /** The attempt under way: warm, or proven. */
+  next: { attempt: number; process: ObjectProcess | undefined; transform: TransformProcess | undefined } | undefined
+  /** Versions whose future SO runs on the current process. */
+  futures: Set<number>
+  readonly gate: Gate
+  /** Commands of one object run one after another. */
+  queue: Promise<void>
+  /** When it stopped taking calls, and how long that lasted each time: unavailability, ms. */
+  closedAt: number
+  readonly unavailableMs: number[]
+}
+
+export class Hosting {
+  readonly #init: HostingInit
+  readonly #objects = new Map<string, Hosted>()
+  #closing = false
+
+  constructor(init: HostingInit) {
+    this.#init = init
+  }
+
+  run(command: HostCommand): void {
+    const hosted = this.#hosted(command.object)
+    hosted.queue = hosted.queue.then(async () => {
+      const failure = await this.#perform(hosted, command).then(
+        () => undefined,
+        (error: unknown) => (error instanceof Error ? error.message : String(error))
+      )
+      const attempt = 'attempt' in command ? command.attempt : 0
+      const version = 'version' in command ? command.version : 0
+      const reason = failure ?? ''
+      if (this.#closing) return
+      this.#init.tell({ type: 'done', command: command.command, object: command.object, attempt, version, ok: failure === undefined, reason })
+    })
+  }
+
+  /** A call at an object of this node; waits while the object is stopped for an upgrade or restarts. */
+  async call(object: string, call: HostCall): Promise<Value> {
+    const hosted = this.#hosted(object)
+    const left = hosted.gate.isOpen ? call.timeoutMs : await hosted.gate.wait(call.timeoutMs, call.signal)
+    const { current } = hosted
+    if (current === undefined) throw new CallError('Unavailable', `${object} is not running here`, { retryAfterMs: 200 })
+    return current.process.call({ ...call, timeoutMs: left })
+  }
+
+  /** How long each upgrade of an object kept it from serving, ms. */
+  unavailableMs(object: string): readonly number[] {
+    return this.#hosted(object).unavailableMs
+  }
+
+  /** Stops every object cleanly, and ends what is under way. */
+  async close(boundMs: number): Promise<void> {
+    this.#closing = true
+    await Promise.all(
+      [...this.#objects.values()].map(async ({ gate, current, next }) => {
+        gate.shut(new CallError('Unavailable', 'this node is stopping', { retryAfterMs: 1000 }))
+        await Promise.all([next?.transform?.kill(), next?.process?.kill(), current?.process.stop(boundMs)])
+      })
+    )
+  }
+
+  async #perform(hosted: Hosted, command: HostCommand): Promise<void> {
+    switch (command.command) {
+      case 'start':
+        return await this.#start(hosted, command)
+      case 'warm':
+        return await this.#warm(hosted, command)
+      case 'drain':
+        return await this.#drain(hosted, command)
+      case 'transform':
+        return await this.#transform(hosted, command)
+      case 'prove':
+        return await this.#prove(hosted, command)
+      case 'serve':
+        return this.#serve(hosted, command)
+      case 'abandon':
+        return await this.#abandon(hosted, command.attempt)
+      case 'simulate':
+        return await this.#simulate(hosted, command.version)
+      case 'clean':
+        return await this.#clean(hosted, command.keep)
+    }
+  }
+
+  async #start(hosted: Hosted, { attempt, version, past, future }: CommandOf<'start'>): Promise<void> {
+    await hosted.current?.process.kill()
+    const process = await this.#warmProcess(hosted, attempt, { past, current: version, future })
+    await startOrKill(process)
+    hosted.futures = new Set(future)
+    this.#take(hosted, { attempt, version, process })
+  }
+
+  /** Both children import their code while the old object goes on serving. */
+  async #warm(hosted: Hosted, { attempt, version }: CommandOf<'warm'>): Promise<void> {
+    const next: NonNullable<Hosted['next']> = { attempt, process: undefined, transform: undefined }
+    hosted.next = next
+    const past = this.#init.schema(hosted.name).past(hosted.name, version)
+    const [process, transform] = await Promise.allSettled([
+      this.#warmProcess(hosted, attempt, { past, current: version, future: [] }),
+      hosted.current === undefined
+        ? undefined
+        : this.#warmTransform(hosted, attempt, version, hosted.current, hosted.futures.has(version))
+    ])
+    next.process = process.status === 'fulfilled' ? process.value : undefined
+    next.transform = transform.status === 'fulfilled' ? transform.value : undefined
+    for (const one of [process, transform]) if (one.status === 'rejected') throw one.reason
+  }
+
+  async #drain(hosted: Hosted, { boundMs }: CommandOf<'drain'>): Promise<void> {
+    hosted.gate.close()
+    hosted.closedAt = performance.now()
+    const { current } = hosted
+    if (current === undefined) throw new Error('the object is not running')
+    hosted.current = undefined
+    await current.process.stop(boundMs)
+  }
+
+  async #transform(hosted: Hosted, { attempt, version, from }: CommandOf<'transform'>): Promise<void> {
+    const directory = this.#directory(hosted.name, attempt)
+    const module = this.#transformModule(hosted.name, version)
+    if (from === null || module === null) {
+      await mkdir(directory, { recursive: true })
+      return
+    }
+    const running = { attempt: from.attempt, version: from.version }
+    const warm = hosted.next?.attempt === attempt ? hosted.next.transform : undefined
+    const transform = warm ?? (await this.#warmTransform(hosted, attempt, version, running, from.future.includes(version)))
+    if (transform === undefined) throw new Error(`version ${version} of ${hosted.name} has no transform function`)
+    hosted.next = { attempt, process: hosted.next?.process, transform }
+    await transform.run((fraction) => this.#init.progress?.(hosted.name, fraction))
+    hosted.next.transform = undefined
+  }
+
+  async #prove(hosted: Hosted, { attempt, version, past }: CommandOf<'prove'>): Promise<void> {
+    const warm = hosted.next?.attempt === attempt ? hosted.next.process : undefined
+    const process = warm ?? (await this.#warmProcess(hosted, attempt, { past, current: version, future: [] }))
+    hosted.next = { attempt, process, transform: undefined }
+    await process.start()
+    await process.health()
+  }
+
+  #serve(hosted: Hosted, { attempt, version }: CommandOf<'serve'>): void {
+    const process = hosted.next?.attempt === attempt ? hosted.next.process : undefined
+    if (process === undefined) throw new Error('the proven object is gone')
+    hosted.next = undefined
+    hosted.futures = new Set()
+    this.#take(hosted, { attempt, version, process })
+  }
+
+  async #abandon(hosted: Hosted, attempt: number): Promise<void> {
+    if (hosted.next?.attempt === attempt) {
+      const { process, transform } = hosted.next
+      hosted.next = undefined
+      await Promise.all([process?.kill(), transform?.kill()])
+    }
+    if (hosted.current?.attempt === attempt) throw new Error(`attempt ${attempt} is the current one`)
+    await rm(this.#directory(hosted.name, attempt), { recursive: true, force: true })
+  }
+
+  async #simulate(hosted: Hosted, version: number): Promise<void> {
+    if (hosted.current === undefined) throw new Error('the object is not running')
+    const link = futureLink(this.#init.schema(hosted.name), hosted.name, version, this.#init.bundlePath)
+    if (link.module !== null) await this.#init.host.probe(link.module)
+    await hosted.current.process.simulate(link)
+    hosted.futures.add(version)
+  }
+
+  async #clean(hosted: Hosted, keep: number): Promise<void> {
+    const directory = join(this.#init.directory, hosted.name)
+    await mkdir(directory, { recursive: true })
+    const names = await readdir(directory)
+    const old = names.filter((name) => name !== String(keep) && name !== String(hosted.next?.attempt))
+    await Promise.all(old.map((name) => rm(join(directory, name), { recursive: true, force: true })))
+  }
+
+  /** The process becomes the current one and takes calls, those that waited first. */
+  #take(hosted: Hosted, running: Running): void {
+    hosted.current = running
+    running.process.serve()
+    if (hosted.closedAt > 0) hosted.unavailableMs.push(performance.now() - hosted.closedAt)
+    hosted.closedAt = 0
+    hosted.gate.open()
+    void running.process.ended.then((reason) => {
+      if (hosted.current !== running) return
+      hosted.current = undefined
+      hosted.gate.close()
+      if (!this.#closing) this.#init.tell({ type: 'died', object: hosted.name, attempt: running.attempt, reason })
+    })
+  }
+
+  async #warmProcess(hosted: Hosted, attempt: number, versions: { past: number[]; current: number; future: number[] }): Promise<ObjectProcess> {
+    const { host, peer, group, schema, bundlePath, outward } = this.#init
+    const attemptDirectory = this.#directory(hosted.name, attempt)
+    const links = chainLinks(schema(hosted.name), hosted.name, versions, bundlePath)
+    return await host.warm({ object: hosted.name, peer, group, attemptDirectory, links }, outward(hosted.name))
+  }
+
+  async #warmTransform(
+    hosted: Hosted,
+    attempt: number,
+    version: number,
+    from: { attempt: number; version: number },
+    hasFuture: boolean
+  ): Promise<TransformProcess | undefined> {
+    const module = this.#transformModule(hosted.name, version)
+    if (module === null) return undefined
+    const { host, peer, group } = this.#init
+    return await host.warmTransform({
+      object: hosted.name,
+      peer,
+      group,
+      module,
+      from: from.version,
+      to: version,
+      oldDirectory: this.#directory(hosted.name, from.attempt),
+      hasFuture,
+      newDirectory: this.#directory(hosted.name, attempt)
+    })
+  }
+
+  #transformModule(object: string, version: number): string | null {
+    const found = this.#init.schema(object).at(object, version)
+    if (found === undefined) throw new Error(`${object} has no version ${version} in the log`)
+    const { transform } = found.upgrade
+    return transform === null ? null : join(this.#init.bundlePath(found.entry.manifest.bundle.sha256), transform)
+  }
+
+  #directory(object: string, attempt: number): string {
+    return join(this.#init.directory, object, String(attempt))
+  }
+
+  #hosted(name: string): Hosted {
+    let hosted = this.#objects.get(name)
+    if (hosted === undefined) {
+      hosted = { name, current: undefined, next: undefined, futures: new Set(), gate: new Gate(name), queue: Promise.resolve(), closedAt: 0, unavailableMs: [] }
+      this.#objects.set(name, hosted)
+    }
+    return hosted
+  }
+}
+
+async function startOrKill(process: ObjectProcess): Promise<void> {
+  try {
+    await process.start()
+  } catch (error) {
+    await process.kill()
+    throw error
+  }
+}

@@ -1,0 +1,52 @@
+/** From the schema to what a host is told: which module serves which version of an object (SPEC V1). */
+import { join } from 'node:path'
+import type { Schema } from '../../src/upgrade/schema.ts'
+import type { LinkPlan } from '../host/host.ts'
+
+/** Directory of an unpacked bundle. */
+export type BundlePath = (sha256: string) => string
+
+export function currentLink(schema: Schema, object: string, version: number, path: BundlePath): LinkPlan {
+  const { upgrade, className, entry } = known(schema, object, version)
+  const module = join(path(entry.manifest.bundle.sha256), upgrade.object)
+  return { version, className, role: 'current', module, interface: upgrade.interface, intercepts: [] }
+}
+
+/** The past SO of `version` comes with the upgrade that left that version behind. */
+export function pastLink(schema: Schema, object: string, version: number, path: BundlePath): LinkPlan {
+  const { className, upgrade: own } = known(schema, object, version)
+  const successor = schema.next(object, version)
+  const past = successor?.upgrade.past ?? null
+  if (successor === undefined || past === null) throw new Error(`${object} has no past simulation object of version ${version}`)
+  if (past === 'subtype') return { version, className, role: 'past', module: null, interface: own.interface, intercepts: [] }
+  const module = join(path(successor.entry.manifest.bundle.sha256), past.module)
+  return { version, className, role: 'past', module, interface: past.interface, intercepts: past.intercepts }
+}
+
+export function futureLink(schema: Schema, object: string, version: number, path: BundlePath): LinkPlan {
+  const { className, upgrade, entry } = known(schema, object, version)
+  const { future } = upgrade
+  if (future === null) throw new Error(`${object} has no future simulation object of version ${version}`)
+  const module = join(path(entry.manifest.bundle.sha256), future.module)
+  return { version, className, role: 'future', module, interface: future.interface, intercepts: future.intercepts }
+}
+
+/** The whole chain of an object, ascending by version. */
+export function chainLinks(
+  schema: Schema,
+  object: string,
+  versions: { past: readonly number[]; current: number; future: readonly number[] },
+  path: BundlePath
+): LinkPlan[] {
+  return [
+    ...versions.past.map((version) => pastLink(schema, object, version, path)),
+    currentLink(schema, object, versions.current, path),
+    ...versions.future.map((version) => futureLink(schema, object, version, path))
+  ]
+}
+
+function known(schema: Schema, object: string, version: number) {
+  const found = schema.at(object, version)
+  if (found === undefined) throw new Error(`${object} has no version ${version} in the log`)
+  return found
+}

@@ -1,0 +1,108 @@
+/** What a peer tells operators: itself, and every peer that it knows (SPEC D9). Plain JSON. */
+import type { Peer } from '../../src/overlay/peer.ts'
+import { targetOf } from '../../src/overlay/lifecycle.ts'
+import type { ObjectRecord, PeerRecord } from '../../src/overlay/record.ts'
+import type { Alarm } from './driver.ts'
+
+export interface ObjectStatus extends ObjectRecord {
+  className: string
+  futures: number[]
+  /** 0…1 while a TF runs. */
+  progress: number
+  /** How long each upgrade since the start kept it from serving, ms. */
+  unavailableMs: readonly number[]
+}
+
+export interface PeerStatus {
+  peer: string
+  self: boolean
+  connected: boolean
+  group: string | null
+  labels: Record<string, string>
+  addresses: string[]
+  head: { version: number; hash: string }
+  objects: Record<string, ObjectRecord>
+}
+
+export interface Status {
+  fleet: string
+  peer: string
+  release: string
+  upMs: number
+  addresses: string[]
+  head: { version: number; hash: string }
+  log: { version: number; hash: string; description: string; classes: string[] }[]
+  fork: { version: number; hash: string }[]
+  pauses: { hash: string; target: string | null; note: string; expires: string }[]
+  rosters: { group: string; number: number; members: string[] }[]
+  objects: Record<string, ObjectStatus>
+  neighbours: string[]
+  peers: PeerStatus[]
+  calls: { class: string; version: number; method: string; outcome: string; count: number }[]
+  sandbox: string
+  alarms: Alarm[]
+}
+
+export interface StatusInit {
+  peer: Peer
+  release: string
+  sandbox: string
+  alarms: readonly Alarm[]
+  upMs: number
+  calls: Status['calls']
+  unavailableMs(object: string): readonly number[]
+  progress(object: string): number
+}
+
+export function statusOf(init: StatusInit): Status {
+  const { peer } = init
+  const { log, statements } = peer
+  const objects: Record<string, ObjectStatus> = {}
+  for (const [name, object] of peer.objects) {
+    const record = object.record()
+    const className = log.schema.at(name, record.version)?.className ?? name
+    const { futures } = object.state
+    const progress = targetOf(object.state.phase) > 0 ? init.progress(name) : 0
+    objects[name] = { ...record, className, futures, progress, unavailableMs: init.unavailableMs(name) }
+  }
+  const pauses = [...log.chain, ...log.fork].flatMap((entry) => statements.pauses(entry.hash, peer.now))
+  return {
+    fleet: log.fleet,
+    peer: peer.id,
+    release: init.release,
+    upMs: Math.round(init.upMs),
+    addresses: [...peer.addresses],
+    head: log.head,
+    log: log.chain.map(({ version, hash, manifest }) => ({ version, hash, description: manifest.description, classes: manifest.classes.map((one) => one.to) })),
+    fork: log.fork.map(({ version, hash }) => ({ version, hash })),
+    pauses: [...new Set(pauses)].map(({ hash, body, expires }) => ({
+      hash,
+      target: body.what === 'pause' ? body.target : null,
+      note: body.note,
+      expires: new Date(expires).toISOString()
+    })),
+    rosters: rostersOf(peer),
+    objects,
+    neighbours: [...peer.neighbours.all()],
+    peers: [...peer.view.all()].map(({ record }) => peerStatus(peer, record)),
+    calls: init.calls,
+    sandbox: init.sandbox,
+    alarms: [...init.alarms]
+  }
+}
+
+function peerStatus(peer: Peer, record: PeerRecord): PeerStatus {
+  const { group, labels, addresses, head, objects } = record
+  const self = record.peer === peer.id
+  return { peer: record.peer, self, connected: self || peer.neighbours.connected.has(record.peer), group, labels, addresses, head, objects }
+}
+
+/** The newest roster of every group. */
+function rostersOf(peer: Peer): Status['rosters'] {
+  const groups = new Set<string>()
+  for (const { body } of peer.statements.all()) if (body.what === 'roster') groups.add(body.group)
+  return [...groups].sort().map((group) => {
+    const number = peer.statements.newestRoster(group)
+    return { group, number, members: [...(peer.statements.roster(group, number)?.members ?? [])] }
+  })
+}
