@@ -1,5 +1,5 @@
 /**
- * Answers calls at this node's objects (SPEC N7, D7): finds the object that a caller means, makes the node fetch and
+ * Answers calls at this node's objects (SPEC D23, D24): finds the object that a caller means, makes the node fetch and
  * start what it lacks for a call from the future, and hands the call to the chain.
  */
 import { CallError } from '../../src/errors.ts'

@@ -1,4 +1,4 @@
-/** What `upstart-peer` is told: flags and a configuration file, validated (SPEC D8). */
+/** What `upstart-peer` is told: flags and a configuration file, validated (SPEC D). */
 import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { z } from 'zod'

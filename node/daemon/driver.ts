@@ -1,5 +1,5 @@
 /**
- * The loop around the core (SPEC D2 to D4): events in, `Peer.step`, effects out in their order. Events that wait together
+ * The loop around the core (SPEC D20, D21): events in, `Peer.step`, effects out in their order. Events that wait together
  * share one durable write; nothing of any of them leaves before it.
  */
 import type { Logger } from 'pino'

@@ -1,4 +1,4 @@
-/** Where calls wait, bounded, while an object does not serve (SPEC D6). */
+/** Where calls wait, bounded, while an object does not serve (SPEC D23). */
 import { CallError } from '../../src/errors.ts'
 
 /** Calls that may wait at one object. */

@@ -1,5 +1,5 @@
 /**
- * Performs the core's HostCommands on a Host (SPEC D5): one object each, its attempts' directories, the new child and the
+ * Performs the core's HostCommands on a Host (SPEC D22): one object each, its attempts' directories, the new child and the
  * TF's child warm before the old object stops, and the calls that wait meanwhile.
  */
 import { mkdir, readdir, rm } from 'node:fs/promises'

@@ -1,4 +1,4 @@
-/** What a peer tells operators: itself, and every peer that it knows (SPEC D9). Plain JSON. */
+/** What a peer tells operators: itself, and every peer that it knows. Plain JSON. */
 import type { Peer } from '../../src/overlay/peer.ts'
 import { targetOf } from '../../src/overlay/lifecycle.ts'
 import type { ObjectRecord, PeerRecord } from '../../src/overlay/record.ts'
