@@ -1,0 +1,183 @@
+/**
+ * The trust of a simulated fleet (SPEC M4): a signature is the identity of the bytes. `World` is the signer: what it made
+ * opens, everything else is refused, so that forged bytes cost nothing to make and cannot be mistaken. The entries,
+ * statements and records are those of the production code.
+ */
+import { Refusal } from '../src/errors.ts'
+import type { Authority } from '../src/overlay/events.ts'
+import type { PeerRecord } from '../src/overlay/record.ts'
+import type { Schedule } from '../src/schedule/schedule.ts'
+import { type Entry, MIN_PIECE_BYTES } from '../src/upgrade/manifest.ts'
+import type { Statement, StatementBody } from '../src/upgrade/statement.ts'
+
+/** cyrb53: a 53-bit hash of a string; spreads orders and shares, protects nothing. */
+export function hash53(text: string): number {
+  let a = 0xdeadbeef
+  let b = 0x41c6ce57
+  for (let index = 0; index < text.length; index++) {
+    const unit = text.charCodeAt(index)
+    a = Math.imul(a ^ unit, 2654435761)
+    b = Math.imul(b ^ unit, 1597334677)
+  }
+  a = Math.imul(a ^ (a >>> 16), 2246822507) ^ Math.imul(b ^ (b >>> 13), 3266489909)
+  b = Math.imul(b ^ (b >>> 16), 2246822507) ^ Math.imul(a ^ (a >>> 13), 3266489909)
+  return 4294967296 * (2097151 & b) + (a >>> 0)
+}
+
+/** A name of the shape of a sha-256; simulated content has no bytes to hash. */
+export function hash64(text: string): string {
+  let hash = ''
+  for (let part = 0; part < 5; part++) hash += hash53(`${part}/${text}`).toString(16).padStart(14, '0')
+  return hash.slice(0, 64)
+}
+
+/** Bytes of a true length that cost no memory: views of one shared buffer, told apart by identity. */
+const SHARED = new ArrayBuffer(1024 * 1024)
+const bytesOf = (length: number): Uint8Array => new Uint8Array(SHARED, 0, Math.min(length, SHARED.byteLength))
+
+export interface SimulatedBundle {
+  sha256: string
+  version: number
+  pieces: string[]
+  bytes: Uint8Array[]
+}
+
+export interface EntryRequest {
+  /** Several classes are one lineage each: C1v1 → C1v2 … */
+  lineages: string[]
+  schedule: Schedule
+  pieces: number
+  /** Whether the class upgrades bring a future and a past SO. */
+  future: boolean
+  past: boolean
+}
+
+export class World {
+  readonly fleet: string
+  readonly entries: Entry[] = []
+  readonly statements: Statement[] = []
+  readonly bundles = new Map<string, SimulatedBundle>()
+  readonly #opened = new WeakMap<Uint8Array, Entry | Statement | PeerRecord>()
+  readonly #kinds = new WeakMap<Uint8Array, 'entry' | 'statement' | 'record'>()
+  readonly #pieceHashes = new WeakMap<Uint8Array, string>()
+  /** Copy what is sealed, so that a peer that changes a record after it signed it is found out. */
+  readonly #strict: boolean
+
+  constructor(seed: number, strict: boolean) {
+    this.fleet = hash64(`fleet ${seed}`)
+    this.#strict = strict
+  }
+
+  /** The signer makes version n + 1 of the one chain. */
+  makeEntry(request: EntryRequest): Entry {
+    const parent = this.entries.at(-1)
+    const version = (parent?.version ?? 0) + 1
+    const entry = this.#entryAfter(parent, version, request, '')
+    this.entries.push(entry)
+    this.#sign('entry', entry.bytes, entry)
+    const { sha256, pieces } = entry.manifest.bundle
+    const bytes = pieces.map((hash) => {
+      const piece = bytesOf(1)
+      this.#pieceHashes.set(piece, hash)
+      return piece
+    })
+    this.bundles.set(sha256, { sha256, version, pieces, bytes })
+    return entry
+  }
+
+  /** What an attacker would make: well formed, and not signed by anyone entitled. */
+  forgeEntry(request: EntryRequest): Entry {
+    const parent = this.entries.at(-1)
+    return this.#entryAfter(parent, (parent?.version ?? 0) + 1, request, 'forged')
+  }
+
+  makeStatement(body: StatementBody, expires = Number.POSITIVE_INFINITY): Statement {
+    const bytes = bytesOf(300)
+    const hash = hash64(JSON.stringify(body))
+    const statement: Statement = { hash, keys: [hash64('operator')], body, expires, bytes }
+    this.statements.push(statement)
+    this.#sign('statement', bytes, statement)
+    return statement
+  }
+
+  /** Bytes nobody signed. */
+  forgeBytes(length: number): Uint8Array {
+    return bytesOf(length)
+  }
+
+  /** The hash that stored bytes would have; undefined for bytes that are no piece of any bundle. */
+  pieceHash(bytes: Uint8Array): string | undefined {
+    return this.#pieceHashes.get(bytes)
+  }
+
+  isAuthentic(kind: 'entry' | 'statement' | 'record', bytes: Uint8Array): boolean {
+    return this.#kinds.get(bytes) === kind
+  }
+
+  /** The authority of one peer; `sealed` hears of every record that it signs. */
+  authorityOf(sealed: (record: PeerRecord) => void): Authority {
+    return {
+      fleet: this.fleet,
+      openEntry: (bytes) => this.#open('entry', bytes) as Entry,
+      openStatement: (bytes) => this.#open('statement', bytes) as Statement,
+      openRecord: (bytes) => this.#open('record', bytes) as PeerRecord,
+      sealRecord: (record) => {
+        const kept = this.#strict ? structuredClone(record) : record
+        const bytes = bytesOf(600)
+        this.#sign('record', bytes, kept)
+        sealed(kept)
+        return bytes
+      },
+      hash53,
+      expired: () => false
+    }
+  }
+
+  #open(kind: 'entry' | 'statement' | 'record', bytes: Uint8Array): Entry | Statement | PeerRecord {
+    if (this.#kinds.get(bytes) !== kind) {
+      throw new Refusal('WrongSignature', `these bytes are no ${kind} that the fleet's signers made`)
+    }
+    return this.#opened.get(bytes)!
+  }
+
+  #sign(kind: 'entry' | 'statement' | 'record', bytes: Uint8Array, what: Entry | Statement | PeerRecord): void {
+    this.#opened.set(bytes, what)
+    this.#kinds.set(bytes, kind)
+  }
+
+  #entryAfter(parent: Entry | undefined, version: number, request: EntryRequest, salt: string): Entry {
+    const name = `${this.fleet}/${version}/${salt}`
+    const made = { methods: {}, calls: {} }
+    const simulation = (path: string) => ({ module: path, interface: made, intercepts: [] })
+    const pieceLength = MIN_PIECE_BYTES
+    return {
+      version,
+      hash: hash64(`entry ${name}`),
+      parent: parent?.hash ?? this.fleet,
+      bytes: bytesOf(2000),
+      manifest: {
+        format: 1,
+        fleet: this.fleet,
+        version,
+        parent: parent?.hash ?? this.fleet,
+        description: `simulated upgrade ${version}${salt}`,
+        classes: request.lineages.map((lineage) => ({
+          from: version === 1 ? null : `${lineage}v${version - 1}`,
+          to: `${lineage}v${version}`,
+          object: 'object.js',
+          interface: made,
+          transform: version === 1 ? null : 'transform.js',
+          future: request.future && version > 1 ? simulation('future.js') : null,
+          past: request.past && version > 1 ? simulation('past.js') : null,
+          schedule: request.schedule
+        })),
+        bundle: {
+          length: request.pieces * pieceLength,
+          sha256: hash64(`bundle ${name}`),
+          pieceLength,
+          pieces: Array.from({ length: request.pieces }, (_, index) => hash64(`piece ${index} of ${name}`))
+        }
+      }
+    }
+  }
+}

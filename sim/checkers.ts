@@ -1,0 +1,161 @@
+/**
+ * What must hold in every state of every run (SPEC M12 to M17), looked at on every event. A checker reads effects,
+ * durable writes and host commands, not the peer's own opinion of itself, so a peer cannot talk it out of a violation.
+ */
+
+import type { Effect } from '../src/overlay/events.ts'
+import { type ObjectState, TRANSITIONS } from '../src/overlay/lifecycle.ts'
+import type { PhaseName } from '../src/overlay/record.ts'
+import type { World } from './authority.ts'
+
+/** The rules, as docs/SPEC.md words them. */
+export type Rule =
+  | 'M12' // nothing unverified runs or is passed on
+  | 'M13' // the host is driven in the legal order, and life cycles go legal ways
+  | 'M14' // acknowledged writes survive
+  | 'M15' // never more than k of a group down for the upgrade
+  | 'M16' // the view is bounded
+  | 'M17' // an idle fleet backs off
+  | 'M18' // everything converges once faults stop
+  | 'M19' // a peer does not throw
+
+export interface Violation {
+  rule: Rule
+  atMs: number
+  peer: string
+  text: string
+  /** The peer's last events, oldest first. */
+  history: string[]
+}
+
+/** Phases that tell the host to do nothing: a step may pass through any of them on its way (L1). */
+const PASSIVE: ReadonlySet<PhaseName> = new Set(['idle', 'fetching', 'waiting'])
+
+/** Whether a step may lead from one durable phase to another. */
+export function mayLead(from: PhaseName, to: PhaseName): boolean {
+  if (from === to) return true
+  const seen = new Set<PhaseName>([from])
+  const open: PhaseName[] = [from]
+  for (let phase = open.pop(); phase !== undefined; phase = open.pop()) {
+    for (const next of TRANSITIONS[phase]) {
+      if (next === to) return true
+      if (PASSIVE.has(next) && !seen.has(next)) {
+        seen.add(next)
+        open.push(next)
+      }
+    }
+  }
+  return false
+}
+
+export interface Watched {
+  readonly index: number
+  readonly id: string
+  /** Index of its group, −1 for none. */
+  readonly group: number
+  readonly unpacked: ReadonlySet<string>
+  readonly durable: ReadonlyMap<string, unknown>
+  readonly viewSize: number
+  readonly viewLimit: number
+}
+
+export class Checkers {
+  readonly violations: Violation[] = []
+  /** Most members of any group that were down for the upgrade at once. */
+  groupDownMax = 0
+  readonly #world: World
+  readonly #mostDown: number
+  readonly #record: (rule: Rule, machine: Watched, text: string) => Violation
+  readonly #down: Int32Array
+  /** node/object keys of objects that are down for the upgrade. */
+  readonly #downObjects = new Map<number, Set<string>>()
+
+  /** @param mostDown k: of each group, members that may be down for the upgrade at once. */
+  constructor(
+    world: World,
+    groups: number,
+    mostDown: number,
+    record: (rule: Rule, machine: Watched, text: string) => Violation
+  ) {
+    this.#world = world
+    this.#mostDown = mostDown
+    this.#record = record
+    this.#down = new Int32Array(Math.max(groups, 1))
+  }
+
+  violation(rule: Rule, machine: Watched, text: string): void {
+    this.violations.push(this.#record(rule, machine, text))
+  }
+
+  /** What a step wants done, before any of it is done. */
+  onStep(machine: Watched, effects: readonly Effect[]): void {
+    for (const effect of effects) {
+      if (effect.type === 'send' && effect.message.kind === 'delta') {
+        for (const bytes of effect.message.entries) this.#authentic(machine, 'entry', bytes)
+        for (const bytes of effect.message.statements) this.#authentic(machine, 'statement', bytes)
+        for (const bytes of effect.message.records) this.#authentic(machine, 'record', bytes)
+      } else if (effect.type === 'publish') this.#authentic(machine, effect.topic, effect.bytes)
+    }
+    if (machine.viewSize > machine.viewLimit) {
+      this.violation('M16', machine, `its view holds ${machine.viewSize} records, the bound is ${machine.viewLimit}`)
+    }
+  }
+
+  #authentic(machine: Watched, kind: 'entry' | 'statement' | 'record', bytes: Uint8Array): void {
+    if (!this.#world.isAuthentic(kind, bytes))
+      this.violation('M12', machine, `it passes on a ${kind} that nobody signed`)
+  }
+
+  /** A durable write, with what it replaces. */
+  onPut(machine: Watched, key: string, value: unknown, before: unknown): void {
+    if (key.startsWith('entry/')) this.#authentic(machine, 'entry', value as Uint8Array)
+    else if (key.startsWith('statement/')) this.#authentic(machine, 'statement', value as Uint8Array)
+    else if (key.startsWith('object/')) this.#onObject(machine, value as ObjectState, before as ObjectState | undefined)
+  }
+
+  #onObject(machine: Watched, after: ObjectState, before: ObjectState | undefined): void {
+    const from = before?.phase.name ?? 'idle'
+    const to = after.phase.name
+    const say = (text: string) => this.violation('M13', machine, `${after.object}: ${text}`)
+    if (!mayLead(from, to)) say(`a life goes from ${from} to ${to}`)
+    if (before !== undefined && after.attempts < before.attempts)
+      say(`attempts fell from ${before.attempts} to ${after.attempts}`)
+    const [old, current] = [before?.current ?? null, after.current]
+    if (old !== null && current === null) say(`its committed version ${old.version} is forgotten`)
+    if (current === null || (old?.version === current.version && old.attempt === current.attempt)) return
+    if (to !== 'activating') say(`version ${current.version} is committed while ${to}`)
+    if (old !== null && current.version !== old.version + 1) say(`version ${current.version} follows ${old.version}`)
+  }
+
+  /** Code of a version is about to run: its entry is the signer's, and its bundle was verified on this machine. */
+  onRuns(machine: Watched, version: number): void {
+    const entry = this.#world.entries[version - 1]
+    if (entry === undefined) this.violation('M12', machine, `it runs version ${version}, which nobody signed`)
+    else if (!machine.unpacked.has(entry.manifest.bundle.sha256)) {
+      this.violation('M12', machine, `it runs version ${version}, whose bundle it has not verified and unpacked`)
+    }
+  }
+
+  onDown(machine: Watched, object: string): void {
+    if (machine.group < 0) return
+    const objects = this.#downObjects.get(machine.index) ?? new Set<string>()
+    this.#downObjects.set(machine.index, objects)
+    if (objects.has(object)) return
+    objects.add(object)
+    if (objects.size > 1) return
+    const down = ++this.#down[machine.group]!
+    this.groupDownMax = Math.max(this.groupDownMax, down)
+    if (down > this.#mostDown) {
+      this.violation(
+        'M15',
+        machine,
+        `it is number ${down} of its group that is down for the upgrade; ${this.#mostDown} may be`
+      )
+    }
+  }
+
+  onServing(machine: Watched, object: string): void {
+    const objects = this.#downObjects.get(machine.index)
+    if (objects?.delete(object) && objects.size === 0) this.#down[machine.group]!--
+  }
+}

@@ -1,0 +1,264 @@
+/**
+ * Faults: how each is done to a simulated fleet, and the plan that one seed draws (SPEC M11). A plan has a safety phase
+ * in which anything may happen at any time, upgrades included; then faults stop, and everything must converge.
+ */
+
+import { Generator } from '../src/prng.ts'
+import type { Condition } from '../src/schedule/schedule.ts'
+import { hash64 } from './authority.ts'
+import { calmHost } from './host.ts'
+import { EventKind } from './kernel.ts'
+import { calmNetwork } from './network.ts'
+import { type Action, type Fault, immediateSchedule, rollingSchedule, type Scenario, scenario } from './scenario.ts'
+import { peerName, type Simulator } from './simulator.ts'
+
+export function applyFault(simulator: Simulator, fault: Fault): void {
+  const { kernel, network, machines } = simulator
+  switch (fault.what) {
+    case 'crash':
+      if (!machines[fault.node]!.up) return
+      machines[fault.node]!.crash()
+      kernel.after(fault.downMs, EventKind.restart, fault.node)
+      return
+    case 'kill':
+      for (const object of [...machines[fault.node]!.host.objects()]) machines[fault.node]!.host.kill(object)
+      return
+    case 'partition':
+      return network.partition(Int32Array.from(fault.cells))
+    case 'heal':
+      return network.partition(undefined)
+    case 'flap':
+      return network.flap(fault.node, fault.share)
+    case 'slow':
+      network.slow(fault.node, fault.delayMs)
+      machines[fault.node]!.slowFactor = fault.factor
+      return
+    case 'skew':
+      return machines[fault.node]!.skew(fault.skewMs)
+    case 'forge':
+      return forge(simulator, fault.node, fault.from)
+    case 'rot':
+      machines[fault.node]!.rotten = true
+      return
+    case 'call':
+      return call(simulator, fault.node, fault.from)
+    case 'stop':
+      return stop(simulator)
+  }
+}
+
+/** Everything that an attacker without keys can say, in every way in which it can be heard. */
+function forge(simulator: Simulator, node: number, from: number): void {
+  const { world, machines, scenario } = simulator
+  const machine = machines[node]!
+  const sender = peerName(from)
+  const forged = world.forgeEntry({
+    lineages: scenario.lineages,
+    schedule: immediateSchedule,
+    pieces: 1,
+    future: true,
+    past: true
+  })
+  const bytes = () => world.forgeBytes(400)
+  machine.step({ type: 'published', from: sender, topic: 'entry', bytes: forged.bytes })
+  machine.step({ type: 'published', from: sender, topic: 'statement', bytes: bytes() })
+  const delta = { kind: 'delta' as const, more: false, entries: [], statements: [], records: [] }
+  machine.step({ type: 'message', from: sender, message: { ...delta, entries: [forged.bytes] } })
+  machine.step({ type: 'message', from: sender, message: { ...delta, statements: [bytes()] } })
+  machine.step({ type: 'message', from: sender, message: { ...delta, records: [bytes()] } })
+  machine.step({ type: 'inject', request: -1, topic: 'entry', bytes: forged.bytes, bundleHeld: true })
+  const bundle = forged.manifest.bundle.sha256
+  machine.step({ type: 'message', from: sender, message: { kind: 'have', bundle, pieces: Uint8Array.of(255) } })
+  machine.step({ type: 'message', from: sender, message: { kind: 'piece', bundle, index: 0, bytes: bytes() } })
+}
+
+/** A call from a peer, or a client, that is ahead: it carries a head, and wants a version that may not be served yet. */
+function call(simulator: Simulator, node: number, from: number): void {
+  const { machines } = simulator
+  const ahead = machines[from]!.record?.head
+  if (ahead === undefined) return
+  machines[node]!.step({
+    type: 'head-seen',
+    from: peerName(from),
+    head: ahead,
+    statements: hash64('other').slice(0, 16)
+  })
+  for (const object of simulator.scenario.lineages) {
+    if (ahead.version > 0) machines[node]!.step({ type: 'wanted', object, version: ahead.version })
+  }
+}
+
+function stop(simulator: Simulator): void {
+  const { network, machines } = simulator
+  network.partition(undefined)
+  Object.assign(network.options, { loss: 0, raw: false, duplication: 0 })
+  for (const machine of machines) {
+    network.slow(machine.index, 0)
+    machine.slowFactor = 1
+    machine.rotten = false
+    machine.host.failing = false
+  }
+}
+
+// ---- plans
+
+/** How much each kind of fault strikes; drawn anew for each plan, so that some runs are crashes only, others all at once. */
+export interface FaultPlan {
+  scenario: Scenario
+  /** In words, for reports. */
+  summary: string
+}
+
+/** Draws size, upgrades, operator and faults from a seed. `peers` fixes the size. */
+export function drawFaults(seed: number, peers?: number): FaultPlan {
+  const random = new Generator(seed, 5)
+  const groupSize = random.pick([3, 3, 3, 4, 5])
+  const groups = peers === undefined ? random.between(1, 4) : Math.ceil(peers / groupSize)
+  const count = peers ?? groups * groupSize
+  const unavailable = groupSize > 3 && random.chance(0.3) ? 2 : 1
+  const untilMs = random.between(60, 180) * 1000
+  const actions = drawActions(random, groups, unavailable, untilMs)
+  const weights = drawWeights(random)
+  const faults = drawEvents(random, weights, count, untilMs)
+  const raw = random.chance(0.2)
+  const network = {
+    ...calmNetwork,
+    delayMs: random.pick([1, 5, 20, 100]),
+    jitterMs: random.pick([0, 3, 50]),
+    loss: random.pick([0, 0, 0.001, 0.01, raw ? 0.1 : 0.03]),
+    raw,
+    duplication: raw ? random.pick([0, 0.05, 0.3]) : 0,
+    detectionMaxMs: random.pick([300, 5000, 30_000])
+  }
+  const rate = random.pick([0, 0, 0.03, 0.15])
+  const failures = { start: rate, warm: rate / 3, transform: rate / 3, prove: rate / 3, serve: rate, simulate: rate }
+  return {
+    summary: `${count} peers in groups of ${groupSize}, k ${unavailable}, ${faults.length} faults until ${untilMs} ms${raw ? ', raw' : ''}`,
+    scenario: scenario({
+      seed,
+      peers: count,
+      groupSize,
+      unavailable,
+      lineages: random.chance(0.2) ? ['Thing', 'Other'] : ['Thing'],
+      limits: random.chance(0.3) ? { view: random.pick([8, 12, 20]), degree: 4, degreeMax: 6 } : {},
+      lateShare: random.pick([0, 0, 0.2]),
+      lateMs: untilMs / 2,
+      network,
+      host: {
+        ...calmHost,
+        failures,
+        durationsMs: {
+          ...calmHost.durationsMs,
+          transform: random.pick([
+            [10, 200],
+            [1000, 20_000]
+          ])
+        }
+      },
+      disk: {
+        syncMs: random.pick([
+          [0.5, 3],
+          [0.5, 3],
+          [5, 500]
+        ]),
+        storeMs: [2, 50]
+      },
+      actions,
+      faults: [...faults, { atMs: untilMs, what: 'stop' }],
+      durationMs: untilMs + 1_800_000
+    })
+  }
+}
+
+function drawActions(random: Generator, groups: number, unavailable: number, untilMs: number): Action[] {
+  const upgrade = () => ({
+    what: 'upgrade' as const,
+    pieces: random.between(1, 12),
+    future: random.chance(0.7),
+    past: true
+  })
+  const rolling = { ...rollingSchedule, constraints: [{ kind: 'rolling' as const, by: 'group' as const, unavailable }] }
+  const when = (): Condition => {
+    const after = { kind: 'after' as const, delayMs: random.below(20_000) }
+    return random.pick<Condition>([
+      { kind: 'immediately' },
+      { kind: 'immediately' },
+      after,
+      { kind: 'sequence', of: [after, { kind: 'all', of: [{ kind: 'immediately' }, after] }] }
+    ])
+  }
+  const actions: Action[] = [{ atMs: 1500, ...upgrade(), schedule: immediateSchedule }]
+  for (let group = 0; group < groups; group++) {
+    actions.push({ atMs: random.between(1000, 20_000), what: 'roster', group, number: 1 })
+    // A second roster with the same members, in mid-run: grants are handed over (P5, P6).
+    if (random.chance(0.3)) actions.push({ atMs: random.between(20_000, untilMs), what: 'roster', group, number: 2 })
+  }
+  for (let left = random.between(1, 3); left > 0; left--) {
+    actions.push({ atMs: random.between(5000, untilMs), ...upgrade(), schedule: { ...rolling, when: when() } })
+  }
+  if (random.chance(0.3)) {
+    const pause = actions.length
+    const atMs = random.between(10_000, untilMs)
+    actions.push({ atMs, what: 'pause', version: random.pick([null, 2]), lastsMs: random.between(5000, 120_000) })
+    if (random.chance(0.5)) actions.push({ atMs: atMs + random.between(1000, 60_000), what: 'resume', pause })
+  }
+  return actions
+}
+
+type Weights = Record<Exclude<Fault['what'], 'stop' | 'heal'>, number>
+
+function drawWeights(random: Generator): Weights {
+  const weights: Weights = { crash: 6, kill: 2, partition: 1, flap: 4, slow: 2, skew: 2, forge: 2, rot: 0.5, call: 4 }
+  for (const kind of Object.keys(weights) as (keyof Weights)[]) if (random.chance(0.4)) weights[kind] = 0
+  return weights
+}
+
+function drawEvents(random: Generator, weights: Weights, count: number, untilMs: number): Fault[] {
+  const total = Object.values(weights).reduce((sum, weight) => sum + weight, 0)
+  if (total === 0) return []
+  const faults: Fault[] = []
+  for (let left = random.between(0, count * 6); left > 0; left--) {
+    drawFault(random, drawKind(random, weights, total), random.between(1000, untilMs - 1), count, faults)
+  }
+  return faults.sort((a, b) => a.atMs - b.atMs)
+}
+
+function drawKind(random: Generator, weights: Weights, total: number): keyof Weights {
+  let point = random.fraction() * total
+  for (const [kind, weight] of Object.entries(weights) as [keyof Weights, number][]) {
+    point -= weight
+    if (point < 0) return kind
+  }
+  return 'call'
+}
+
+function drawFault(random: Generator, what: keyof Weights, atMs: number, count: number, faults: Fault[]): void {
+  const node = random.below(count)
+  const from = random.below(count)
+  switch (what) {
+    case 'crash':
+      faults.push({ atMs, what, node, downMs: random.pick([5, 500, 5000, 60_000]) * (0.5 + random.fraction()) })
+      return
+    case 'partition':
+      faults.push({ atMs, what, cells: Array.from({ length: count }, () => random.below(2)) })
+      faults.push({ atMs: atMs + random.between(1000, 40_000), what: 'heal' })
+      return
+    case 'flap':
+      faults.push({ atMs, what, node, share: random.pick([0.3, 1]) })
+      return
+    case 'slow':
+      faults.push({ atMs, what, node, delayMs: random.pick([50, 2000]), factor: random.pick([3, 30]) })
+      return
+    case 'skew':
+      faults.push({ atMs, what, node, skewMs: random.between(-600_000, 600_000) })
+      return
+    case 'forge':
+    case 'call':
+      faults.push({ atMs, what, node, from })
+      return
+    case 'kill':
+    case 'rot':
+      faults.push({ atMs, what, node })
+      return
+  }
+}

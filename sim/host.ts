@@ -1,0 +1,346 @@
+/**
+ * The simulated host of one machine (SPEC M8): it answers HostCommands after drawn durations, fails some, keeps a
+ * reference object's state per attempt directory, and refuses to be driven in an order in which a real host would lose
+ * or corrupt state. What it refuses is a violation of the peer under test, not a failure of the world.
+ */
+
+import type { Event, HostCommand, HostCommandName } from '../src/overlay/events.ts'
+import type { Generator } from '../src/prng.ts'
+import { EventKind, type Kernel } from './kernel.ts'
+
+export interface HostOptions {
+  /** Least and most duration of each command, ms. */
+  durationsMs: Record<HostCommandName, readonly [number, number]>
+  /** Probability that a command fails; `abandon`, `clean` and `drain` are bounded and never do. */
+  failures: Partial<Record<'start' | 'warm' | 'transform' | 'prove' | 'serve' | 'simulate', number>>
+}
+
+export const calmHost: HostOptions = {
+  durationsMs: {
+    start: [50, 150],
+    warm: [100, 300],
+    drain: [1, 50],
+    transform: [10, 200],
+    prove: [5, 30],
+    serve: [1, 3],
+    abandon: [1, 5],
+    simulate: [50, 150],
+    clean: [1, 10]
+  },
+  failures: {}
+}
+
+/** A state directory. Its contents are the numbers 1 … `writes`, for the workload numbers its writes per object. */
+interface Attempt {
+  version: number
+  writes: number
+  /** Fsynced as a whole; a TF that failed or was cut by a crash leaves it false. */
+  complete: boolean
+}
+
+type OpenState = 'starting' | 'serving' | 'draining' | 'proving' | 'proven'
+
+interface HostedState {
+  /** On disk. */
+  attempts: Map<number, Attempt>
+  highestAttempt: number
+  /** Writes acknowledged to clients. */
+  acknowledged: number
+  /** The process that has an attempt open; none may be opened beside it. */
+  open: { attempt: number; version: number; state: OpenState } | null
+  warmed: Set<number>
+  inFlight: Set<InFlight>
+  /** The attempt whose process ended by itself: commands to it fail. */
+  died: number
+}
+
+export interface InFlight {
+  command: HostCommand
+  cancelled: boolean
+}
+
+/** What the host reports: to the peer (`done`, `died`), and to the checkers. */
+export interface HostEvents {
+  readonly node: number
+  readonly life: () => number
+  readonly slowness: () => number
+  deliver(event: Event): void
+  violation(rule: string, text: string): void
+  /** Code of this version is about to run. */
+  runs(version: number): void
+  committedAttempt(object: string): number | undefined
+  /** The object stops serving for an upgrade. */
+  down(object: string): void
+  serving(object: string, version: number): void
+  failed(version: number): void
+}
+
+const attemptOf = (command: HostCommand): number => ('attempt' in command ? command.attempt : 0)
+const versionOf = (command: HostCommand): number => ('version' in command ? command.version : 0)
+
+export class SimulatedHost {
+  readonly #objects = new Map<string, HostedState>()
+  readonly #kernel: Kernel
+  readonly #options: HostOptions
+  readonly #random: Generator
+  readonly #events: HostEvents
+  /** Failures are faults: they stop with the others. */
+  failing = true
+
+  constructor(kernel: Kernel, options: HostOptions, random: Generator, events: HostEvents) {
+    this.#kernel = kernel
+    this.#options = options
+    this.#random = random
+    this.#events = events
+  }
+
+  servedVersion(object: string): number {
+    const open = this.#objects.get(object)?.open
+    return open?.state === 'serving' ? open.version : 0
+  }
+  objects(): IterableIterator<string> {
+    return this.#objects.keys()
+  }
+
+  /** A client's write, acknowledged at once (the object syncs before it replies). False if nobody serves. */
+  write(object: string): boolean {
+    const hosted = this.#objects.get(object)
+    if (hosted?.open?.state !== 'serving') return false
+    const attempt = hosted.attempts.get(hosted.open.attempt)
+    if (attempt === undefined) {
+      this.#events.violation('M14', `${object} serves from attempt ${hosted.open.attempt}, whose directory is deleted`)
+      return false
+    }
+    attempt.writes += 1
+    hosted.acknowledged += 1
+    return true
+  }
+
+  /** Every process of this machine is gone; directories stay. */
+  crash(): void {
+    for (const hosted of this.#objects.values()) {
+      hosted.open = null
+      hosted.warmed.clear()
+      hosted.inFlight.clear()
+    }
+  }
+
+  /** Ends the process of an object that serves or is about to. */
+  kill(object: string): void {
+    const hosted = this.#objects.get(object)
+    if (hosted?.open?.state !== 'serving' && hosted?.open?.state !== 'proven') return
+    const { attempt } = hosted.open
+    hosted.open = null
+    hosted.died = attempt
+    this.#events.deliver({ type: 'died', object, attempt, reason: 'killed by the simulator' })
+  }
+
+  run(command: HostCommand): void {
+    const hosted = this.#hosted(command.object)
+    const problem = this.#begin(hosted, command)
+    if (problem !== undefined) this.#events.violation('M13', `${describe(command)}: ${problem}`)
+    const inFlight: InFlight = { command, cancelled: false }
+    hosted.inFlight.add(inFlight)
+    const [least, most] = this.#options.durationsMs[command.command]
+    const durationMs = (least + this.#random.fraction() * (most - least)) * this.#events.slowness()
+    this.#kernel.after(durationMs, EventKind.hostDone, this.#events.node, this.#events.life(), inFlight)
+  }
+
+  /** The time of a command has passed. */
+  finish(inFlight: InFlight): void {
+    const { command } = inFlight
+    const hosted = this.#hosted(command.object)
+    if (!hosted.inFlight.delete(inFlight)) return
+    const fails = this.failing && this.#random.chance(this.#options.failures[command.command as 'start'] ?? 0)
+    const reason = inFlight.cancelled ? 'abandoned' : fails ? 'drawn by the simulator' : this.#finished(hosted, command)
+    if (reason !== '') this.#failed(hosted, command)
+    this.#done(command, reason)
+  }
+
+  #done(command: HostCommand, reason: string): void {
+    const { command: name, object } = command
+    const [attempt, version] = [attemptOf(command), versionOf(command)]
+    if (reason !== '' && version > 0) this.#events.failed(version)
+    this.#events.deliver({ type: 'done', command: name, object, attempt, version, ok: reason === '', reason })
+  }
+
+  #hosted(object: string): HostedState {
+    let hosted = this.#objects.get(object)
+    if (hosted === undefined) {
+      hosted = {
+        attempts: new Map(),
+        highestAttempt: 0,
+        acknowledged: 0,
+        open: null,
+        warmed: new Set(),
+        inFlight: new Set(),
+        died: 0
+      }
+      this.#objects.set(object, hosted)
+    }
+    return hosted
+  }
+
+  /** Takes the command's first effect; returns what is wrong with its coming now. */
+  #begin(hosted: HostedState, command: HostCommand): string | undefined {
+    switch (command.command) {
+      case 'start':
+        return this.#beginStart(hosted, command)
+      case 'warm':
+        return this.#beginWarm(hosted, command)
+      case 'drain':
+        this.#events.down(command.object)
+        if (hosted.open?.state === 'serving') hosted.open.state = 'draining'
+        return hosted.open === null || hosted.open.state === 'draining'
+          ? undefined
+          : `the object is ${hosted.open.state}`
+      case 'transform':
+        return this.#beginTransform(hosted, command)
+      case 'prove':
+        return this.#beginProve(hosted, command)
+      case 'serve':
+        return this.#beginServe(hosted, command)
+      case 'abandon':
+        return this.#abandon(hosted, command.attempt)
+      case 'simulate':
+        this.#events.runs(command.version)
+        return hosted.open?.state === 'serving' || hosted.died > 0 ? undefined : 'no object serves'
+      case 'clean':
+        return this.#clean(hosted, command.keep)
+    }
+  }
+
+  #beginStart(hosted: HostedState, command: Extract<HostCommand, { command: 'start' }>): string | undefined {
+    const { attempt, version } = command
+    for (const one of [version, ...needs(command.past), ...command.future]) this.#events.runs(one)
+    const directory = hosted.attempts.get(attempt)
+    if (hosted.open !== null) return `attempt ${hosted.open.attempt} is open (${hosted.open.state})`
+    const transforms = [...hosted.inFlight].some((one) => one.command.command === 'transform' && !one.cancelled)
+    hosted.open = { attempt, version, state: 'starting' }
+    if (transforms) return 'a TF is reading the state'
+    if (directory === undefined || !directory.complete) return 'its directory is not a whole state'
+    return directory.version === version ? undefined : `its state is of version ${directory.version}`
+  }
+
+  #beginWarm(hosted: HostedState, command: Extract<HostCommand, { command: 'warm' }>): string | undefined {
+    this.#events.runs(command.version)
+    const reused = command.attempt <= hosted.highestAttempt
+    hosted.highestAttempt = Math.max(hosted.highestAttempt, command.attempt)
+    hosted.warmed.add(command.attempt)
+    return reused ? 'its attempt number was used before' : undefined
+  }
+
+  #beginTransform(hosted: HostedState, command: Extract<HostCommand, { command: 'transform' }>): string | undefined {
+    const { attempt, version, from } = command
+    this.#events.runs(version)
+    // An object that had died before is down for the upgrade from here on; others since their drain began.
+    if (from !== null) this.#events.down(command.object)
+    const reused = attempt < hosted.highestAttempt || hosted.attempts.has(attempt)
+    hosted.highestAttempt = Math.max(hosted.highestAttempt, attempt)
+    hosted.attempts.set(attempt, { version, writes: 0, complete: false })
+    if (reused) return 'its attempt number was used before'
+    if (hosted.open !== null) return `attempt ${hosted.open.attempt} is open (${hosted.open.state}); drain it first`
+    if (from === null)
+      return hosted.acknowledged > 0 ? `it begins empty, and ${hosted.acknowledged} writes exist` : undefined
+    const old = hosted.attempts.get(from.attempt)
+    if (old === undefined || !old.complete) return `attempt ${from.attempt} that it reads is not a whole state`
+    return old.version === from.version ? undefined : `attempt ${from.attempt} is of version ${old.version}`
+  }
+
+  #beginProve(hosted: HostedState, command: Extract<HostCommand, { command: 'prove' }>): string | undefined {
+    const { attempt, version } = command
+    for (const one of [version, ...needs(command.past)]) this.#events.runs(one)
+    if (hosted.open !== null) return `attempt ${hosted.open.attempt} is open (${hosted.open.state})`
+    hosted.open = { attempt, version, state: 'proving' }
+    return hosted.attempts.get(attempt)?.complete ? undefined : 'its TF has not ended'
+  }
+
+  #beginServe(hosted: HostedState, command: Extract<HostCommand, { command: 'serve' }>): string | undefined {
+    const { attempt, object } = command
+    const committed = this.#events.committedAttempt(object)
+    if (committed !== attempt) return `the durable commit names attempt ${committed ?? 'none'}`
+    if (hosted.open === null && hosted.died === attempt) return undefined
+    return hosted.open?.attempt === attempt && hosted.open.state === 'proven'
+      ? undefined
+      : 'it has not proved its health'
+  }
+
+  #abandon(hosted: HostedState, attempt: number): string | undefined {
+    for (const one of hosted.inFlight) {
+      if (attemptOf(one.command) !== attempt || one.command.command === 'abandon') continue
+      one.cancelled = true
+      this.#kernel.after(0, EventKind.hostDone, this.#events.node, this.#events.life(), one)
+    }
+    hosted.warmed.delete(attempt)
+    const open = hosted.open?.attempt === attempt ? hosted.open : null
+    hosted.attempts.delete(attempt)
+    if (open === null) return undefined
+    hosted.open = null
+    return open.state === 'proving' || open.state === 'proven'
+      ? undefined
+      : `it is the current object's (${open.state})`
+  }
+
+  #clean(hosted: HostedState, keep: number): string | undefined {
+    const kept = hosted.attempts.get(keep)
+    for (const attempt of hosted.attempts.keys()) if (attempt !== keep) hosted.attempts.delete(attempt)
+    if (hosted.acknowledged > 0 && (kept === undefined || !kept.complete)) return 'it deletes the only whole state'
+    return hosted.open === null || hosted.open.attempt === keep ? undefined : `attempt ${hosted.open.attempt} is open`
+  }
+
+  /** The command's last effect. Returns why it failed, or ''. */
+  #finished(hosted: HostedState, command: HostCommand): string {
+    switch (command.command) {
+      case 'start':
+      case 'serve':
+        if (hosted.open?.attempt !== command.attempt) return 'its process ended'
+        hosted.open.state = 'serving'
+        this.#survived(hosted, command.object)
+        this.#events.serving(command.object, command.version)
+        return ''
+      case 'drain':
+        hosted.open = null
+        return ''
+      case 'transform': {
+        const made = hosted.attempts.get(command.attempt)
+        if (made === undefined) return 'its directory is gone'
+        made.complete = true
+        made.writes = command.from === null ? 0 : (hosted.attempts.get(command.from.attempt)?.writes ?? 0)
+        return ''
+      }
+      case 'prove':
+        if (hosted.open?.attempt !== command.attempt) return 'its process ended'
+        hosted.open.state = 'proven'
+        return ''
+      case 'simulate':
+        return hosted.open?.state === 'serving' ? '' : 'the object ended'
+      case 'warm':
+      case 'abandon':
+      case 'clean':
+        return ''
+    }
+  }
+
+  /** Takes back what a failed command had begun. */
+  #failed(hosted: HostedState, command: HostCommand): void {
+    const opens = command.command === 'start' || command.command === 'prove' || command.command === 'serve'
+    if (opens && hosted.open?.attempt === command.attempt) hosted.open = null
+  }
+
+  #survived(hosted: HostedState, object: string): void {
+    const attempt = hosted.attempts.get(hosted.open!.attempt)
+    const writes = attempt?.writes ?? 0
+    if (writes === hosted.acknowledged) return
+    this.#events.violation('M14', `${object} serves with ${writes} of ${hosted.acknowledged} acknowledged writes`)
+  }
+}
+
+/** The past SO of version p came with the upgrade to p + 1: its code lies in that one's bundle. */
+const needs = (past: readonly number[]): number[] => past.map((version) => version + 1)
+
+export function describe(command: HostCommand): string {
+  const attempt = attemptOf(command)
+  const version = versionOf(command)
+  const of = version > 0 ? ` version ${version}` : ''
+  return `${command.command} ${command.object}${of}${attempt > 0 ? ` attempt ${attempt}` : ''}`
+}

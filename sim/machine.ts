@@ -1,0 +1,406 @@
+/**
+ * One simulated machine: a disk, a host, and a process that runs the peer (SPEC M7, M9). It performs effects as
+ * src/overlay/events.ts asks (E1 to E4): a step's effects wait for its persist, later steps wait behind it, and a crash
+ * loses what was not durable together with everything that waited for it.
+ */
+
+import type { Authority, Effect, Event, PeerInit } from '../src/overlay/events.ts'
+import type { ObjectState } from '../src/overlay/lifecycle.ts'
+import type { PeerRecord } from '../src/overlay/record.ts'
+import type { Generator } from '../src/prng.ts'
+import type { World } from './authority.ts'
+import type { Checkers, Watched } from './checkers.ts'
+import { type HostEvents, type HostOptions, type InFlight, SimulatedHost } from './host.ts'
+import { EventKind, type Kernel } from './kernel.ts'
+import type { Network } from './network.ts'
+import type { DiskOptions } from './scenario.ts'
+
+/** What is simulated: the production `Peer`, or a stand-in of a test. */
+export interface Simulated {
+  step(event: Event, now: number): Effect[]
+  readonly view: { readonly size: number }
+}
+export type MakePeer = (init: PeerInit, authority: Authority, snapshot: ReadonlyMap<string, unknown>) => Simulated
+
+/** Virtual time 0 on the clocks of peers: statements' expiry and the like are wall-clock times. */
+export const EPOCH_MS = 1_800_000_000_000
+
+/** What a machine needs of the fleet around it. */
+export interface Surroundings {
+  readonly kernel: Kernel
+  readonly network: Network
+  readonly world: World
+  readonly checkers: Checkers
+  readonly makePeer: MakePeer
+  readonly disk: DiskOptions
+  readonly host: HostOptions
+  readonly strict: boolean
+  readonly history: number
+  indexOf(peer: string): number | undefined
+  addressOf(node: number): string
+  answered(node: number, answer: Extract<Effect, { type: 'answer' }>): void
+  alarmed(node: number, alarm: Extract<Effect, { type: 'alarm' }>): void
+  unpacked(node: number, bundle: string): void
+  serving(node: number, object: string, version: number): void
+  sealed(node: number, record: PeerRecord): void
+}
+
+type PersistEffect = Extract<Effect, { type: 'persist' }>
+
+export class Machine implements Watched, HostEvents {
+  readonly index: number
+  readonly node: number
+  readonly init: PeerInit
+  readonly group: number
+  readonly viewLimit: number
+  /** Grows with every start of the process: completions of earlier ones are nothing to it. */
+  process = 0
+  /** Never started or off. */
+  up = false
+  peer: Simulated | undefined
+  readonly durable = new Map<string, unknown>()
+  readonly pieces = new Map<string, Uint8Array>()
+  readonly unpacked = new Set<string>()
+  readonly host: SimulatedHost
+  /** The newest record that the peer signed. */
+  record: PeerRecord | undefined
+  /** Versions of which the host reported a failure: only these may the peer call failed. */
+  readonly failures = new Set<number>()
+  skewMs = 0
+  slowFactor = 1
+  rotten = false
+  readonly #around: Surroundings
+  readonly #random: Generator
+  #queue: Effect[][] = []
+  #position = 0
+  #syncing: PersistEffect | undefined
+  /** When the peer asked to be woken, and the earliest wake event that is scheduled, virtual ms. */
+  #wakeAt = Number.POSITIVE_INFINITY
+  #armedAt = Number.POSITIVE_INFINITY
+  #lastNow = 0
+  #history: { atMs: number; event: Event; effects: readonly Effect[] }[] = []
+
+  constructor(around: Surroundings, init: PeerInit, index: number, group: number, random: Generator) {
+    this.#around = around
+    this.#random = random
+    this.index = index
+    this.node = index
+    this.init = init
+    this.group = group
+    this.viewLimit = init.limits?.view ?? 256
+    this.host = new SimulatedHost(around.kernel, around.host, random.fork(), this)
+  }
+
+  get id(): string {
+    return this.init.peer
+  }
+  get viewSize(): number {
+    return this.peer?.view.size ?? 0
+  }
+
+  // ---- life of the process
+
+  boot(): void {
+    if (this.up) return
+    this.up = true
+    this.process += 1
+    this.#lastNow = 0
+    this.#wakeAt = Number.POSITIVE_INFINITY
+    this.#armedAt = Number.POSITIVE_INFINITY
+    const authority = this.#around.world.authorityOf((record) => {
+      this.record = record
+      this.#around.sealed(this.index, record)
+    })
+    const init = { ...this.init, seed: this.init.seed + this.process }
+    try {
+      this.peer = this.#around.makePeer(init, authority, new Map(this.durable))
+    } catch (error) {
+      this.#threw(error)
+      return
+    }
+    const names = new Set([...this.pieces.keys(), ...this.unpacked])
+    const bundles = [...names].map((bundle) => ({
+      bundle,
+      pieces: this.pieces.get(bundle)?.slice() ?? new Uint8Array(),
+      unpacked: this.unpacked.has(bundle)
+    }))
+    this.step({ type: 'boot', bundles })
+  }
+
+  crash(): void {
+    if (!this.up) return
+    this.up = false
+    this.peer = undefined
+    // The disk may have finished the sync that was under way; nothing that waited for it has happened (E2).
+    if (this.#syncing !== undefined && this.#random.chance(0.5)) this.#apply(this.#syncing)
+    this.#syncing = undefined
+    this.#queue = []
+    this.#position = 0
+    this.host.crash()
+    this.#around.network.crash(this.index)
+  }
+
+  step(event: Event): void {
+    if (this.peer === undefined) return
+    const now = Math.max(this.#lastNow, EPOCH_MS + this.#around.kernel.now + this.skewMs)
+    this.#lastNow = now
+    let effects: Effect[]
+    try {
+      effects = this.peer.step(event, now)
+    } catch (error) {
+      this.#remember(event, [])
+      this.#threw(error)
+      return
+    }
+    this.#remember(event, effects)
+    this.#around.checkers.onStep(this, effects)
+    if (effects.length === 0) return
+    this.#queue.push(this.#around.strict ? effects.map(detached) : effects)
+    if (this.#syncing === undefined && this.#queue.length === 1) this.#perform()
+  }
+
+  #threw(error: unknown): void {
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
+    this.violation('M19', `it threw: ${text.split('\n').slice(0, 6).join(' | ')}`)
+    this.crash()
+  }
+
+  // ---- effects
+
+  /** Performs what is queued up to the next persist, which has to be durable first (E1, E3). */
+  #perform(): void {
+    for (let effects = this.#queue[0]; effects !== undefined; effects = this.#queue[0]) {
+      while (this.#position < effects.length) {
+        const effect = effects[this.#position++]!
+        if (effect.type === 'persist') {
+          this.#syncing = effect
+          const [least, most] = this.#around.disk.syncMs
+          const syncMs = (least + this.#random.fraction() * (most - least)) * this.slowFactor
+          this.#around.kernel.after(syncMs, EventKind.synced, this.index, this.process)
+          return
+        }
+        this.#around.kernel.note(effect.type.length)
+        this.#performOne(effect)
+      }
+      this.#queue.shift()
+      this.#position = 0
+    }
+  }
+
+  onSynced(process: number): void {
+    if (process !== this.process || this.#syncing === undefined) return
+    this.#apply(this.#syncing)
+    this.#syncing = undefined
+    this.#perform()
+  }
+
+  #apply(persist: PersistEffect): void {
+    for (const [key, value] of persist.put) {
+      this.#around.checkers.onPut(this, key, value, this.durable.get(key))
+      this.durable.set(key, value)
+    }
+    for (const key of persist.delete) this.durable.delete(key)
+  }
+
+  #performOne(effect: Exclude<Effect, { type: 'persist' }>): void {
+    const { network } = this.#around
+    switch (effect.type) {
+      case 'send': {
+        const to = this.#around.indexOf(effect.to)
+        if (to !== undefined) network.send(this.index, to, effect.message)
+        return
+      }
+      case 'send-piece':
+        return this.#sendPiece(effect)
+      case 'publish':
+        return network.publish(this.index, effect.topic, effect.bytes)
+      case 'connect': {
+        const to = this.#around.indexOf(effect.peer)
+        if (to === undefined) throw new Error(`${this.id} dials ${effect.peer}, which is not of this fleet`)
+        return network.dial(this.index, to, effect.addresses.includes(this.#around.addressOf(to)))
+      }
+      case 'disconnect': {
+        const from = this.#around.indexOf(effect.peer)
+        if (from !== undefined) network.close(this.index, from)
+        return
+      }
+      case 'store-piece':
+        return this.#storePiece(effect)
+      case 'unpack': {
+        const bundle = this.#around.world.bundles.get(effect.bundle)
+        const held = this.pieces.get(effect.bundle)
+        const ok = bundle?.pieces.every((_, index) => hasBit(held, index)) ?? false
+        return this.#complete({ type: 'unpacked', bundle: effect.bundle, ok, reason: ok ? '' : 'a piece is missing' })
+      }
+      case 'run':
+        return this.host.run(effect.command)
+      case 'answer':
+        return this.#around.answered(this.index, effect)
+      case 'alarm':
+        return this.#around.alarmed(this.index, effect)
+      case 'wake':
+        return this.#wake(effect.at - EPOCH_MS - this.skewMs)
+    }
+  }
+
+  #sendPiece(effect: Extract<Effect, { type: 'send-piece' }>): void {
+    const to = this.#around.indexOf(effect.to)
+    if (to === undefined) return
+    const { bundle, index } = effect
+    const sound = this.#around.world.bundles.get(bundle)?.bytes[index]
+    if (sound === undefined || !hasBit(this.pieces.get(bundle), index)) {
+      this.#around.network.send(this.index, to, { kind: 'lack', bundle, index })
+      return
+    }
+    const bytes = this.rotten ? this.#around.world.forgeBytes(1) : sound
+    this.#around.network.send(this.index, to, { kind: 'piece', bundle, index, bytes }, 5 * this.slowFactor)
+  }
+
+  #storePiece(effect: Extract<Effect, { type: 'store-piece' }>): void {
+    const { bundle, index, from } = effect
+    const outcome = this.#around.world.pieceHash(effect.bytes) === effect.sha256 ? 'stored' : 'wrong'
+    this.#complete({ type: 'piece-stored', bundle, index, from, outcome })
+  }
+
+  #complete(event: Event): void {
+    const [least, most] = this.#around.disk.storeMs
+    const storeMs = (least + this.#random.fraction() * (most - least)) * this.slowFactor
+    this.#around.kernel.after(storeMs, EventKind.completion, this.index, this.process, event)
+  }
+
+  /** Work of the piece store has ended: it is on the disk, and the peer hears of it. */
+  onCompletion(process: number, event: Event): void {
+    if (process !== this.process) return
+    if (event.type === 'piece-stored' && event.outcome === 'stored') this.hold(event.bundle, event.index)
+    if (event.type === 'unpacked' && event.ok) {
+      this.unpacked.add(event.bundle)
+      this.#around.unpacked(this.index, event.bundle)
+    }
+    this.step(event)
+  }
+
+  /** Puts a verified piece on the disk. */
+  hold(bundle: string, index: number): void {
+    let bits = this.pieces.get(bundle)
+    if (bits === undefined) {
+      bits = new Uint8Array(Math.ceil((this.#around.world.bundles.get(bundle)?.pieces.length ?? 0) / 8))
+      this.pieces.set(bundle, bits)
+    }
+    bits[index >> 3]! |= 1 << (index & 7)
+  }
+
+  onHostDone(process: number, inFlight: InFlight): void {
+    if (process === this.process) this.host.finish(inFlight)
+  }
+
+  // ---- the one timer
+
+  #wake(at: number): void {
+    this.#wakeAt = at
+    if (at >= this.#armedAt) return
+    this.#armedAt = at
+    this.#around.kernel.at(at, EventKind.wake, this.index, this.process)
+  }
+
+  /** Most wakes are put off before they come: a scheduled one that comes too early is scheduled anew. */
+  onWake(process: number): void {
+    if (process !== this.process || !this.up) return
+    const { now } = this.#around.kernel
+    this.#armedAt = Number.POSITIVE_INFINITY
+    if (this.#wakeAt === Number.POSITIVE_INFINITY) return
+    if (this.#wakeAt > now) return this.#wake(this.#wakeAt)
+    this.#wakeAt = Number.POSITIVE_INFINITY
+    this.step({ type: 'wake' })
+  }
+
+  /** The clock is set. A wake that was asked for in its time comes when it shows that time. */
+  skew(skewMs: number): void {
+    if (this.#wakeAt !== Number.POSITIVE_INFINITY) this.#wake(this.#wakeAt + this.skewMs - skewMs)
+    this.skewMs = skewMs
+  }
+
+  // ---- what the host reports
+
+  life = (): number => this.process
+  slowness = (): number => this.slowFactor
+  deliver(event: Event): void {
+    this.step(event)
+  }
+  violation(rule: string, text: string): void {
+    this.#around.checkers.violation(rule as 'M13', this, text)
+  }
+  runs(version: number): void {
+    this.#around.checkers.onRuns(this, version)
+  }
+  committedAttempt(object: string): number | undefined {
+    return (this.durable.get(`object/${object}`) as ObjectState | undefined)?.current?.attempt
+  }
+  down(object: string): void {
+    this.#around.checkers.onDown(this, object)
+  }
+  serving(object: string, version: number): void {
+    this.#around.checkers.onServing(this, object)
+    this.#around.serving(this.index, object, version)
+  }
+  failed(version: number): void {
+    this.failures.add(version)
+  }
+
+  // ---- history
+
+  #remember(event: Event, effects: readonly Effect[]): void {
+    const { history, kernel } = this.#around
+    if (history === 0) return
+    this.#history.push({ atMs: kernel.now, event, effects })
+    if (this.#history.length > history * 2) this.#history = this.#history.slice(-history)
+  }
+
+  history(): string[] {
+    return this.#history.slice(-this.#around.history).map(({ atMs, event, effects }) => {
+      const wanted = effects.filter((effect) => effect.type !== 'wake').map(sayEffect)
+      return `${atMs.toFixed(1)} ms ${sayEvent(event)} → ${wanted.join(', ') || 'nothing'}`
+    })
+  }
+}
+
+const hasBit = (bits: Uint8Array | undefined, index: number): boolean =>
+  bits !== undefined && ((bits[index >> 3] ?? 0) & (1 << (index & 7))) !== 0
+
+/** A persist's values as the disk takes them: later changes of the peer's objects do not reach it. Bytes stay theirs. */
+function detached(effect: Effect): Effect {
+  if (effect.type !== 'persist') return effect
+  return { type: 'persist', put: effect.put.map(([key, value]) => [key, copied(value)]), delete: [...effect.delete] }
+}
+
+function copied(value: unknown): unknown {
+  if (value === null || typeof value !== 'object' || value instanceof Uint8Array) return value
+  if (Array.isArray(value)) return value.map(copied)
+  return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, copied(one)]))
+}
+
+function sayEvent(event: Event): string {
+  if (event.type === 'message') return `${event.message.kind} from ${event.from}`
+  if (event.type === 'done') return `${event.command} ${event.ok ? 'done' : 'failed'} (attempt ${event.attempt})`
+  return 'peer' in event ? `${event.type} ${event.peer}` : event.type
+}
+
+function sayEffect(effect: Effect): string {
+  switch (effect.type) {
+    case 'send':
+      return `${effect.message.kind} to ${effect.to}`
+    case 'run':
+      return effect.command.command
+    case 'persist':
+      return `persist ${effect.put.map(([key, value]) => sayPut(key, value)).join(' ')}`
+    case 'alarm':
+      return `alarm ${effect.name}: ${effect.text}`
+    default:
+      return effect.type
+  }
+}
+
+function sayPut(key: string, value: unknown): string {
+  if (!key.startsWith('object/')) return key
+  const { current, phase } = value as ObjectState
+  return `${key}=${current?.version ?? 0}/${phase.name}`
+}

@@ -1,0 +1,124 @@
+/**
+ * The simulated operator (SPEC M10): makes entries and statements, injects each at some live peer, and tries another
+ * one after a refusal or when no answer comes, as `upstart inject` would be repeated by hand.
+ */
+
+import type { Effect } from '../src/overlay/events.ts'
+import type { Generator } from '../src/prng.ts'
+import type { Entry } from '../src/upgrade/manifest.ts'
+import type { Statement } from '../src/upgrade/statement.ts'
+import { EventKind } from './kernel.ts'
+import { EPOCH_MS, type Machine } from './machine.ts'
+import type { Action } from './scenario.ts'
+import { groupName, peerName, type Simulator } from './simulator.ts'
+
+const RETRY_MS = 5000
+
+interface Progress {
+  made: Entry | Statement | undefined
+  accepted: boolean
+}
+
+export class Operator {
+  /** Of the newest entry made: what everything has to reach. */
+  lastVersion = 0
+  lastAcceptedMs = 0
+  readonly #simulator: Simulator
+  readonly #random: Generator
+  readonly #progress: Progress[]
+  #sequence = 0
+
+  constructor(simulator: Simulator, random: Generator) {
+    this.#simulator = simulator
+    this.#random = random
+    this.#progress = simulator.scenario.actions.map(() => ({ made: undefined, accepted: false }))
+  }
+
+  get finished(): boolean {
+    return this.#progress.every((one) => one.accepted)
+  }
+
+  /** Does an action, or tries it again; request numbers are the actions' indexes. */
+  act(index: number): void {
+    const progress = this.#progress[index]!
+    if (progress.accepted) return
+    const { kernel, machines } = this.#simulator
+    kernel.after(RETRY_MS, EventKind.operator, 0, index)
+    const action = this.#simulator.scenario.actions[index]!
+    if (progress.made === undefined) {
+      if (!this.#mayMake(action)) return
+      progress.made = this.#make(action)
+    }
+    const up = machines.filter((machine) => machine.up)
+    if (up.length === 0) return
+    const machine = this.#random.pick(up)
+    const topic = action.what === 'upgrade' ? 'entry' : 'statement'
+    if (action.what === 'upgrade') this.#bringBundle(machine, progress.made as Entry)
+    machine.step({ type: 'inject', request: index, topic, bytes: progress.made.bytes, bundleHeld: true })
+  }
+
+  onAnswer(_: number, answer: Extract<Effect, { type: 'answer' }>): void {
+    const progress = this.#progress[answer.request]
+    if (!answer.ok || progress === undefined || progress.accepted) return
+    progress.accepted = true
+    const action = this.#simulator.scenario.actions[answer.request]!
+    if (action.what === 'upgrade') this.lastAcceptedMs = this.#simulator.kernel.now
+  }
+
+  /** An operator signs v + 1 when v is accepted, and lifts a pause that exists. */
+  #mayMake(action: Action): boolean {
+    if (action.what === 'resume') return this.#progress[action.pause]?.made !== undefined
+    if (action.what === 'pause' && action.version !== null)
+      return this.#simulator.world.entries.length >= action.version
+    if (action.what !== 'upgrade') return true
+    return this.#simulator.scenario.actions.every(
+      (one, index) =>
+        one.what !== 'upgrade' || this.#progress[index]!.made === undefined || this.#progress[index]!.accepted
+    )
+  }
+
+  #make(action: Action): Entry | Statement {
+    const { world, scenario, kernel } = this.#simulator
+    const common = { format: 1 as const, fleet: world.fleet, sequence: ++this.#sequence, note: '' }
+    switch (action.what) {
+      case 'upgrade': {
+        const { schedule, pieces, future, past } = action
+        const entry = world.makeEntry({ lineages: scenario.lineages, schedule, pieces, future, past })
+        this.lastVersion = entry.version
+        this.#simulator.onMade()
+        return entry
+      }
+      case 'roster': {
+        const first = action.group * scenario.groupSize
+        const all = Array.from(
+          { length: Math.min(scenario.groupSize, scenario.peers - first) },
+          (_, member) => first + member
+        )
+        const members = (action.members ?? all).map(peerName)
+        return world.makeStatement({
+          ...common,
+          what: 'roster',
+          group: groupName(action.group),
+          number: action.number,
+          members
+        })
+      }
+      case 'pause': {
+        const target = action.version === null ? null : world.entries[action.version - 1]!.hash
+        return world.makeStatement({ ...common, what: 'pause', target }, EPOCH_MS + kernel.now + action.lastsMs)
+      }
+      case 'resume':
+        return world.makeStatement({
+          ...common,
+          what: 'resume',
+          lifts: (this.#progress[action.pause]!.made as Statement).hash
+        })
+    }
+  }
+
+  /** The driver verifies and stores the bundle that comes with an entry before the peer hears of it. */
+  #bringBundle(machine: Machine, entry: Entry): void {
+    const { sha256, pieces } = entry.manifest.bundle
+    for (let index = 0; index < pieces.length; index++) machine.hold(sha256, index)
+  }
+}

@@ -1,0 +1,126 @@
+/**
+ * A scenario: everything that a run depends on, as plain data (SPEC M1). Two equal scenarios give equal traces.
+ */
+
+import type { PeerLimits } from '../src/overlay/events.ts'
+import type { Schedule } from '../src/schedule/schedule.ts'
+import { calmHost, type HostOptions } from './host.ts'
+import { calmNetwork, type NetworkOptions } from './network.ts'
+
+/** Something the operator does. He repeats it at another peer until one accepts it. */
+export type Action = { atMs: number } & (
+  | { what: 'upgrade'; schedule: Schedule; pieces: number; future: boolean; past: boolean }
+  /** Members by index; the whole group if left out. */
+  | { what: 'roster'; group: number; number: number; members?: number[] }
+  /** Of an upgrade by version; null: all. Milliseconds that it lasts, if nobody lifts it. */
+  | { what: 'pause'; version: number | null; lastsMs: number }
+  /** Lifts the pause that the action of this index made. */
+  | { what: 'resume'; pause: number }
+)
+
+export type Fault = { atMs: number } /** The machine loses power; what was not synced is lost. */ & (
+  | { what: 'crash'; node: number; downMs: number }
+  /** The object's process ends, its daemon lives. */
+  | { what: 'kill'; node: number }
+  /** Nodes of different cells cannot reach each other. */
+  | { what: 'partition'; cells: number[] }
+  | { what: 'heal' }
+  /** Some of a node's connections break. */
+  | { what: 'flap'; node: number; share: number }
+  /** Delays to the node grow by this much, its disk and host are slower by this factor. */
+  | { what: 'slow'; node: number; delayMs: number; factor: number }
+  /** The peer's clock steps, ahead or back; for a living peer it does not run backwards. */
+  | { what: 'skew'; node: number; skewMs: number }
+  /** Someone sends the node forged entries, statements and records. */
+  | { what: 'forge'; node: number; from: number }
+  /** From now on the pieces that this node sends are not what their hashes say. */
+  | { what: 'rot'; node: number }
+  /** A client's program calls from the future, or with a newer log head. */
+  | { what: 'call'; node: number; from: number }
+  /** Faults of network, disk and host stop, slow nodes recover, partitions heal. */
+  | { what: 'stop' }
+)
+
+export interface DiskOptions {
+  /** Least and most duration of a sync, ms. */
+  syncMs: readonly [number, number]
+  /** Least and most duration of storing a piece or unpacking a bundle, ms. */
+  storeMs: readonly [number, number]
+}
+
+export interface Scenario {
+  seed: number
+  peers: number
+  /** Members of a group; 0: no groups. The last group may be smaller. */
+  groupSize: number
+  /** k of every rolling constraint of the scenario; Infinity: not checked. */
+  unavailable: number
+  /** Objects of each node, by their lineage's name. */
+  lineages: string[]
+  limits: Partial<PeerLimits>
+  /** Earlier peers that each one is told of at start. */
+  bootstrap: number
+  /** Peers start spread over this time, ms … */
+  startMs: number
+  /** … but this share of them only at `lateMs`. */
+  lateShare: number
+  lateMs: number
+  network: NetworkOptions
+  host: HostOptions
+  disk: DiskOptions
+  actions: Action[]
+  faults: Fault[]
+  /** Writes of clients a second, over the whole fleet. */
+  writesPerSecond: number
+  /** Virtual time after which a run that has not converged is stuck, ms. */
+  durationMs: number
+  /** Time watched after everything converged, ms; 0: none. */
+  idleMs: number
+  /** Copy what peers hand over, so that later changes to it are found out. Costs time. */
+  strict: boolean
+  /** Events of each peer kept for a report. */
+  history: number
+}
+
+export const rollingSchedule: Schedule = {
+  when: { kind: 'immediately' },
+  constraints: [{ kind: 'rolling', by: 'group', unavailable: 1 }]
+}
+export const immediateSchedule: Schedule = { when: { kind: 'immediately' }, constraints: [] }
+
+/** A calm fleet that installs version 1 and upgrades to version 2, rolling by group; fields may be replaced. */
+export function scenario(fields: Partial<Scenario> & { seed: number; peers: number }): Scenario {
+  const groupSize = fields.groupSize ?? 3
+  const schedule = groupSize > 0 ? rollingSchedule : immediateSchedule
+  const groups = groupSize > 0 ? Math.ceil(fields.peers / groupSize) : 0
+  const upgrade = { what: 'upgrade', pieces: 4, future: true, past: true } as const
+  const rosters = Array.from(
+    { length: groups },
+    (_, group): Action => ({ atMs: 2000, what: 'roster', group, number: 1 })
+  )
+  return {
+    groupSize,
+    unavailable: groupSize > 0 ? 1 : Number.POSITIVE_INFINITY,
+    lineages: ['Thing'],
+    limits: {},
+    bootstrap: 3,
+    startMs: 1000,
+    lateShare: 0,
+    lateMs: 0,
+    network: calmNetwork,
+    host: calmHost,
+    disk: { syncMs: [0.5, 3], storeMs: [2, 10] },
+    actions: [
+      { atMs: 1500, ...upgrade, schedule: immediateSchedule },
+      ...rosters,
+      { atMs: 20_000, ...upgrade, schedule }
+    ],
+    faults: [],
+    writesPerSecond: 20,
+    durationMs: 600_000,
+    idleMs: 0,
+    strict: true,
+    history: 24,
+    ...fields
+  }
+}

@@ -1,0 +1,419 @@
+/**
+ * Runs a scenario (SPEC M1): dispatches the kernel's events, plays operator and faults, watches for convergence.
+ */
+
+import type { Event } from '../src/overlay/events.ts'
+import type { Message } from '../src/overlay/messages.ts'
+import { Peer } from '../src/overlay/peer.ts'
+import { Generator } from '../src/prng.ts'
+import { World } from './authority.ts'
+import { Checkers, type Violation } from './checkers.ts'
+import { applyFault } from './faults.ts'
+import type { InFlight } from './host.ts'
+import { EventKind, Kernel } from './kernel.ts'
+import { Machine, type MakePeer, type Surroundings } from './machine.ts'
+import { Network, type Publication } from './network.ts'
+import { Operator } from './operator.ts'
+import type { Scenario } from './scenario.ts'
+
+/** How often the simulator looks whether everything has converged, virtual ms. */
+const LOOK_MS = 1000
+const MINUTE_MS = 60_000
+/** A run ends early with this many violations: what follows from the first is noise. */
+const MAX_VIOLATIONS = 5
+
+export interface Percentiles {
+  p50: number
+  p99: number
+  max: number
+}
+
+export interface Result {
+  seed: number
+  commit: string
+  peers: number
+  events: number
+  /** Hash of the event trace: same scenario, same hash. */
+  trace: string
+  converged: boolean
+  /** Virtual time of convergence, or of giving up. */
+  endedAtMs: number
+  /** Of the last upgrade, from its acceptance on; peers that were off meanwhile count as what they took. Milliseconds. */
+  informed: Percentiles
+  fetched: Percentiles
+  upgraded: Percentiles
+  groupDownMax: number
+  messages: number
+  messagesPerMinute: number[]
+  writes: number
+  alarms: Record<string, number>
+  violations: Violation[]
+  /** Peers that have not reached the last version, and what each says that it waits for. */
+  stuck: { peer: string; why: string }[]
+}
+
+export interface RunOptions {
+  /** @default the production Peer */
+  makePeer?: MakePeer
+  /** Named in failures. @default '' */
+  commit?: string
+  /** Called with the simulator before the first event: tests put their own stand-ins and probes in. */
+  prepare?: (simulator: Simulator) => void
+}
+
+export function run(scenario: Scenario, options: RunOptions = {}): Result {
+  const simulator = new Simulator(scenario, options)
+  options.prepare?.(simulator)
+  return simulator.run()
+}
+
+export class Simulator {
+  readonly scenario: Scenario
+  readonly kernel = new Kernel()
+  readonly random: Generator
+  readonly world: World
+  readonly checkers: Checkers
+  readonly network: Network
+  readonly machines: Machine[] = []
+  readonly operator: Operator
+  readonly alarms: Record<string, number> = {}
+  readonly #options: RunOptions
+  readonly #byPeer = new Map<string, number>()
+  readonly #workload: Generator
+  readonly #informedAt: Float64Array
+  readonly #fetchedAt: Float64Array
+  readonly #upgradedAt: Float64Array
+  readonly #messagesPerMinute: number[] = []
+  #writes = 0
+  /** Where the last look for convergence stopped: most looks end at the same laggard. */
+  #laggard = 0
+  #convergedAt = Number.POSITIVE_INFINITY
+  #sentBeforeLastMinute = 0
+
+  constructor(scenario: Scenario, options: RunOptions) {
+    const { seed, peers } = scenario
+    this.scenario = scenario
+    this.#options = options
+    // Each concern has a stream of its own, so that a change of one does not shift the draws of the others.
+    this.random = new Generator(seed, 1)
+    this.#workload = new Generator(seed, 2)
+    this.world = new World(seed, scenario.strict)
+    const groups = scenario.groupSize > 0 ? Math.ceil(peers / scenario.groupSize) : 0
+    this.checkers = new Checkers(this.world, groups, scenario.unavailable, (rule, machine, text) => ({
+      rule,
+      atMs: this.kernel.now,
+      peer: machine.id,
+      text,
+      history: this.machines[machine.index]?.history() ?? []
+    }))
+    this.network = new Network(this.kernel, peers, scenario.network, new Generator(seed, 3), {
+      lifeOf: (node) => this.machines[node]!.process,
+      isUp: (node) => this.machines[node]!.up
+    })
+    this.operator = new Operator(this, new Generator(seed, 4))
+    this.#informedAt = new Float64Array(peers).fill(Number.NaN)
+    this.#fetchedAt = new Float64Array(peers).fill(Number.NaN)
+    this.#upgradedAt = new Float64Array(peers).fill(Number.NaN)
+    this.#makeMachines()
+    this.#schedule()
+  }
+
+  run(): Result {
+    const { durationMs, idleMs } = this.scenario
+    const { kernel } = this
+    while (
+      this.checkers.violations.length < MAX_VIOLATIONS &&
+      kernel.next(Math.min(durationMs, this.#convergedAt + idleMs))
+    ) {
+      this.#dispatch()
+    }
+    return this.#result()
+  }
+
+  /** A new version is what everything has to reach now: times are of the last upgrade. */
+  onMade(): void {
+    for (const times of [this.#informedAt, this.#fetchedAt, this.#upgradedAt]) times.fill(Number.NaN)
+  }
+
+  indexOf(peer: string): number | undefined {
+    return this.#byPeer.get(peer)
+  }
+
+  // ---- setting up
+
+  #makeMachines(): void {
+    const { scenario, random } = this
+    const around = this.#surroundings()
+    for (let index = 0; index < scenario.peers; index++) {
+      const peer = peerName(index)
+      this.#byPeer.set(peer, index)
+      const group = scenario.groupSize > 0 ? Math.floor(index / scenario.groupSize) : -1
+      const earlier = new Set<number>()
+      for (let draw = 0; draw < scenario.bootstrap && index > 0; draw++) earlier.add(random.below(index))
+      const init = {
+        peer,
+        group: group < 0 ? null : groupName(group),
+        labels: {},
+        addresses: [addressOf(index)],
+        classes: null,
+        bootstrap: [...earlier].map((one) => ({ peer: peerName(one), addresses: [addressOf(one)] })),
+        seed: random.bits(),
+        limits: scenario.limits
+      }
+      this.machines.push(new Machine(around, init, index, group, random.fork()))
+    }
+  }
+
+  #surroundings(): Surroundings {
+    const { scenario } = this
+    return {
+      kernel: this.kernel,
+      network: this.network,
+      world: this.world,
+      checkers: this.checkers,
+      makePeer: this.#options.makePeer ?? ((init, authority, snapshot) => new Peer(init, authority, snapshot)),
+      disk: scenario.disk,
+      host: scenario.host,
+      strict: scenario.strict,
+      history: scenario.history,
+      indexOf: (peer) => this.#byPeer.get(peer),
+      addressOf,
+      answered: (node, answer) => this.operator.onAnswer(node, answer),
+      alarmed: (_, alarm) => {
+        this.alarms[alarm.name] = (this.alarms[alarm.name] ?? 0) + 1
+      },
+      unpacked: (node, bundle) => {
+        if (this.world.bundles.get(bundle)?.version === this.operator.lastVersion)
+          note(this.#fetchedAt, node, this.kernel.now)
+      },
+      serving: (node, _, version) => {
+        if (version === this.operator.lastVersion) note(this.#upgradedAt, node, this.kernel.now)
+      },
+      sealed: (node, record) => {
+        if (record.head.version === this.operator.lastVersion) note(this.#informedAt, node, this.kernel.now)
+        this.#checkFailures(node)
+      }
+    }
+  }
+
+  #schedule(): void {
+    const { scenario, kernel, random } = this
+    for (const machine of this.machines) {
+      const late = random.chance(scenario.lateShare) && machine.index > 0
+      kernel.at(random.fraction() * scenario.startMs + (late ? scenario.lateMs : 0), EventKind.restart, machine.index)
+    }
+    scenario.actions.forEach((action, index) => {
+      kernel.at(action.atMs, EventKind.operator, 0, index)
+    })
+    scenario.faults.forEach((fault, index) => {
+      kernel.at(fault.atMs, EventKind.fault, 0, index)
+    })
+    if (scenario.writesPerSecond > 0) kernel.after(1000 / scenario.writesPerSecond, EventKind.call, 0)
+    kernel.after(LOOK_MS, EventKind.minute, 0)
+  }
+
+  // ---- events
+
+  #dispatch(): void {
+    const { kernel } = this
+    const machine = this.machines[kernel.node]!
+    const { about } = kernel
+    switch (kernel.kind) {
+      case EventKind.wake:
+        return machine.onWake(about)
+      case EventKind.arrive: {
+        const from = this.network.arrival(machine.index, about)
+        if (from >= 0) machine.step({ type: 'message', from: peerName(from), message: kernel.payload as Message })
+        return
+      }
+      case EventKind.gossip:
+        return this.#onGossip(machine, about, kernel.payload as Publication)
+      case EventKind.dial: {
+        const { gone, connected } = this.network.dialled(machine.index, about, kernel.payload as number)
+        if (gone) machine.step({ type: 'disconnected', peer: peerName(about) })
+        if (connected) machine.step({ type: 'connected', peer: peerName(about) })
+        return
+      }
+      case EventKind.connected: {
+        const other = this.network.established(machine.index, about)
+        if (other >= 0) machine.step({ type: 'connected', peer: peerName(other) })
+        return
+      }
+      case EventKind.connectFailed: {
+        const { life, reason } = kernel.payload as { life: number; reason: string }
+        if (life === machine.process) machine.step({ type: 'connect-failed', peer: peerName(about), reason })
+        return
+      }
+      case EventKind.disconnected: {
+        const other = this.network.ended(machine.index, about)
+        if (other >= 0) machine.step({ type: 'disconnected', peer: peerName(other) })
+        return
+      }
+      case EventKind.synced:
+        return machine.onSynced(about)
+      case EventKind.hostDone:
+        return machine.onHostDone(about, kernel.payload as InFlight)
+      case EventKind.completion:
+        return machine.onCompletion(about, kernel.payload as Event)
+      case EventKind.fault:
+        return applyFault(this, this.scenario.faults[about]!)
+      case EventKind.operator:
+        return this.operator.act(about)
+      case EventKind.call:
+        return this.#write()
+      case EventKind.restart:
+        return machine.boot()
+      case EventKind.minute:
+        return this.#look()
+    }
+  }
+
+  /** The driver opens what gossip brings before it is passed on or given to the peer. */
+  #onGossip(machine: Machine, from: number, publication: Publication): void {
+    if (!this.network.heard(machine.index, from, publication)) return
+    if (!this.world.isAuthentic(publication.topic, publication.bytes)) return
+    this.network.forward(machine.index, publication)
+    const { topic, bytes } = publication
+    machine.step({ type: 'published', from: peerName(from), topic, bytes })
+  }
+
+  #write(): void {
+    const machine = this.#workload.pick(this.machines)
+    for (const object of machine.host.objects()) if (machine.host.write(object)) this.#writes++
+    this.kernel.after(1000 / this.scenario.writesPerSecond, EventKind.call, 0)
+  }
+
+  /** M14: a peer calls a version failed only where its host said so. */
+  #checkFailures(node: number): void {
+    const machine = this.machines[node]
+    for (const object of Object.values(machine?.record?.objects ?? {})) {
+      for (const { version, reason } of object.failed) {
+        if (machine === undefined || machine.failures.has(version)) continue
+        this.checkers.violation('M13', machine, `it calls version ${version} failed, its host does not: ${reason}`)
+      }
+    }
+  }
+
+  // ---- convergence
+
+  #look(): void {
+    const minute = Math.floor(this.kernel.now / MINUTE_MS)
+    const before = this.#messagesPerMinute.slice(0, minute).reduce((total, one) => total + (one ?? 0), 0)
+    this.#messagesPerMinute[minute] = this.network.sent - before
+    if (this.#convergedAt === Number.POSITIVE_INFINITY && this.#allConverged()) {
+      this.#convergedAt = this.kernel.now
+    }
+    if (this.kernel.now <= this.#convergedAt + this.scenario.idleMs - MINUTE_MS)
+      this.#sentBeforeLastMinute = this.network.sent
+    this.kernel.after(LOOK_MS, EventKind.minute, 0)
+  }
+
+  #allConverged(): boolean {
+    const last = Math.max(
+      ...this.scenario.faults.map((fault) => fault.atMs),
+      ...this.scenario.actions.map((one) => one.atMs),
+      0
+    )
+    if (this.kernel.now < last || !this.operator.finished) return false
+    const { length } = this.machines
+    for (let looked = 0; looked < length; looked++) {
+      if (this.whyNot(this.machines[this.#laggard]!) !== undefined) return false
+      this.#laggard = (this.#laggard + 1) % length
+    }
+    return true
+  }
+
+  /** Why a machine has not settled at the last version; undefined if it has. */
+  whyNot(machine: Machine): string | undefined {
+    if (!machine.up) return 'is off'
+    const objects = Object.entries(machine.record?.objects ?? {})
+    if (objects.length < this.scenario.lineages.length)
+      return `knows of ${objects.length} objects, at head ${machine.record?.head.version ?? 'none'}`
+    const target = this.operator.lastVersion
+    for (const [name, object] of objects) {
+      const served = machine.host.servedVersion(name)
+      // A failure that the host reported holds a node where it is, for good (L5).
+      const failed = object.failed.some((one) => one.version > object.version)
+      if (
+        served === object.version &&
+        (served === target || failed) &&
+        object.phase === 'idle' &&
+        (served > 0 || failed)
+      )
+        continue
+      return `${name} is ${object.phase} at version ${object.version} (served ${served}, on its way to ${object.target}): ${object.reason || 'no reason given'}`
+    }
+    return undefined
+  }
+
+  /** M17: in the last minute of a long idle time a peer begins about one round; four messages are twice what that costs. */
+  #checkIdle(): void {
+    const idle = this.#convergedAt < Number.POSITIVE_INFINITY && this.scenario.idleMs >= 2 * MINUTE_MS
+    if (!idle || this.kernel.now < this.#convergedAt + this.scenario.idleMs) return
+    const sent = this.network.sent - this.#sentBeforeLastMinute
+    const most = (4 * this.scenario.peers * MINUTE_MS) / (this.scenario.limits.roundMaxMs ?? MINUTE_MS)
+    if (sent <= most) return
+    this.checkers.violation('M17', this.machines[0]!, `${sent} messages in the last idle minute; ${most} at most`)
+  }
+
+  #result(): Result {
+    const { scenario, checkers, kernel } = this
+    const converged = this.#convergedAt < Number.POSITIVE_INFINITY
+    const stuck = converged ? [] : this.#stuck()
+    this.#checkIdle()
+    if (!converged && checkers.violations.length === 0) {
+      const first = stuck[0]
+      const machine = this.machines[this.indexOf(first?.peer ?? '') ?? 0]!
+      checkers.violation(
+        'M18',
+        machine,
+        `${stuck.length} peers are stuck after ${kernel.now} ms; the first ${first?.why ?? 'has no reason; the operator waits'}`
+      )
+    }
+    const since = this.operator.lastAcceptedMs
+    return {
+      seed: scenario.seed,
+      commit: this.#options.commit ?? '',
+      peers: scenario.peers,
+      events: kernel.events,
+      trace: kernel.trace,
+      converged,
+      endedAtMs: converged ? this.#convergedAt : kernel.now,
+      informed: percentiles(this.#informedAt, since),
+      fetched: percentiles(this.#fetchedAt, since),
+      upgraded: percentiles(this.#upgradedAt, since),
+      groupDownMax: checkers.groupDownMax,
+      messages: this.network.sent,
+      messagesPerMinute: this.#messagesPerMinute,
+      writes: this.#writes,
+      alarms: this.alarms,
+      violations: checkers.violations,
+      stuck
+    }
+  }
+
+  #stuck(): { peer: string; why: string }[] {
+    return this.machines.flatMap((machine) => {
+      const why = this.whyNot(machine)
+      return why === undefined ? [] : [{ peer: machine.id, why }]
+    })
+  }
+}
+
+export const peerName = (index: number): string => `P${String(index).padStart(7, '0')}`
+export const groupName = (group: number): string => `G${group}`
+export const addressOf = (index: number): string => `/sim/${index}`
+
+const note = (times: Float64Array, node: number, now: number): void => {
+  if (Number.isNaN(times[node])) times[node] = now
+}
+
+function percentiles(times: Float64Array, since: number): Percentiles {
+  const passed = times
+    .filter((time) => !Number.isNaN(time))
+    .map((time) => Math.max(0, time - since))
+    .sort()
+  const at = (share: number) =>
+    Math.round(passed[Math.min(passed.length - 1, Math.ceil(share * passed.length) - 1)] ?? 0)
+  return { p50: at(0.5), p99: at(0.99), max: at(1) }
+}
