@@ -1,0 +1,105 @@
+/** What travels on a wire of calls (SPEC N8): frames of CBOR, each checked before anything is done with it. */
+import { z } from 'zod'
+import { CALL_ERROR_NAMES, CallError, type CallErrorName, Refusal } from '../../src/errors.ts'
+import { nameSchema, versionSchema } from '../../src/names.ts'
+import { headSchema } from '../../src/overlay/record.ts'
+import type { Value } from '../../src/versions/types.ts'
+import { decode } from '../network/cbor.ts'
+import { frameOf } from '../network/frames.ts'
+
+/** Arguments or a result: at most this much, with some room for the frame around it. */
+export const MAX_PAYLOAD_BYTES = 8 * 1024 * 1024
+export const MAX_FRAME_BYTES = MAX_PAYLOAD_BYTES + 4096
+/** Credit of a wire: what a caller may have sent and not been answered. A callee buffers no more than this per caller. */
+export const WINDOW_BYTES = 16 * 1024 * 1024
+/** The least a call costs, so that the window bounds the number of calls too (4096). */
+export const MIN_COST_BYTES = 4096
+const MAX_TEXT = 1000
+
+const id = z.int().min(1).max(Number.MAX_SAFE_INTEGER)
+const text = z.string().max(MAX_TEXT)
+const head = z.strictObject({ kind: z.literal('head'), head: headSchema, statements: z.string().max(64) })
+
+const callSchema = z.strictObject({
+  kind: z.literal('call'),
+  id,
+  class: nameSchema,
+  version: versionSchema,
+  /** First 16 hex digits of the entry that the caller takes the version for: equal numbers of two branches never meet. */
+  entry: z
+    .string()
+    .regex(/^[0-9a-f]{16}$/)
+    .optional(),
+  method: nameSchema,
+  args: z.array(z.unknown()).max(256),
+  /** Stable over retries, visible to the object. */
+  callId: z.string().min(1).max(200),
+  held: z.boolean(),
+  timeoutMs: z.int().min(0).max(86_400_000),
+  observersOnly: z.boolean()
+})
+
+const fromCaller = z.discriminatedUnion('kind', [callSchema, z.strictObject({ kind: z.literal('cancel'), id }), head])
+const fromCallee = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('reply'), id, value: z.unknown() }),
+  z.strictObject({
+    kind: z.literal('error'),
+    id,
+    name: z.string().refine((name) => CALL_ERROR_NAMES.has(name), 'a name of a call error'),
+    text,
+    retryAfterMs: z.int().min(0).max(86_400_000).optional()
+  }),
+  head
+])
+
+export type CallFrame = z.infer<typeof callSchema>
+export type FromCaller = z.infer<typeof fromCaller>
+export type FromCallee = z.infer<typeof fromCallee>
+export type HeadFrame = z.infer<typeof head>
+
+/** Throws Refusal `Malformed`. */
+export const readFromCaller = (payload: Uint8Array): FromCaller => checked(fromCaller, payload)
+/** Throws Refusal `Malformed`. */
+export const readFromCallee = (payload: Uint8Array): FromCallee => checked(fromCallee, payload)
+
+function checked<T>(schema: z.ZodType<T>, payload: Uint8Array): T {
+  const parsed = schema.safeParse(decode(payload))
+  if (parsed.success) return parsed.data
+  const issue = parsed.error.issues[0]
+  throw new Refusal('Malformed', `no frame of a call: ${issue?.path.join('.')}: ${issue?.message}`)
+}
+
+/** Throws CallError `PayloadTooLarge`, or `ApplicationError` for what is no plain value. `what` names it in the text. */
+export function writeFrame(frame: FromCaller | FromCallee, what: string): Uint8Array {
+  try {
+    return frameOf(frame, MAX_FRAME_BYTES)
+  } catch (error) {
+    const refusal = error as Refusal
+    const name = refusal.name === 'Oversize' ? 'PayloadTooLarge' : 'ApplicationError'
+    throw new CallError(name, `${what}: ${refusal.message}`, { cause: error })
+  }
+}
+
+export const costOf = (bytes: number): number => Math.max(bytes, MIN_COST_BYTES)
+
+/** Any failure of an object's code as it travels: names of the contract stay, everything else is the application's. */
+export function errorFrame(callId: number, error: unknown): FromCallee {
+  const known = error instanceof CallError || CALL_ERROR_NAMES.has((error as Error)?.name)
+  const { message, name } = error instanceof Error ? error : new Error(String(error))
+  const retryAfterMs = (error as CallError | undefined)?.retryAfterMs
+  return {
+    kind: 'error',
+    id: callId,
+    name: known ? name : 'ApplicationError',
+    text: message.slice(0, MAX_TEXT),
+    ...(known && typeof retryAfterMs === 'number' ? { retryAfterMs: Math.max(0, Math.round(retryAfterMs)) } : {})
+  }
+}
+
+export function errorOf(frame: Extract<FromCallee, { kind: 'error' }>): CallError {
+  const options = frame.retryAfterMs === undefined ? {} : { retryAfterMs: frame.retryAfterMs }
+  return new CallError(frame.name as CallErrorName, frame.text, options)
+}
+
+/** Everything a call says but its place on the wire. */
+export type CallMessage = Omit<CallFrame, 'kind' | 'id' | 'args'> & { args: Value[] }
