@@ -30,12 +30,13 @@ export interface TransformPlan {
   object: string
   peer: string
   group: string | null
-  module: string
+  /** Null: no TF; the new object opens the old one's state as it is. */
+  module: string | null
   from: number
   to: number
   /** Closed state of the old attempt; never written to: the host copies it first. */
   oldDirectory: string
-  /** Whether a future SO of `to` was served on the old object. */
+  /** A future SO of `to` was served: refused if its state was quarantined (SPEC V10). What the state says counts. */
   hasFuture: boolean
   /** Fresh directory that becomes the new attempt. */
   newDirectory: string
@@ -70,6 +71,8 @@ export interface Outward {
   }): Promise<Value>
   members(): { peer: string; self: boolean; reachable: boolean }[]
   log(message: string, fields: Record<string, Value>): void
+  /** The SO of `version` is served no more (SPEC V10); if it has state, that is durable. */
+  faulty?(version: number, reason: string): void
 }
 
 /** One object's process. Calls are accepted only between `serve` and `stop`. */
@@ -101,7 +104,11 @@ export interface TransformProcess {
 export interface Host {
   /** Starts a process and imports all links' code, so that `start` is quick. Opens no state. */
   warm(plan: ObjectPlan, outward: Outward): Promise<ObjectProcess>
-  warmTransform(plan: TransformPlan): Promise<TransformProcess>
+  /** `log` gets what the TF says. */
+  warmTransform(
+    plan: TransformPlan,
+    log?: (message: string, fields: Record<string, Value>) => void
+  ): Promise<TransformProcess>
   /** Imports a module in a process of its own and throws what it throws. */
   probe(module: string): Promise<void>
   /** Ends processes that a dead daemon left behind; resolves when they are gone. Called before any state is opened. */

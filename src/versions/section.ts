@@ -1,5 +1,5 @@
 /**
- * The section of an object: who may run beside whom (SPEC V3, V4). Mutators run one at a time over the whole chain;
+ * The section of an object: who may run beside whom (SPEC V3). Mutators run one at a time over the whole chain;
  * observers run side by side with each other, never beside a mutator. First come, first served, so nobody starves:
  * an observer that comes after a waiting mutator waits behind it.
  */

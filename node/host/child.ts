@@ -1,0 +1,246 @@
+/** The host whose objects, transforms and probes run in processes of their own (SPEC H1, H2). */
+import { mkdir } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { z } from 'zod'
+import { CallError } from '../../src/errors.ts'
+import { nameSchema, versionSchema } from '../../src/names.ts'
+import type { Value } from '../../src/versions/types.ts'
+import type { Handlers } from './conversation.ts'
+import type {
+  Host,
+  HostCall,
+  LinkPlan,
+  ObjectPlan,
+  ObjectProcess,
+  Outward,
+  TransformPlan,
+  TransformProcess
+} from './host.ts'
+import { type Log, throttled } from './lines.ts'
+import { HOST_DEFAULTS, type HostOptions } from './options.ts'
+import { checkPatience, patient, within } from './patience.ts'
+import { HostedProcess, type Settings } from './process.ts'
+import { ProcessRecords } from './survivors.ts'
+
+/** How soon a change of a group's members reaches the object, at the latest. */
+const MEMBERS_MS = 500
+const RETRY_AFTER_MS = 500
+
+/** What hosted code may ask for. The code is verified, not trusted: its messages are checked like a stranger's. */
+const outwardCallSchema = z.strictObject({
+  class: nameSchema,
+  version: versionSchema,
+  method: nameSchema,
+  args: z.array(z.custom<Value>()),
+  to: z.union([
+    z.literal('any'),
+    z.strictObject({ peer: z.string().max(200) }),
+    z.strictObject({ group: z.string().max(200), key: z.string().max(10_000).optional() })
+  ]),
+  callId: z.string().max(1000),
+  held: z.boolean(),
+  timeoutMs: z.number().min(0).max(3_600_000),
+  observersOnly: z.boolean()
+})
+
+export class ChildHost implements Host {
+  readonly #settings: Settings
+  readonly #records: ProcessRecords
+  readonly #running = new Set<HostedProcess>()
+
+  constructor(options: HostOptions) {
+    this.#settings = { ...HOST_DEFAULTS, ...options }
+    this.#records = new ProcessRecords(join(options.directory, 'processes'))
+  }
+
+  async warm(plan: ObjectPlan, outward: Outward): Promise<ObjectProcess> {
+    // The sandbox binds what exists when the process starts.
+    await mkdir(plan.attemptDirectory, { recursive: true })
+    const log = throttled((message, fields) => outward.log(message, fields))
+    const hosted = await this.#start([plan.attemptDirectory], modulesOf(plan.links), log, {
+      outward: ([request]) => outward.call(outwardCallSchema.parse(request)),
+      log: ([message, fields]) => log(String(message), fields),
+      faulty: ([version, reason]) => outward.faulty?.(Number(version), String(reason)),
+      fatal: ([reason]) => void hosted.kill(String(reason))
+    })
+    await this.#ready(hosted, 'warm', plan)
+    return new ChildObject(hosted, plan, outward, this.#settings, (module) => this.probe(module))
+  }
+
+  async warmTransform(plan: TransformPlan, log: Log = () => undefined): Promise<TransformProcess> {
+    const { newDirectory, oldDirectory, module } = plan
+    await mkdir(newDirectory, { recursive: true })
+    let report: (fraction: number) => void = () => undefined
+    const said = throttled(log)
+    // The directory above is synced at the end, so it must be visible.
+    const readable = [dirname(newDirectory), oldDirectory, ...(module === null ? [] : [dirname(module)])]
+    const hosted = await this.#start([newDirectory], readable, said, {
+      progress: ([fraction]) => report(Number(fraction)),
+      log: ([message, fields]) => said(String(message), fields)
+    })
+    await this.#ready(hosted, 'warm-transform', plan)
+    return {
+      run: async (progress) => {
+        report = progress
+        try {
+          await hosted.conversation.request('transform', this.#settings.reserveBytes).answer
+        } finally {
+          await hosted.kill('the transform is over')
+        }
+      },
+      kill: () => hosted.kill('it was told to end')
+    }
+  }
+
+  async probe(module: string): Promise<void> {
+    const hosted = await this.#start([], [dirname(module)], () => undefined, {})
+    try {
+      await this.#ready(hosted, 'probe', module)
+    } finally {
+      await hosted.kill('the probe is over')
+    }
+  }
+
+  endSurvivors(): Promise<number> {
+    return this.#records.end()
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#running].map((hosted) => hosted.kill('the host was closed')))
+  }
+
+  async #start(writable: string[], readable: string[], log: Log, handlers: Handlers) {
+    const settings = this.#settings
+    const hosted = await HostedProcess.start({
+      settings,
+      records: this.#records,
+      readable: [...settings.codeDirectories, ...readable],
+      writable,
+      handlers,
+      log
+    })
+    this.#running.add(hosted)
+    void hosted.ended.then(() => this.#running.delete(hosted))
+    return hosted
+  }
+
+  /** The first request: the code is imported, in bounded time. A process that fails it is ended. */
+  async #ready(hosted: HostedProcess, kind: string, argument: unknown): Promise<void> {
+    const { warmTimeoutMs } = this.#settings
+    try {
+      const late = () => new Error(`its code was not imported within ${warmTimeoutMs} ms`)
+      await within(hosted.conversation.request(kind, argument).answer, warmTimeoutMs, late)
+    } catch (error) {
+      await hosted.kill(`${kind} failed`)
+      throw error
+    }
+  }
+}
+
+function modulesOf(links: LinkPlan[]): string[] {
+  return links.flatMap((link) => (link.module === null ? [] : [dirname(link.module)]))
+}
+
+class ChildObject implements ObjectProcess {
+  readonly ended: Promise<string>
+  readonly #hosted: HostedProcess
+  readonly #plan: ObjectPlan
+  readonly #outward: Outward
+  readonly #settings: Settings
+  readonly #probe: (module: string) => Promise<void>
+  #serving = false
+  #calls = 0
+
+  constructor(
+    hosted: HostedProcess,
+    plan: ObjectPlan,
+    outward: Outward,
+    settings: Settings,
+    probe: (module: string) => Promise<void>
+  ) {
+    this.#hosted = hosted
+    this.#plan = plan
+    this.#outward = outward
+    this.#settings = settings
+    this.#probe = probe
+    this.ended = hosted.ended
+    this.#tellMembers()
+  }
+
+  start(): Promise<void> {
+    const { startTimeoutMs } = this.#settings
+    return this.#ask(startTimeoutMs, 'start')
+  }
+
+  health(): Promise<void> {
+    return this.#ask(this.#settings.healthTimeoutMs, 'health')
+  }
+
+  serve(): void {
+    this.#serving = true
+    this.#hosted.conversation.notify('serve')
+  }
+
+  async call(call: HostCall): Promise<Value> {
+    const { version, method, args, callId, held } = call
+    if (!this.#serving)
+      throw new CallError('Unavailable', `${this.#plan.object} does not serve now`, { retryAfterMs: RETRY_AFTER_MS })
+    checkPatience(call)
+    const { conversation } = this.#hosted
+    const request = conversation.request('call', version, method, args, callId, held)
+    this.#calls += 1
+    try {
+      return await patient(call, request.answer, (error) => {
+        if (request.forget(error)) conversation.notify('cancel', request.id)
+      })
+    } finally {
+      this.#calls -= 1
+    }
+  }
+
+  async simulate(link: LinkPlan): Promise<void> {
+    if (link.module !== null) await this.#probe(link.module)
+    await this.#ask(this.#settings.startTimeoutMs, 'simulate', link)
+  }
+
+  async stop(boundMs: number): Promise<{ cut: number }> {
+    this.#serving = false
+    const { conversation } = this.#hosted
+    const bound = boundMs + this.#settings.stopGraceMs
+    try {
+      const late = () => new Error(`it did not stop within ${bound} ms`)
+      return (await within(conversation.request('stop', boundMs).answer, bound, late)) as { cut: number }
+    } catch (error) {
+      // It is ended all the same; the calls that it takes with it are cut.
+      this.#outward.log('stop failed', { reason: (error as Error).message })
+      return { cut: this.#calls }
+    } finally {
+      await this.#hosted.kill('it was told to stop')
+    }
+  }
+
+  kill(): Promise<void> {
+    this.#serving = false
+    return this.#hosted.kill('it was told to end')
+  }
+
+  async #ask(timeoutMs: number, kind: string, ...args: unknown[]): Promise<void> {
+    const late = () => new Error(`${this.#plan.object}: no answer to ${kind} within ${timeoutMs} ms`)
+    await within(this.#hosted.conversation.request(kind, ...args).answer, timeoutMs, late)
+  }
+
+  #tellMembers(): void {
+    let told = ''
+    const tell = () => {
+      const members = this.#outward.members()
+      const text = JSON.stringify(members)
+      if (text === told) return
+      told = text
+      this.#hosted.conversation.notify('members', members)
+    }
+    tell()
+    const timer = setInterval(tell, MEMBERS_MS)
+    timer.unref()
+    void this.ended.then(() => clearInterval(timer))
+  }
+}

@@ -1,0 +1,166 @@
+/**
+ * The host that runs hosted code inside the program itself: for embedding, for the check of upgrades, and for tests.
+ * It shares everything with the child form but the process: code that hangs or exhausts memory takes the program with
+ * it, and a kill only forgets.
+ */
+import { CallError } from '../../src/errors.ts'
+import type { Value } from '../../src/versions/types.ts'
+import { decode } from '../network/cbor.ts'
+import { frameOf, PREFIX_BYTES } from '../network/frames.ts'
+import { asCallError } from './conversation.ts'
+import type {
+  Host,
+  HostCall,
+  LinkPlan,
+  ObjectPlan,
+  ObjectProcess,
+  Outward,
+  TransformPlan,
+  TransformProcess
+} from './host.ts'
+import { HOST_DEFAULTS, type HostOptions } from './options.ts'
+import { checkPatience, patient, within } from './patience.ts'
+import { importDefault, ObjectRuntime } from './runtime.ts'
+import { Transform } from './transform.ts'
+
+export type InlineHostOptions = Omit<HostOptions, 'directory' | 'sandbox' | 'codeDirectories'>
+type Settings = typeof HOST_DEFAULTS
+
+export class InlineHost implements Host {
+  readonly #settings: Settings
+  readonly #running = new Set<InlineObject>()
+
+  constructor(options: InlineHostOptions = {}) {
+    this.#settings = { ...HOST_DEFAULTS, ...options }
+  }
+
+  async warm(plan: ObjectPlan, outward: Outward): Promise<ObjectProcess> {
+    const object = await InlineObject.warm(plan, outward, this.#settings)
+    this.#running.add(object)
+    void object.ended.then(() => this.#running.delete(object))
+    return object
+  }
+
+  async warmTransform(plan: TransformPlan, log: Outward['log'] = () => undefined): Promise<TransformProcess> {
+    let report: (fraction: number) => void = () => undefined
+    const killed = Promise.withResolvers<never>()
+    // The rejection is reported by `run`, if it is under way.
+    killed.promise.catch(() => undefined)
+    const transform = await Transform.warm(plan, { log, progress: (fraction) => report(fraction) })
+    return {
+      run: (progress) => {
+        report = progress
+        return Promise.race([transform.run(this.#settings.reserveBytes), killed.promise])
+      },
+      kill: async () => killed.reject(new Error('the transform was told to end'))
+    }
+  }
+
+  async probe(module: string): Promise<void> {
+    await importDefault(module)
+  }
+
+  async endSurvivors(): Promise<number> {
+    return 0
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#running].map((object) => object.kill()))
+  }
+}
+
+class InlineObject implements ObjectProcess {
+  readonly ended: Promise<string>
+  readonly #settings: Settings
+  readonly #runtime: ObjectRuntime
+  readonly #end: (reason: string) => void
+  #serving = false
+  #over = false
+
+  static async warm(plan: ObjectPlan, outward: Outward, settings: Settings): Promise<InlineObject> {
+    let fatal: (error: Error) => void = () => undefined
+    const runtime = await ObjectRuntime.warm(plan, {
+      call: (call) => outward.call(call),
+      members: () => outward.members(),
+      log: (message, fields) => outward.log(message, fields),
+      faulty: (version, reason) => outward.faulty?.(version, reason),
+      fatal: (error) => fatal(error)
+    })
+    const object = new InlineObject(runtime, settings)
+    fatal = (error) => object.#crash(error.message)
+    return object
+  }
+
+  private constructor(runtime: ObjectRuntime, settings: Settings) {
+    this.#runtime = runtime
+    this.#settings = settings
+    const { promise, resolve } = Promise.withResolvers<string>()
+    this.ended = promise
+    this.#end = resolve
+  }
+
+  start(): Promise<void> {
+    return this.#bounded('start', this.#settings.startTimeoutMs, this.#runtime.start())
+  }
+
+  health(): Promise<void> {
+    return this.#bounded('health', this.#settings.healthTimeoutMs, this.#runtime.health())
+  }
+
+  serve(): void {
+    this.#serving = true
+    this.#runtime.serve()
+  }
+
+  async call(call: HostCall): Promise<Value> {
+    const { version, method, callId, held } = call
+    if (!this.#serving) throw new CallError('Unavailable', 'the object does not serve now', { retryAfterMs: 500 })
+    checkPatience(call)
+    const ticket = { cancelled: false }
+    const args = this.#copied(call.args)
+    const answer = this.#runtime
+      .call({ version, method, args, callId, held, ticket })
+      .then((value) => this.#copied(value))
+    return patient(call, answer, () => {
+      ticket.cancelled = true
+    })
+  }
+
+  async simulate(link: LinkPlan): Promise<void> {
+    await this.#bounded('simulate', this.#settings.startTimeoutMs, this.#runtime.simulate(link))
+  }
+
+  async stop(boundMs: number): Promise<{ cut: number }> {
+    this.#serving = false
+    if (this.#over) return { cut: 0 }
+    this.#over = true
+    const stopped = await this.#runtime.stop(boundMs)
+    this.#end('it was told to stop')
+    return stopped
+  }
+
+  async kill(): Promise<void> {
+    this.#crash('it was told to end')
+  }
+
+  /** What a pipe would make of it: caller and object share nothing that either may change, and the bound is the same. */
+  #copied<V extends Value>(value: V): V {
+    try {
+      return decode(frameOf(value, this.#settings.maxFrameBytes).subarray(PREFIX_BYTES)) as V
+    } catch (error) {
+      throw asCallError(error as Error)
+    }
+  }
+
+  #crash(reason: string): void {
+    this.#serving = false
+    if (this.#over) return
+    this.#over = true
+    this.#runtime.crash(new CallError('OutcomeUnknown', `the object ended during the call: ${reason}`))
+    this.#end(reason)
+  }
+
+  #bounded(what: string, timeoutMs: number, work: Promise<void>): Promise<void> {
+    return within(work, timeoutMs, () => new Error(`no answer to ${what} within ${timeoutMs} ms`))
+  }
+}

@@ -1,0 +1,157 @@
+/**
+ * One object at work: its links' code, its state, its chain (SPEC H2, H3). The child process and the inline form are
+ * two ways to reach this class.
+ */
+import { randomUUID } from 'node:crypto'
+import { existsSync, readdirSync } from 'node:fs'
+import { mkdir } from 'node:fs/promises'
+import { pathToFileURL } from 'node:url'
+import { Chain, type ChainCall, type OutwardCall } from '../../src/versions/chain.ts'
+import type { LinkInit } from '../../src/versions/link.ts'
+import { CHAIN_SPACE, Marks, simulationSpace, spaceOf } from '../../src/versions/store.ts'
+import type { GroupMember, HostedObject, SimulationContext, Value } from '../../src/versions/types.ts'
+import type { LinkPlan, ObjectPlan } from './host.ts'
+import { filesOf, State } from './state.ts'
+
+/** What the object's code can reach outside of its process. */
+export interface RuntimeOutward {
+  call(call: OutwardCall): Promise<Value>
+  members(): GroupMember[]
+  log(message: string, fields: Record<string, Value>): void
+  faulty(version: number, reason: string): void
+  /** The state cannot be written any more: the object must end. */
+  fatal(error: Error): void
+}
+
+type Construct = (context: SimulationContext) => HostedObject
+
+export class ObjectRuntime {
+  readonly #plan: ObjectPlan
+  readonly #outward: RuntimeOutward
+  readonly #code: Map<LinkPlan, Construct | null>
+  #chain: Chain | null = null
+  #state: State | null = null
+
+  private constructor(plan: ObjectPlan, outward: RuntimeOutward, code: Map<LinkPlan, Construct | null>) {
+    this.#plan = plan
+    this.#outward = outward
+    this.#code = code
+  }
+
+  /** Imports the code of all links; touches no state. */
+  static async warm(plan: ObjectPlan, outward: RuntimeOutward): Promise<ObjectRuntime> {
+    const code = new Map<LinkPlan, Construct | null>()
+    for (const link of plan.links) code.set(link, link.module === null ? null : await importClass(link.module))
+    return new ObjectRuntime(plan, outward, code)
+  }
+
+  async start(): Promise<void> {
+    const { attemptDirectory, links, peer, group } = this.#plan
+    const state = new State(attemptDirectory)
+    this.#state = state
+    this.#settleFutures(state)
+    const inits: LinkInit[] = []
+    for (const link of links) inits.push(await this.#linkInit(link, this.#code.get(link)!))
+    this.#chain = new Chain(
+      {
+        peer,
+        group,
+        store: state,
+        outward: (call) => this.#outward.call(call),
+        members: () => this.#outward.members(),
+        log: (message, fields) => this.#outward.log(message, fields),
+        faulty: (version, reason) => this.#outward.faulty(version, reason),
+        fatal: (error) => this.#outward.fatal(error),
+        defer: (callback) => setImmediate(callback),
+        newCallId: randomUUID
+      },
+      inits
+    )
+    await this.#chain.start()
+  }
+
+  async health(): Promise<void> {
+    await this.#started.health()
+  }
+
+  serve(): void {
+    this.#started.serve()
+  }
+
+  call(call: ChainCall): Promise<Value> {
+    return this.#started.call(call)
+  }
+
+  async simulate(link: LinkPlan): Promise<void> {
+    const construct = link.module === null ? null : await importClass(link.module)
+    await this.#started.add(await this.#linkInit(link, construct))
+  }
+
+  /** SPEC H7: running calls end within the bound, the rest are cut; then state is closed. */
+  async stop(boundMs: number): Promise<{ cut: number }> {
+    let cut = 0
+    if (this.#chain !== null) {
+      const chain = this.#chain
+      const bound = Promise.withResolvers<void>()
+      const timer = setTimeout(bound.resolve, boundMs)
+      await Promise.race([chain.drain(), bound.promise])
+      clearTimeout(timer)
+      cut = chain.cut()
+      await chain.stop()
+    }
+    this.#state?.close()
+    this.#state = null
+    return { cut }
+  }
+
+  /** Ends as a killed process does: what is not committed is lost. */
+  crash(error: Error): void {
+    this.#chain?.crash(error)
+    this.#state?.drop()
+    this.#state = null
+  }
+
+  get #started(): Chain {
+    if (this.#chain === null) throw new Error('the object is not started')
+    return this.#chain
+  }
+
+  async #linkInit(link: LinkPlan, construct: Construct | null): Promise<LinkInit> {
+    const directory = filesOf(this.#plan.attemptDirectory, spaceOf(link.role, link.version))
+    await mkdir(directory, { recursive: true })
+    return { ...link, directory, construct }
+  }
+
+  /**
+   * V10: a future SO that was started here and is not in the plan will miss calls from now on. Without state there is
+   * nothing that could be stale: it may be started anew.
+   */
+  #settleFutures(state: State): void {
+    const { links, attemptDirectory } = this.#plan
+    const marks = new Marks(state.space(CHAIN_SPACE))
+    const current = links.find((link) => link.role === 'current')!.version
+    const planned = new Set(links.map((link) => link.version))
+    state.begin()
+    for (const version of marks.started()) {
+      if (version <= current || planned.has(version) || marks.quarantined(version) !== null) continue
+      const space = simulationSpace(version)
+      const [entry] = state.space(space).entries({ limit: 1 })
+      const files = filesOf(attemptDirectory, space)
+      if (entry === undefined && (!existsSync(files) || readdirSync(files).length === 0)) marks.forget(version)
+      else marks.quarantine(version, 'the object was served without it')
+    }
+    state.commit()
+  }
+}
+
+async function importClass(module: string): Promise<Construct> {
+  const ClassOfLink: new (context: SimulationContext) => HostedObject = await importDefault(module)
+  return (context) => new ClassOfLink(context)
+}
+
+/** The default export of a module, which must be a class or a function. */
+export async function importDefault(module: string): Promise<any> {
+  const { default: exported } = await import(pathToFileURL(module).href)
+  if (typeof exported === 'function') return exported
+  throw new Error(`${module} has no default export that is a class or function; export one`)
+}

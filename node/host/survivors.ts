@@ -1,0 +1,126 @@
+/**
+ * Records of hosted processes, so that the next daemon ends those that outlived this one (SPEC H5): a child in a busy
+ * loop does not notice that its pipe was closed, and two writers on one state would destroy it. A process is named by its id and
+ * its start time, since ids are used again.
+ */
+import { execFile } from 'node:child_process'
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { promisify } from 'node:util'
+import { syncOne } from './sync.ts'
+
+const run = promisify(execFile)
+const POLL_MS = 10
+/** A killed process is gone in milliseconds, unless it hangs in the kernel. */
+const GONE_TIMEOUT_MS = 10_000
+
+interface ProcessRecord {
+  pid: number
+  started: string
+}
+
+export class ProcessRecords {
+  readonly #directory: string
+  constructor(directory: string) {
+    this.#directory = directory
+  }
+
+  /** Durable on return; removed by the function that it answers, once the process is gone. */
+  async add(pid: number): Promise<() => Promise<void>> {
+    await mkdir(this.#directory, { recursive: true })
+    const started = await startTimeOf(pid)
+    const file = join(this.#directory, `${pid}.json`)
+    if (started !== null) {
+      const record: ProcessRecord = { pid, started }
+      await writeFile(`${file}.new`, JSON.stringify(record), { flush: true })
+      await rename(`${file}.new`, file)
+      await syncOne(this.#directory)
+    }
+    return () => rm(file, { force: true })
+  }
+
+  /** Kills the recorded processes that still run; resolves with their number when all of them are gone. */
+  async end(): Promise<number> {
+    await mkdir(this.#directory, { recursive: true })
+    let ended = 0
+    for (const name of await readdir(this.#directory)) {
+      const file = join(this.#directory, name)
+      // An unfinished record is of a process that was not yet told to open any state; it ends with its pipe.
+      if (name.endsWith('.json')) ended += await endOne(JSON.parse(await readFile(file, 'utf8')), file)
+      await rm(file, { force: true })
+    }
+    return ended
+  }
+}
+
+async function endOne({ pid, started }: ProcessRecord, file: string): Promise<number> {
+  if (!Number.isSafeInteger(pid) || pid <= 1) throw new Error(`${file} names no process; remove it`)
+  if ((await startTimeOf(pid)) !== started) return 0
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch (error) {
+    if (!isGone(error)) throw error
+  }
+  for (let waitedMs = 0; (await startTimeOf(pid)) === started; waitedMs += POLL_MS) {
+    if (waitedMs >= GONE_TIMEOUT_MS) {
+      throw new Error(`process ${pid}, left by an earlier daemon, does not end; end it before its object is started`)
+    }
+    await delay(POLL_MS)
+  }
+  return 1
+}
+
+/** When a process started, in whatever unit the system tells; null when there is no such process, or only its remains. */
+export async function startTimeOf(pid: number): Promise<string | null> {
+  return process.platform === 'linux' ? linuxStartTimeOf(pid) : portableStartTimeOf(pid)
+}
+
+async function linuxStartTimeOf(pid: number): Promise<string | null> {
+  try {
+    // The name in parentheses may hold anything; the fields after it are plain: state first, start time twentieth.
+    const text = await readFile(`/proc/${pid}/stat`, 'utf8')
+    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
+    // A zombie whose threads are gone holds no files any more; nobody may ever reap it.
+    if (fields[0] === 'Z' && (await readdir(`/proc/${pid}/task`)).length <= 1) return null
+    const boot = await readFile('/proc/sys/kernel/random/boot_id', 'utf8')
+    return `${boot.trim()}/${fields[19]}`
+  } catch (error) {
+    if (isGone(error)) return null
+    throw error
+  }
+}
+
+async function portableStartTimeOf(pid: number): Promise<string | null> {
+  try {
+    const { stdout } = await run('ps', ['-o', 'lstart=', '-p', String(pid)])
+    return stdout.trim() || null
+  } catch (error) {
+    // ps says by its exit code 1 that there is no such process.
+    if ((error as { code?: unknown }).code === 1) return null
+    throw error
+  }
+}
+
+/** Resident memory of a process and its descendants, bytes; 0 when it is gone. */
+export async function residentBytesOf(pid: number): Promise<number> {
+  if (process.platform !== 'linux') {
+    const { stdout } = await run('ps', ['-o', 'rss=', '-p', String(pid)])
+    return Number(stdout) * 1024
+  }
+  try {
+    const status = await readFile(`/proc/${pid}/status`, 'utf8')
+    let bytes = Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1024
+    const children = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')
+    for (const child of children.split(' ').filter(Boolean)) bytes += await residentBytesOf(Number(child))
+    return bytes
+  } catch (error) {
+    if (isGone(error)) return 0
+    throw error
+  }
+}
+
+function isGone(error: unknown): boolean {
+  const { code } = error as { code?: unknown }
+  return code === 'ENOENT' || code === 'ESRCH'
+}
