@@ -125,10 +125,7 @@ export abstract class Namespaces {
     })
   }
 
-  protected catchUpOf(
-    space: Space,
-    replica: { readonly joined: boolean; ballotOf(cell: string): Promise<Ballot> | Ballot }
-  ) {
+  protected catchUpOf(space: Space, replica: { readonly joined: boolean; ballotOf(cell: string): Ballot }) {
     const { context } = this
     return new CatchUp<Entry2>({
       get joined() {
