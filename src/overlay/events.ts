@@ -74,7 +74,8 @@ export type Event =
   | { type: 'head-seen'; from: string; head: Head; statements: string }
   /** A call at a version above what the object's chain serves has come. */
   | { type: 'wanted'; object: string; version: number }
-  | { type: 'piece-stored'; bundle: string; index: number; from: string; ok: boolean }
+  /** `wrong`: not what its hash says, the sender's fault; `failed`: our disk's. */
+  | { type: 'piece-stored'; bundle: string; index: number; from: string; outcome: 'stored' | 'wrong' | 'failed' }
   | { type: 'unpacked'; bundle: string; ok: boolean; reason: string }
   /** Completion of a HostCommand. */
   | {

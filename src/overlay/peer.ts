@@ -175,7 +175,7 @@ export class Peer {
       case 'wanted':
         return this.objects.get(event.object)?.onWanted(event.version)
       case 'piece-stored': {
-        const guilty = this.pieces.onStored(event.bundle, event.index, event.from, event.ok)
+        const guilty = this.pieces.onStored(event, this.#now)
         if (guilty !== undefined)
           this.#blame(guilty, `piece ${event.index} of bundle ${event.bundle.slice(0, 12)} is not what its hash says`)
         return

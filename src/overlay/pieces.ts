@@ -4,7 +4,7 @@
  */
 import type { Generator } from '../prng.ts'
 import type { BundleTable } from '../upgrade/manifest.ts'
-import type { PeerLimits } from './events.ts'
+import type { Event, PeerLimits } from './events.ts'
 import type { MessageOf } from './messages.ts'
 import type { Outbox } from './outbox.ts'
 
@@ -146,12 +146,18 @@ export class Pieces {
   }
 
   /** Returns the peer to blame if the piece was not what its hash says. */
-  onStored(bundleHash: string, index: number, from: string, ok: boolean): string | undefined {
-    const bundle = this.#bundles.get(bundleHash)
+  onStored(event: Extract<Event, { type: 'piece-stored' }>, now: number): string | undefined {
+    const { index, from } = event
+    const bundle = this.#bundles.get(event.bundle)
     if (bundle === undefined) return undefined
+    if (event.outcome === 'failed') {
+      // Our disk refused it: it is asked for again when this ask has timed out, not at once.
+      bundle.asked.set(index, { from, deadline: now + this.#limits.pieceTimeoutMs })
+      return undefined
+    }
     bundle.asked.delete(index)
-    if (!ok) {
-      this.#offers.get(from)?.delete(bundleHash)
+    if (event.outcome === 'wrong') {
+      this.#offers.get(from)?.delete(event.bundle)
       return from
     }
     bundle.held.add(index)

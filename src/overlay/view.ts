@@ -2,6 +2,7 @@
  * The bounded view: the newest signed record of each peer worth knowing (SPEC O3). A small fleet is fully known; in a
  * large one neighbours and the own group stay, the rest is a sample chosen by a hash that each peer salts for itself.
  */
+import { SetDigest } from '../digest.ts'
 import type { PeerRecord, SignedRecord } from './record.ts'
 
 export const newer = (
@@ -20,7 +21,7 @@ export interface ViewInit {
 export class View {
   readonly #init: ViewInit
   readonly #records = new Map<string, SignedRecord>()
-  #digest = 0
+  readonly #digest = new SetDigest()
   /** Grows with every change: what a neighbour was last told is compared with it. */
   changes = 0
 
@@ -41,7 +42,7 @@ export class View {
     return this.#records.values()
   }
   get digest(): string {
-    return this.#digest.toString(16)
+    return this.#digest.text
   }
 
   /** Keeps a verified record if it is newer than the one known. */
@@ -49,9 +50,9 @@ export class View {
     const { record } = signed
     const known = this.#records.get(record.peer)
     if (known !== undefined && !newer(record, known.record)) return false
-    if (known !== undefined) this.#digest -= this.#weight(known.record)
+    if (known !== undefined) this.#digest.remove(this.#weight(known.record))
     this.#records.set(record.peer, signed)
-    this.#digest = (this.#digest + this.#weight(record) + 2 ** 52) % 2 ** 52
+    this.#digest.add(this.#weight(record))
     this.changes += 1
     if (this.#records.size > this.#init.size) this.#evict()
     return this.#records.has(record.peer)
@@ -80,7 +81,7 @@ export class View {
   }
 
   #weight(record: PeerRecord): number {
-    return this.#init.hash53(`${record.peer}.${record.incarnation}.${record.counter}`) % 2 ** 52
+    return this.#init.hash53(`${record.peer}.${record.incarnation}.${record.counter}`)
   }
 
   #evict(): void {
@@ -101,7 +102,7 @@ export class View {
       .findLast((record) => record.peer !== this.#init.self)
     if (victim === undefined) return
     this.#records.delete(victim.peer)
-    this.#digest = (this.#digest - this.#weight(victim) + 2 ** 52) % 2 ** 52
+    this.#digest.remove(this.#weight(victim))
     this.changes += 1
   }
 }

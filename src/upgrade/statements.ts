@@ -1,4 +1,5 @@
 /** The set of statements a peer holds and what they mean together (SPEC T7 to T9). Any order of arrival, same meaning. */
+import { SetDigest } from '../digest.ts'
 import type { Statement } from './statement.ts'
 
 export interface Roster {
@@ -18,7 +19,7 @@ export class StatementSet {
   readonly #rosters = new Map<string, Map<number, Roster>>()
   readonly #lifted = new Set<string>()
   readonly #hash53: (text: string) => number
-  #digest = 0
+  readonly #digest = new SetDigest()
 
   constructor(hash53: (text: string) => number) {
     this.#hash53 = hash53
@@ -38,14 +39,14 @@ export class StatementSet {
   }
   /** Equal sets have equal digests, whatever the order of arrival. */
   get digest(): string {
-    return `${this.#statements.size}.${this.#digest.toString(16)}`
+    return `${this.#statements.size}.${this.#digest.text}`
   }
 
   /** `equivocation`: another statement with the same ⟨keys, sequence⟩ is known; both count, the more cautious wins. */
   add(statement: Statement): 'added' | 'known' | 'equivocation' {
     if (this.#statements.has(statement.hash)) return 'known'
     this.#statements.set(statement.hash, statement)
-    this.#digest = (this.#digest + this.#hash53(statement.hash)) % 2 ** 52
+    this.#digest.add(this.#hash53(statement.hash))
     const { body } = statement
     if (body.what === 'roster') this.#addRoster(body.group, body.number, body.members)
     if (body.what === 'resume') this.#lifted.add(body.lifts)

@@ -2,7 +2,14 @@
  * A group of members that decide permits from records which arrive late, out of step, or never: the model that the
  * safety of permits (SPEC P) is explored in. A state is plain and comparable; an action is an index.
  */
-import { decidePermits, endAttempt, noPermits, permitRecord, type PermitSight, type PermitState } from '../../../src/overlay/permits.ts'
+import {
+  decidePermits,
+  endAttempt,
+  noPermits,
+  type PermitSight,
+  type PermitState,
+  permitRecord
+} from '../../../src/overlay/permits.ts'
 import type { PermitRecord } from '../../../src/overlay/record.ts'
 
 export interface Member {
@@ -55,7 +62,7 @@ function sightOf(setting: Setting, group: Group, self: number): PermitSight {
     record: (peer) => member.seen[Number(peer.slice(4))],
     // Reachability is only advice: the harshest network says that everybody is fine.
     down: () => undefined,
-    hash53: (text) => Number(text.slice(-4)) * 7 % 5
+    hash53: (text) => (Number(text.slice(-4)) * 7) % 5
   }
 }
 
@@ -79,10 +86,19 @@ export function* actions(setting: Setting, group: Group): Generator<[string, Gro
       yield [`${i} changes its mind`, decide(setting, replace(group, i, { wants: false, done: true }), i)]
     }
     if (member.begun) {
-      const ended = replace(group, i, { begun: false, wants: false, done: true, state: endAttempt(member.state, name(i)) })
+      const ended = replace(group, i, {
+        begun: false,
+        wants: false,
+        done: true,
+        state: endAttempt(member.state, name(i))
+      })
       yield [`${i} ends`, decide(setting, ended, i)]
     }
-    if (member.heard < setting.rosters.length) yield [`${i} hears of roster ${member.heard + 1}`, decide(setting, replace(group, i, { heard: member.heard + 1 }), i)]
+    if (member.heard < setting.rosters.length)
+      yield [
+        `${i} hears of roster ${member.heard + 1}`,
+        decide(setting, replace(group, i, { heard: member.heard + 1 }), i)
+      ]
     for (const [j, other] of group.members.entries()) {
       if (i === j) continue
       const record = permitRecord(other.state, 'g')
@@ -93,4 +109,5 @@ export function* actions(setting: Setting, group: Group): Generator<[string, Gro
   }
 }
 
-export const holders = (group: Group): number => group.members.filter((member) => member.state.holding || member.begun).length
+export const holders = (group: Group): number =>
+  group.members.filter((member) => member.state.holding || member.begun).length

@@ -52,15 +52,56 @@ describe('permits (SPEC P)', () => {
   })
 
   it('P5, P6: nor while the roster grows from three to four, within 40,000 states', () => {
-    assert.ok(explore({ rosters: [[0, 1, 2], [0, 1, 2, 3]], unavailable: 1 }, 40_000) >= 40_000)
+    assert.ok(
+      explore(
+        {
+          rosters: [
+            [0, 1, 2],
+            [0, 1, 2, 3]
+          ],
+          unavailable: 1
+        },
+        40_000
+      ) >= 40_000
+    )
   })
 
   for (const [title, setting] of [
     ['three members, one down', { rosters: [[0, 1, 2]], unavailable: 1 }],
     ['five members, two down', { rosters: [[0, 1, 2, 3, 4]], unavailable: 2 }],
-    ['three grow to four and five', { rosters: [[0, 1, 2], [0, 1, 2, 3], [0, 1, 2, 3, 4]], unavailable: 1 }],
-    ['three are replaced by three others in three changes', { rosters: [[0, 1, 2], [1, 2, 3], [2, 3, 4], [3, 4, 5]], unavailable: 1 }],
-    ['three are replaced by two others and one, at once', { rosters: [[0, 1, 2], [2, 3, 4]], unavailable: 1 }]
+    [
+      'three grow to four and five',
+      {
+        rosters: [
+          [0, 1, 2],
+          [0, 1, 2, 3],
+          [0, 1, 2, 3, 4]
+        ],
+        unavailable: 1
+      }
+    ],
+    [
+      'three are replaced by three others in three changes',
+      {
+        rosters: [
+          [0, 1, 2],
+          [1, 2, 3],
+          [2, 3, 4],
+          [3, 4, 5]
+        ],
+        unavailable: 1
+      }
+    ],
+    [
+      'three are replaced by two others and one, at once',
+      {
+        rosters: [
+          [0, 1, 2],
+          [2, 3, 4]
+        ],
+        unavailable: 1
+      }
+    ]
   ] as [string, Setting][]) {
     it(`P1 to P6: ${title}: 300 random histories are safe, and permits are held in them`, () => {
       let held = 0
@@ -73,7 +114,8 @@ describe('permits (SPEC P)', () => {
     const setting: Setting = { rosters: [[0, 1, 2]], unavailable: 1 }
     const generator = new Generator(7)
     let group = begin(setting)
-    for (let i = 0; i < 3; i++) group = decide(setting, { members: group.members.map((one, j) => (i === j ? { ...one, wants: true } : one)) }, i)
+    for (let i = 0; i < 3; i++)
+      group = decide(setting, { members: group.members.map((one, j) => (i === j ? { ...one, wants: true } : one)) }, i)
     for (let step = 0; step < 500 && group.members.some((one) => !one.done); step++) {
       const all = [...actions(setting, group)].filter(([action]) => !action.includes('mind'))
       assert.ok(all.length > 0, `stuck after ${step} steps: ${JSON.stringify(group.members.map((one) => one.state))}`)

@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict'
+import fc from 'fast-check'
+import { hash53 } from '../../../src/upgrade/seal.ts'
+import type { Statement, StatementBody } from '../../../src/upgrade/statement.ts'
+import { StatementSet } from '../../../src/upgrade/statements.ts'
+
+const FLEET = '0'.repeat(64)
+const hashOf = (serial: number): string => serial.toString(16).padStart(64, '0')
+
+function statement(
+  serial: number,
+  body: Partial<StatementBody> & { what: string },
+  change: Partial<Statement> = {}
+): Statement {
+  const whole = { format: 1, fleet: FLEET, sequence: serial, note: '', ...body } as StatementBody
+  return { hash: hashOf(serial), keys: ['key'], expires: 1_000, bytes: new Uint8Array(), body: whole, ...change }
+}
+
+const setOf = (statements: readonly Statement[]): StatementSet => {
+  const set = new StatementSet(hash53)
+  for (const one of statements) set.add(one)
+  return set
+}
+
+const UPGRADE = hashOf(999)
+
+describe('statements (SPEC T)', () => {
+  it('a pause stands until its expiry, or until a resume names it, in any order of arrival', () => {
+    const pause = statement(1, { what: 'pause', target: UPGRADE })
+    const whole = statement(2, { what: 'pause', target: null })
+    const resume = statement(3, { what: 'resume', lifts: pause.hash })
+    assert.deepEqual(setOf([pause]).pauses(UPGRADE, 999), [pause])
+    assert.deepEqual(setOf([pause]).pauses(UPGRADE, 1_000), [])
+    assert.deepEqual(setOf([pause]).pauses(hashOf(998), 0), [])
+    assert.deepEqual(setOf([whole]).pauses(hashOf(998), 0), [whole])
+    for (const order of [
+      [pause, resume],
+      [resume, pause]
+    ])
+      assert.deepEqual(setOf(order).pauses(UPGRADE, 0), [])
+    assert.deepEqual(setOf([resume, whole, pause]).pauses(UPGRADE, 0), [whole])
+  })
+
+  it('two different statements with one key and sequence are equivocation, and both count', () => {
+    const one = statement(1, { what: 'pause', target: UPGRADE })
+    const two = statement(2, { what: 'resume', lifts: hashOf(7), sequence: 1 })
+    const set = setOf([one])
+    assert.equal(set.add(two), 'equivocation')
+    assert.equal(set.size, 2)
+    assert.deepEqual(set.pauses(UPGRADE, 0), [one])
+  })
+
+  it('two rosters of one number with other members are disputed, whatever came first', () => {
+    const one = statement(1, { what: 'roster', group: 'g', number: 1, members: ['peer00001', 'peer00002'] })
+    const same = statement(2, { what: 'roster', group: 'g', number: 1, members: ['peer00002', 'peer00001'] })
+    const other = statement(3, { what: 'roster', group: 'g', number: 1, members: ['peer00001', 'peer00003'] })
+    assert.equal(setOf([one, same]).roster('g', 1)?.disputed, false)
+    assert.equal(setOf([one, other]).roster('g', 1)?.disputed, true)
+    assert.equal(setOf([other, same, one]).roster('g', 1)?.disputed, true)
+  })
+
+  it('the newest roster is the last of an unbroken run', () => {
+    const roster = (number: number) => statement(number, { what: 'roster', group: 'g', number, members: ['peer00001'] })
+    assert.equal(setOf([roster(2), roster(3)]).newestRoster('g'), 0)
+    assert.equal(setOf([roster(2), roster(3), roster(1), roster(5)]).newestRoster('g'), 3)
+  })
+
+  it('property: equal sets have equal digests, different ones do not', () => {
+    const serials = fc.uniqueArray(fc.integer({ min: 1, max: 50 }), { minLength: 1, maxLength: 20 })
+    fc.assert(
+      fc.property(serials, fc.nat(), (list, at) => {
+        const all = list.map((serial) => statement(serial, { what: 'pause', target: UPGRADE }))
+        const reversed = setOf([...all].reverse())
+        assert.equal(setOf(all).digest, reversed.digest)
+        assert.notEqual(setOf(all.toSpliced(at % all.length, 1)).digest, reversed.digest)
+      })
+    )
+  })
+})
