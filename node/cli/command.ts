@@ -1,0 +1,61 @@
+/**
+ * How every command of `upstart` answers (SPEC C1): a result for people, the same as one JSON object with `--json`;
+ * errors as one line with the mend (or `{ "error": { name, message } }`) and an exit code that is not 0.
+ */
+import type { Command } from 'commander'
+import { CallError, Refusal } from '../../src/errors.ts'
+
+export interface Answer {
+  json: Record<string, unknown>
+  /** One or more lines. */
+  text: string
+}
+
+export interface Terminal {
+  out(text: string): void
+  error(text: string): void
+}
+
+/** The two outputs of the running process. */
+export const processTerminal: Terminal = {
+  out: (text) => process.stdout.write(text),
+  error: (text) => process.stderr.write(text)
+}
+
+interface Global {
+  json?: boolean
+}
+
+const oneLine = (text: string): string => text.replace(/\s*\n\s*/g, ' ').trim()
+
+/** What is known of a failure, in one line. Errors of the file system and network carry a code, ours a name. */
+export function failureOf(error: unknown): { name: string; message: string } {
+  if (error instanceof Refusal || error instanceof CallError)
+    return { name: error.name, message: oneLine(error.message) }
+  const { name, message, code } = error as NodeJS.ErrnoException
+  return { name: code ?? name ?? 'Error', message: oneLine(message ?? String(error)) }
+}
+
+/** 2 for a wrong command line, 1 for everything else that failed. */
+export function exitCodeOf(error: unknown): number {
+  return error instanceof Refusal && error.code === 'Usage' ? 2 : 1
+}
+
+export function writeFailure(terminal: Terminal, json: boolean, error: unknown): void {
+  const failure = failureOf(error)
+  if (json) terminal.out(`${JSON.stringify({ error: failure })}\n`)
+  else terminal.error(`upstart: ${failure.name}: ${failure.message}\n`)
+}
+
+/** Makes `run` the action of a command; its answer is written in the form asked for. */
+export function answering<Options extends object>(
+  command: Command,
+  terminal: Terminal,
+  run: (options: Options & Global, args: string[]) => Promise<Answer>
+): Command {
+  return command.action(async (..._unused: unknown[]) => {
+    const options = command.optsWithGlobals<Options & Global>()
+    const { json, text } = await run(options, command.args)
+    terminal.out(options.json ? `${JSON.stringify(json)}\n` : `${text}\n`)
+  })
+}

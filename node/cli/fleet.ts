@@ -1,0 +1,188 @@
+/** Commands that talk to a running fleet: `inject`, `status`, `call` (SPEC C6, C8, C9). */
+import { setTimeout as delay } from 'node:timers/promises'
+import { type Command, InvalidArgumentError } from 'commander'
+import { createLogUpdate } from 'log-update'
+import { Refusal } from '../../src/errors.ts'
+import { type Duration, durationMs } from '../../src/schedule/combinators.ts'
+import { kindOf, parseStatement } from '../../src/upgrade/entry.ts'
+import { MAX_ENTRY_BYTES } from '../../src/upgrade/manifest.ts'
+import { openTrust } from '../../src/upgrade/trust.ts'
+import type { CallTarget, Value } from '../../src/versions/types.ts'
+import { openUpgradeFile } from '../pack/file.ts'
+import { type Answer, answering, type Terminal } from './command.ts'
+import { type Connect, type ConnectionOptions, connected } from './connection.ts'
+import { isDocument, peerOption, readBounded, readRoot, rootOption } from './options.ts'
+import { statusText } from './table.ts'
+
+async function injectUpgrade(connect: Connect, path: string, options: ConnectionOptions): Promise<Answer> {
+  const rootBytes = await readRoot(options.root)
+  const trust = openTrust(rootBytes)
+  const file = await openUpgradeFile(path)
+  try {
+    // The same refusals as the peer's, before anything is sent.
+    const entry = trust.openEntry(file.envelope.bytes)
+    if (trust.expired(file.envelope.bytes, Date.now())) {
+      throw new Refusal(
+        'Expired',
+        `${path}: its time for a first injection, or its root's, has passed; pack and sign it anew with a later --expires`
+      )
+    }
+    await file.verify()
+    const answer = await connected(connect, rootBytes, options.peer, (connection) => connection.injectUpgrade(file))
+    const { version, hash } = entry
+    return {
+      json: { kind: 'entry', version, hash, answer },
+      text: `version ${version} injected: ${answer}; entry ${hash}`
+    }
+  } finally {
+    await file.close()
+  }
+}
+
+async function injectStatement(connect: Connect, path: string, options: ConnectionOptions): Promise<Answer> {
+  const rootBytes = await readRoot(options.root)
+  const bytes = await readBounded(path, MAX_ENTRY_BYTES, 'give an upgrade file or a statement')
+  if (kindOf(bytes) === 'entry')
+    throw new Refusal('Usage', `${path}: an entry without its bundle; inject the upgrade file`)
+  openTrust(rootBytes).openStatement(bytes)
+  const { hash, content } = parseStatement(bytes)
+  const answer = await connected(connect, rootBytes, options.peer, (connection) => connection.injectStatement(bytes))
+  return {
+    json: { kind: 'statement', what: content.what, hash, answer },
+    text: `${content.what} injected: ${answer}; statement ${hash}`
+  }
+}
+
+interface StatusOptions extends ConnectionOptions {
+  watch?: boolean
+  interval: number
+  json?: boolean
+}
+
+/** Redraws until it is interrupted; with --json one line per look. */
+async function watch(connect: Connect, terminal: Terminal, options: StatusOptions): Promise<never> {
+  const rootBytes = await readRoot(options.root)
+  const draw = createLogUpdate(process.stdout)
+  return connected(connect, rootBytes, options.peer, async (connection) => {
+    for (;;) {
+      const status = await connection.status()
+      if (options.json) terminal.out(`${JSON.stringify(status)}\n`)
+      else draw(statusText(status))
+      await delay(options.interval)
+    }
+  })
+}
+
+async function status(connect: Connect, terminal: Terminal, options: StatusOptions): Promise<Answer> {
+  if (options.watch) return watch(connect, terminal, options)
+  const found = await connected(connect, await readRoot(options.root), options.peer, (connection) =>
+    connection.status()
+  )
+  return { json: { ...found }, text: statusText(found) }
+}
+
+interface CallOptions extends ConnectionOptions {
+  at: number
+  to?: string
+  group?: string
+  key?: string
+  id?: string
+  timeout: number
+}
+
+/** An argument is JSON where it can be read as JSON, else the text itself: `call KV put name '{"a":1}'`. */
+export function argumentOf(text: string): Value {
+  const looksLikeJson = /^([[{"]|-?\d|(true|false|null)$)/.test(text)
+  if (!looksLikeJson) return text
+  try {
+    return JSON.parse(text) as Value
+  } catch (cause) {
+    if (/^["[{]/.test(text))
+      throw new Refusal('Usage', `argument ${text}: begins like JSON and is none; quote it for the shell`, { cause })
+    return text
+  }
+}
+
+/** Values that JSON lacks, as text. */
+function printable(value: Value): unknown {
+  if (value === undefined) return null
+  const text = JSON.stringify(value, (_key, one) => {
+    if (typeof one === 'bigint') return one.toString()
+    return one instanceof Uint8Array ? { base64: Buffer.from(one).toString('base64') } : one
+  })
+  return JSON.parse(text)
+}
+
+function callTarget({ to, group, key }: CallOptions): CallTarget['to'] {
+  if (to !== undefined) return { peer: to }
+  if (group !== undefined) return key === undefined ? { group } : { group, key }
+  if (key !== undefined) throw new Refusal('Usage', '--key chooses a member of a group: give --group too')
+  return 'any'
+}
+
+async function call(connect: Connect, [className, method, ...args]: string[], options: CallOptions): Promise<Answer> {
+  const request = {
+    class: className!,
+    version: options.at,
+    method: method!,
+    args: args.map(argumentOf),
+    to: callTarget(options),
+    timeoutMs: options.timeout,
+    ...(options.id === undefined ? {} : { id: options.id })
+  }
+  const result = await connected(connect, await readRoot(options.root), options.peer, (connection) =>
+    connection.call(request)
+  )
+  const shown = printable(result)
+  return { json: { result: shown }, text: typeof shown === 'string' ? shown : JSON.stringify(shown, null, 2) }
+}
+
+function milliseconds(text: string): number {
+  const ms = /^\d+(ms|s|m|h)$/.test(text) ? durationMs(text as Duration) : Number.NaN
+  if (Number.isNaN(ms) || ms < 1) throw new InvalidArgumentError('a duration like 500ms or 10s.')
+  return ms
+}
+
+function version(text: string): number {
+  if (!/^[1-9]\d{0,5}$/.test(text)) throw new InvalidArgumentError('a version is a number from 1 on.')
+  return Number(text)
+}
+
+export function fleetCommands(program: Command, terminal: Terminal, connect: Connect): void {
+  const online = (command: Command): Command => command.addOption(rootOption()).addOption(peerOption())
+  answering<ConnectionOptions>(
+    online(
+      program
+        .command('inject')
+        .description('give an upgrade file or a statement to one peer; peers carry it on')
+        .argument('<file>')
+    ),
+    terminal,
+    async (options, [file]) => ((await isDocument(file!)) ? injectStatement : injectUpgrade)(connect, file!, options)
+  )
+  answering<StatusOptions>(
+    online(program.command('status').description('what a peer knows of the fleet'))
+      .option('-w, --watch', 'go on showing it until interrupted')
+      .option('--interval <time>', 'how often --watch looks', milliseconds, 1000),
+    terminal,
+    (options) => status(connect, terminal, options)
+  )
+  answering<CallOptions>(
+    online(
+      program
+        .command('call')
+        .description('call a method of a class')
+        .argument('<class>')
+        .argument('<method>')
+        .argument('[args...]', 'JSON, or plain text')
+    )
+      .requiredOption('--at <version>', 'version of the class that the call is written for', version)
+      .option('--to <peer>', 'id of the peer to call (default: any that serves it)')
+      .option('--group <group>', 'call a member of this group')
+      .option('--key <key>', 'the member that this key chooses')
+      .option('--id <id>', 'stable id: a retry with the same id can be recognised')
+      .option('--timeout <time>', 'bound on the whole call', milliseconds, 10_000),
+    terminal,
+    (options, args) => call(connect, args, options)
+  )
+}

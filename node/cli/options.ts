@@ -1,0 +1,90 @@
+/** What several commands read in the same way (SPEC C3): files, times, thresholds, keys. */
+import { open, readFile } from 'node:fs/promises'
+import { Option } from 'commander'
+import { Refusal } from '../../src/errors.ts'
+import { type Duration, durationMs } from '../../src/schedule/combinators.ts'
+import type { PublicKey, Signer } from '../../src/upgrade/keys.ts'
+import { MAX_ROOT_BYTES, openTrust, type RootInit, type Trust } from '../../src/upgrade/trust.ts'
+import { readPublicKey, readSigner } from '../keys.ts'
+
+/** Collects an option that may be given several times. */
+export const several = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value]
+
+export const rootOption = (): Option =>
+  new Option('--root <file>', 'root.json of the fleet').env('UPSTART_ROOT').makeOptionMandatory()
+export const peerOption = (): Option =>
+  new Option('--peer <address>', 'a peer to talk to: /ip4/…/tcp/…/p2p/12D3KooW… (may be repeated)')
+    .env('UPSTART_PEER')
+    .argParser(several)
+export const signOption = (): Option =>
+  new Option('--sign <keyfile>', 'sign with this private key (may be repeated)').argParser(several)
+export const outOption = (what: string): Option => new Option('-o, --out <file>', what)
+
+/** Reads a file of at most `limit` bytes; one that is longer is not read. */
+export async function readBounded(path: string, limit: number, mend: string): Promise<Uint8Array> {
+  const handle = await open(path, 'r').catch((cause: NodeJS.ErrnoException) => {
+    throw new Refusal('Usage', `${path}: cannot be read (${cause.code}); ${mend}`, { cause })
+  })
+  try {
+    const { size } = await handle.stat()
+    if (size > limit) throw new Refusal('Oversize', `${path}: ${size} bytes, the limit is ${limit}; ${mend}`)
+    return new Uint8Array(await readFile(handle))
+  } finally {
+    await handle.close()
+  }
+}
+
+export async function readRoot(path: string): Promise<Uint8Array> {
+  return readBounded(path, MAX_ROOT_BYTES, 'give the root.json that "upstart root new" wrote')
+}
+
+export async function readTrust(path: string): Promise<Trust> {
+  return openTrust(await readRoot(path))
+}
+
+export async function readSigners(paths: readonly string[] | undefined): Promise<Signer[]> {
+  return Promise.all((paths ?? []).map(readSigner))
+}
+
+/** A duration from now ('30d') or a time ('2030-01-31T12:00:00Z'), ms. */
+export function expiry(text: string, now: number): number {
+  if (/^\d+(ms|s|m|h|d)$/.test(text)) return now + durationMs(text as Duration)
+  const time = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?Z$/.test(text) ? Date.parse(text) : Number.NaN
+  if (Number.isNaN(time)) {
+    throw new Refusal(
+      'Usage',
+      `--expires ${text}: write a duration like 30d (at most 366d) or a time like 2030-01-31T12:00:00Z`
+    )
+  }
+  return time
+}
+
+/** 'alice.pub,bob.pub' (one suffices) or '2:alice.pub,bob.pub,carol.pub' (two are needed). */
+export async function roleHolders(option: string, text: string): Promise<RootInit['roles']['root']> {
+  const [, threshold, files] = /^(?:(\d{1,2}):)?(.+)$/.exec(text) ?? []
+  if (files === undefined)
+    throw new Refusal('Usage', `${option} ${text}: write [THRESHOLD:]KEYFILE[,KEYFILE…], like 2:a.pub,b.pub,c.pub`)
+  const keys: PublicKey[] = await Promise.all(files.split(',').map(readPublicKey))
+  const needed = Number(threshold ?? 1)
+  if (needed < 1 || needed > keys.length) {
+    throw new Refusal(
+      'Usage',
+      `${option} ${text}: ${needed} of ${keys.length} keys cannot sign; the threshold is 1 to ${keys.length}`
+    )
+  }
+  return { keys, threshold: needed }
+}
+
+/** JSON begins with a brace, an upgrade file with the name `entry.json`. */
+export async function isDocument(path: string): Promise<boolean> {
+  const handle = await open(path, 'r').catch((cause: NodeJS.ErrnoException) => {
+    const text = `${path}: cannot be read (${cause.code}); give an upgrade file, a statement or a root.json`
+    throw new Refusal('Usage', text, { cause })
+  })
+  try {
+    const { bytesRead, buffer } = await handle.read(Buffer.alloc(64), 0, 64, 0)
+    return buffer.toString('latin1', 0, bytesRead).trimStart().startsWith('{')
+  } finally {
+    await handle.close()
+  }
+}

@@ -1,0 +1,61 @@
+/** The command `upstart` (SPEC C): all its commands over given outputs and a given way to reach a fleet. */
+import { Command, CommanderError } from 'commander'
+import { Refusal } from '../../src/errors.ts'
+import { exitCodeOf, processTerminal, type Terminal, writeFailure } from './command.ts'
+import type { Connect } from './connection.ts'
+import { fleetCommands } from './fleet.ts'
+import { statementCommands } from './statements.ts'
+import { trustCommands } from './trust.ts'
+import { upgradeCommands } from './upgrade.ts'
+
+export interface ProgramInit {
+  connect: Connect
+  release: string
+  /** @default the process's own */
+  terminal?: Terminal
+}
+
+function createProgram({ connect, release }: ProgramInit, terminal: Terminal): Command {
+  const program = new Command('upstart')
+    .description('define, sign and inject upgrades of a fleet, and watch it upgrade itself')
+    .version(release)
+    .option('--json', 'answer with one JSON object')
+    .showSuggestionAfterError()
+    .exitOverride()
+    // Commander's own messages are shown by `run`, in the one form that errors have.
+    .configureOutput({ writeOut: (text) => terminal.out(text), writeErr: () => undefined })
+  trustCommands(program, terminal)
+  upgradeCommands(program, terminal)
+  statementCommands(program, terminal, connect)
+  fleetCommands(program, terminal, connect)
+  return program
+}
+
+/** A wrong command line as commander sees it, in our words. */
+function usageOf(error: unknown): unknown {
+  if (!(error instanceof CommanderError)) return error
+  const text = error.message.replace(/^error: /, '').replace(/\.?$/, '')
+  return new Refusal('Usage', `${text}; see "upstart help"`, { cause: error })
+}
+
+/**
+ * Runs one command line and returns its exit code; never throws and never ends the process.
+ *
+ * @param args without the program's name
+ */
+export async function run(args: readonly string[], init: ProgramInit): Promise<number> {
+  const terminal = init.terminal ?? processTerminal
+  try {
+    await createProgram(init, terminal).parseAsync(args, { from: 'user' })
+    return 0
+  } catch (error) {
+    if (error instanceof CommanderError && error.exitCode === 0) return 0
+    if (error instanceof CommanderError && error.code === 'commander.help') {
+      terminal.error(createProgram(init, terminal).helpInformation())
+      return 2
+    }
+    const failure = usageOf(error)
+    writeFailure(terminal, args.includes('--json'), failure)
+    return exitCodeOf(failure)
+  }
+}

@@ -1,0 +1,180 @@
+/**
+ * `roster`, `pause`, `resume` (SPEC C7): each makes a statement, signs it with the keys given, and either writes it
+ * (`--out`, to be signed by others or injected later) or hands it to a peer (`--peer`).
+ */
+import { randomInt } from 'node:crypto'
+import { type Command, InvalidArgumentError } from 'commander'
+import type { z } from 'zod'
+import { Refusal } from '../../src/errors.ts'
+import { explain } from '../../src/upgrade/canonical.ts'
+import { parseStatement, signStatement } from '../../src/upgrade/entry.ts'
+import { type StatementBody, statementBodySchema } from '../../src/upgrade/statement.ts'
+import { openTrust } from '../../src/upgrade/trust.ts'
+import type { Status } from '../daemon/status.ts'
+import { type Answer, answering, type Terminal } from './command.ts'
+import { type Connect, type Connection, connected } from './connection.ts'
+import { expiry, outOption, peerOption, readRoot, readSigners, rootOption, several, signOption } from './options.ts'
+import { writeWhole } from './trust.ts'
+
+interface StatementOptions {
+  root: string
+  peer?: string[]
+  sign?: string[]
+  out?: string
+  note: string
+  expires: string
+}
+
+/** What a statement says, without what all statements say. */
+type Said =
+  z.input<typeof statementBodySchema> extends infer Body
+    ? Body extends unknown
+      ? Omit<Body, 'format' | 'fleet' | 'sequence' | 'note'>
+      : never
+    : never
+
+/** Only has to differ among the statements of a key: the time, and chance for those made in one millisecond. */
+function sequenceNow(): number {
+  return Date.now() * 1000 + randomInt(1000)
+}
+
+/** @param say what to say, given a peer's status where there is one to ask */
+async function state(
+  connect: Connect,
+  options: StatementOptions,
+  say: (status: () => Promise<Status>) => Promise<Said>
+): Promise<Answer> {
+  const rootBytes = await readRoot(options.root)
+  const trust = openTrust(rootBytes)
+  const signers = await readSigners(options.sign)
+  if (options.out === undefined && options.peer === undefined) {
+    throw new Refusal(
+      'Usage',
+      'say where the statement goes: --peer ADDRESS to hand it to the fleet, --out FILE to keep it'
+    )
+  }
+  const make = async (connection: Connection | null): Promise<Answer> => {
+    const status = (): Promise<Status> => {
+      if (connection === null) throw new Refusal('Usage', 'this needs a peer to ask: give --peer ADDRESS')
+      return connection.status()
+    }
+    const said = await say(status)
+    const common = { format: 1, fleet: trust.fleet, sequence: sequenceNow(), note: options.note }
+    const body = statementBodySchema.safeParse({ ...common, ...said })
+    if (!body.success) throw new Refusal('Usage', `the statement would be wrong: ${explain(body.error)}`)
+    const bytes = signStatement(body.data, expiry(options.expires, Date.now()), signers)
+    const { hash } = parseStatement(bytes)
+    const json = { what: body.data.what, hash, statement: body.data }
+    if (options.out !== undefined) {
+      await writeWhole(options.out, bytes)
+      const text = `${options.out} written, signed by ${signers.length}: statement ${hash}`
+      return { json: { ...json, path: options.out, signatures: signers.length }, text }
+    }
+    // Opened with the fleet's rules here already: the refusal is the same, and nothing is sent in vain.
+    trust.openStatement(bytes)
+    const answer = await connection!.injectStatement(bytes)
+    return { json: { ...json, injected: true, answer }, text: `${describe(body.data)}: ${answer}; statement ${hash}` }
+  }
+  return options.peer === undefined ? make(null) : connected(connect, rootBytes, options.peer, make)
+}
+
+function describe(body: StatementBody): string {
+  if (body.what === 'roster') return `roster ${body.number} of ${body.group}: ${body.members.length} members`
+  if (body.what === 'pause')
+    return body.target === null ? 'every upgrade is paused' : `upgrade ${body.target.slice(0, 16)}… is paused`
+  return `pause ${body.lifts.slice(0, 16)}… is lifted`
+}
+
+function wholeNumber(text: string): number {
+  if (!/^[1-9]\d{0,6}$/.test(text)) throw new InvalidArgumentError('a number from 1 on.')
+  return Number(text)
+}
+
+interface RosterOptions extends StatementOptions {
+  group: string
+  members?: string[]
+  number?: number
+}
+
+/** Members as given, or those peers of the group that the asked peer knows; the number follows the newest one known. */
+async function rosterOf({ group, members, number, peer }: RosterOptions, status: () => Promise<Status>): Promise<Said> {
+  if (members !== undefined && (number !== undefined || peer === undefined)) {
+    return { what: 'roster', group, number: number ?? 1, members: members.flatMap((one) => one.split(',')) }
+  }
+  const { peers, rosters } = await status()
+  const known = peers.filter((one) => one.group === group).map((one) => one.peer)
+  const listed = members?.flatMap((one) => one.split(',')) ?? known.sort()
+  if (listed.length === 0) {
+    const groups = [...new Set(peers.map((one) => one.group))].filter((one) => one !== null)
+    throw new Refusal(
+      'Usage',
+      `the peer knows nobody of group ${group} (it knows ${groups.join(', ') || 'no group'}); correct --group or give --members`
+    )
+  }
+  const newest = rosters.find((one) => one.group === group)?.number ?? 0
+  return { what: 'roster', group, number: number ?? newest + 1, members: listed }
+}
+
+/** A version as the asked peer's log has it, or an entry's hash as it is. */
+async function targetOf(upgrade: string, status: () => Promise<Status>): Promise<string | null> {
+  if (upgrade === 'all') return null
+  if (/^[0-9a-f]{64}$/.test(upgrade)) return upgrade
+  const { log } = await status()
+  const found = log.find(
+    (one) => String(one.version) === upgrade || (upgrade.length >= 8 && one.hash.startsWith(upgrade))
+  )
+  if (found !== undefined) return found.hash
+  throw new Refusal(
+    'Usage',
+    `${upgrade} is no version in the peer's log (${log.map((one) => one.version).join(', ') || 'empty'}); give a version, an entry's hash or "all"`
+  )
+}
+
+async function liftedBy(pause: string | undefined, status: () => Promise<Status>): Promise<string> {
+  if (pause !== undefined && /^[0-9a-f]{64}$/.test(pause)) return pause
+  const { pauses } = await status()
+  const found = pauses.filter((one) => pause === undefined || (pause.length >= 8 && one.hash.startsWith(pause)))
+  if (found.length === 1) return found[0]!.hash
+  const which = pauses.map((one) => one.hash.slice(0, 16)).join(', ') || 'none'
+  throw new Refusal('Usage', `name the pause to lift by its hash; in force: ${which}`)
+}
+
+export function statementCommands(program: Command, terminal: Terminal, connect: Connect): void {
+  const statement = (name: string, description: string, expires: string): Command =>
+    program
+      .command(name)
+      .description(description)
+      .addOption(rootOption())
+      .addOption(peerOption())
+      .addOption(signOption())
+      .addOption(outOption('write the statement instead of handing it to a peer'))
+      .option('--note <text>', 'why; shown to operators', '')
+      .option('--expires <time>', 'when it stops counting', expires)
+  answering<RosterOptions>(
+    statement('roster', "state a group's members, the base of rolling upgrades", '366d')
+      .requiredOption('--group <group>', 'the group')
+      .option('--members <peers>', 'peer ids, comma-separated (default: those that the peer knows)', several)
+      .option('--number <n>', 'number of the roster (default: one more than the peer knows)', wholeNumber),
+    terminal,
+    (options) => state(connect, options, (status) => rosterOf(options, status))
+  )
+  answering<StatementOptions>(
+    statement('pause', 'no peer begins an upgrade while this stands', '7d').argument(
+      '[upgrade]',
+      'version or entry hash',
+      'all'
+    ),
+    terminal,
+    (options, [upgrade]) =>
+      state(connect, options, async (status) => ({ what: 'pause', target: await targetOf(upgrade ?? 'all', status) }))
+  )
+  answering<StatementOptions>(
+    statement('resume', 'lift a pause', '366d').argument(
+      '[pause]',
+      'hash of the pause (default: the only one in force)'
+    ),
+    terminal,
+    (options, [pause]) =>
+      state(connect, options, async (status) => ({ what: 'resume', lifts: await liftedBy(pause, status) }))
+  )
+}
