@@ -150,7 +150,11 @@ async function extractInto(
  *
  * @throws Refusal WrongBundle, UnsafePath, Malformed or Oversize; errors of the file system as they are
  */
-export async function unpackBundle(source: string | Uint8Array, directory: string, table: BundleTable): Promise<void> {
+export async function unpackBundle(
+  source: string | Uint8Array | AsyncIterable<Uint8Array>,
+  directory: string,
+  table: BundleTable
+): Promise<void> {
   const existing = await stat(directory).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return null
     throw error
@@ -159,7 +163,7 @@ export async function unpackBundle(source: string | Uint8Array, directory: strin
   const partial = `${directory}.partial`
   await rm(partial, { recursive: true, force: true })
   await mkdir(partial, { recursive: true })
-  const bytes = typeof source === 'string' ? createReadStream(source) : [source]
+  const bytes = typeof source === 'string' ? createReadStream(source) : source instanceof Uint8Array ? [source] : source
   try {
     const directories = await extractInto(Readable.from(bytes), partial, table)
     for (const one of directories) await syncDirectory(one)
