@@ -1,5 +1,5 @@
 /**
- * How a peer speaks for itself (SPEC T5): its record is signed with its libp2p Ed25519 key, and the public key is read
+ * How a peer speaks for itself (SPEC T11): its record is signed with its libp2p Ed25519 key, and the public key is read
  * from the peer id inside the record, so nobody can speak for another and no key needs to be looked up.
  *
  * Sealed form: 64 bytes of signature, then the record as JSON; the signature covers a domain prefix and those exact

@@ -5,7 +5,7 @@
  *   T1  A key id is the hash of the key, so one key never counts twice.
  *   T2  The fleet's hash is that of the canonical signed part of root version 1.
  *   T3  Every signature present must verify and belong to the role; at least the threshold of them is needed.
- *   T4  Sizes are checked before parsing, shape before signatures, signatures before meaning.
+ *   T10  Sizes are checked before parsing, shape before signatures, signatures before meaning.
  */
 import { Metadata, MetadataKind, type Root, Signature } from '@tufjs/models'
 import { z } from 'zod'

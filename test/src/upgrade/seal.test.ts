@@ -26,7 +26,7 @@ function recordOf(peer: string): PeerRecord {
 }
 
 describe('sealed records', () => {
-  it('T5: what a peer seals, others open; the key is in the id', () => {
+  it('T11: what a peer seals, others open; the key is in the id', () => {
     assert.match(one.peer, /^12D3KooW/)
     assert.equal(peerIdOf(publicKeyOfPeer(one.peer)), one.peer)
     const bytes = one.sealRecord(recordOf(one.peer))
@@ -34,7 +34,7 @@ describe('sealed records', () => {
     assert.equal(two.openRecord(bytes), two.openRecord(bytes))
   })
 
-  it('T5: a peer cannot speak for another', () => {
+  it('T11: a peer cannot speak for another', () => {
     assert.throws(() => one.sealRecord(recordOf(two.peer)), { name: 'Error' })
     const bytes = one.sealRecord(recordOf(one.peer))
     const text = new TextDecoder('latin1').decode(bytes).replace(one.peer, two.peer)
@@ -43,7 +43,7 @@ describe('sealed records', () => {
     assert.throws(() => recordOpener()(forged), { name: 'WrongSignature' })
   })
 
-  it('T5: oversize, short and foreign bytes are refused', () => {
+  it('T11: oversize, short and foreign bytes are refused', () => {
     assert.throws(() => one.openRecord(new Uint8Array(MAX_RECORD_BYTES + 1)), { name: 'Oversize' })
     assert.throws(() => one.openRecord(new Uint8Array(64)), { name: 'Malformed' })
     const record = recordOf(one.peer)
@@ -55,7 +55,7 @@ describe('sealed records', () => {
     }
   })
 
-  it('T5: any flipped bit is refused', () => {
+  it('T11: any flipped bit is refused', () => {
     const bytes = one.sealRecord(recordOf(one.peer))
     fc.assert(
       fc.property(fc.nat(bytes.length - 1), fc.nat(7), (at, bit) => {

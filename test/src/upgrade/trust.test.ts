@@ -141,7 +141,7 @@ describe('trust: entries', () => {
     refuses('WrongFleet', () => trust.openEntry(signEntry(testManifest(other.trust.fleet), FAR, [a, b])))
   })
 
-  it('T4: oversize, truncated and foreign bytes', () => {
+  it('T10: oversize, truncated and foreign bytes', () => {
     refuses('Oversize', () => trust.openEntry(new Uint8Array(MAX_ENTRY_BYTES + 1)))
     refuses('Oversize', () => {
       const large = manifestWith((manifest) => {
@@ -164,7 +164,7 @@ describe('trust: entries', () => {
     refuses('Malformed', () => trust.openEntry(Uint8Array.of(0xff, 0xfe)))
   })
 
-  it('T4: nothing beside the named fields; no path out of the bundle; no name of the prototype', () => {
+  it('T10: nothing beside the named fields; no path out of the bundle; no name of the prototype', () => {
     for (const change of [
       (manifest: any) => {
         manifest.extra = 1
@@ -217,7 +217,7 @@ describe('trust: entries', () => {
     )
   })
 
-  it('T4: a schedule of a later release is told apart', () => {
+  it('T10: a schedule of a later release is told apart', () => {
     for (const schedule of [
       { when: { kind: 'all', of: [{ kind: 'moonphase' }] }, constraints: [] },
       { when: { kind: 'immediately' }, constraints: [{ kind: 'tides' }] }
@@ -234,7 +234,7 @@ describe('trust: entries', () => {
     }
   })
 
-  it('T6: expiry is asked for by whoever injects; opening does not look at it', () => {
+  it('T12: expiry is asked for by whoever injects; opening does not look at it', () => {
     const bytes = signEntry(testManifest(trust.fleet), 5000, [a, b])
     assert.equal(trust.openEntry(bytes).version, 1)
     assert.equal(trust.expired(bytes, 4999), false)
