@@ -20,6 +20,11 @@ const ownPackage: Plugin = {
     const core = (path: string) => ({ path, namespace: 'upstart-peer', sideEffects: false })
     onResolve({ filter: /^upstart-peer$/ }, () => core(`index${EXTENSION}`))
     onResolve({ filter: /^\./, namespace: 'upstart-peer' }, ({ importer, path }) => core(join(dirname(importer), path)))
+    // The examples of this repository import its sources by path; they get the same module as everybody else.
+    onResolve({ filter: /^\.\.?\//, namespace: 'file' }, ({ resolveDir, path }) => {
+      const inside = relative(CORE, join(resolveDir, path))
+      return inside.startsWith('..') ? null : core(inside)
+    })
     onLoad({ filter: /.*/, namespace: 'upstart-peer' }, async ({ path }) => ({
       contents: await readFile(join(CORE, path), 'utf8'),
       loader: EXTENSION === '.ts' ? 'ts' : 'js',

@@ -117,7 +117,6 @@ describe('pack', function () {
     for (const changes of [
       { 'past.ts': ["insert: 'mutator', ", ''] },
       { 'past.ts': ["insert: 'mutator'", "insert: 'observer'"] },
-      { 'past.ts': ['{ insert:', "{ delete2: 'mutator', insert:"] },
       { 'past.ts': ['insert () {}', ''] },
       { 'v1/future.ts': ["['delete']", "['contains']"] },
       { 'v1/future.ts': ["['delete']", "['insertColor']"] },
