@@ -35,13 +35,17 @@ export interface RouterInit {
 
 /** What code that calls is at the moment, as opposed to what it asks for. */
 export interface CallMarks {
+  /** Stable id where the caller names none: derived from the call that makes this one. It says nothing about who recognises it. */
+  callId?: string
   /** It holds an object: only concurrent methods may be called. */
   held?: boolean
   /** Its upgrade is not committed: only observers may be called. */
   observersOnly?: boolean
+  /** The id was derived, not chosen by code that recognises it: no reason to repeat a call whose outcome is unknown. */
+  derivedId?: boolean
 }
 
-export interface Tally {
+export interface CallCount {
   class: string
   version: number
   method: string
@@ -54,14 +58,14 @@ export interface Router {
   /** Rejects with CallError. */
   call(request: CallRequest, marks?: CallMarks): Promise<Value>
   /** Calls made since the start, by what was called and how it ended. */
-  tally(): Tally[]
+  counts(): CallCount[]
 }
 
 const DEFAULT_TIMEOUT_MS = 10_000
 const FIRST_BACKOFF_MS = 50
 const MAX_BACKOFF_MS = 1_000
 /** Names come from callers: beyond this many the rest is counted together. */
-const MAX_TALLIES = 1_000
+const MAX_COUNTED = 1_000
 
 export function createRouter(init: RouterInit): Router {
   return new CallRouter(init)
@@ -83,7 +87,7 @@ interface Errand {
 class CallRouter implements Router {
   readonly #init: RouterInit
   readonly #ids = randomUUID()
-  readonly #tallies = new Map<string, Tally>()
+  readonly #counted = new Map<string, CallCount>()
   #lastId = 0
   #turn = 0
 
@@ -103,8 +107,8 @@ class CallRouter implements Router {
     }
   }
 
-  tally(): Tally[] {
-    return [...this.#tallies.values()].map((one) => ({ ...one }))
+  counts(): CallCount[] {
+    return [...this.#counted.values()].map((one) => ({ ...one }))
   }
 
   #errand(request: CallRequest, marks: CallMarks): Errand {
@@ -117,12 +121,13 @@ class CallRouter implements Router {
       ...(entry === undefined ? {} : { entry }),
       method,
       args,
-      callId: id ?? `${this.#ids}.${this.#lastId}`,
+      callId: id ?? marks.callId ?? `${this.#ids}.${this.#lastId}`,
       held: marks.held ?? false,
       timeoutMs,
       observersOnly: marks.observersOnly ?? false
     }
-    const repeatable = id !== undefined || this.#init.idempotent?.(className, version, method) === true
+    const chosen = id !== undefined && marks.derivedId !== true
+    const repeatable = chosen || this.#init.idempotent?.(className, version, method) === true
     const deadline = performance.now() + timeoutMs
     return {
       request,
@@ -224,10 +229,10 @@ class CallRouter implements Router {
 
   #count(className: string, version: number, method: string, outcome: string): void {
     const name = [className, version, method, outcome].join('\n')
-    const known = this.#tallies.get(name)
+    const known = this.#counted.get(name)
     if (known !== undefined) known.count += 1
-    else if (this.#tallies.size < MAX_TALLIES || method === '…')
-      this.#tallies.set(name, { class: className, version, method, outcome, count: 1 })
+    else if (this.#counted.size < MAX_COUNTED || method === '…')
+      this.#counted.set(name, { class: className, version, method, outcome, count: 1 })
     else this.#count('…', 0, '…', outcome)
   }
 }

@@ -62,26 +62,38 @@ export class Callee {
     const object = resolve() ?? (await moments.until(resolve, this.#patience(deadline)))
     if (object === undefined) {
       const known = peer.log.schema.lineageOf(request.class)
-      const versions = known === undefined ? [] : peer.log.schema.versions(known).map((one) => `${one.className} ${one.version}`)
+      const versions =
+        known === undefined ? [] : peer.log.schema.versions(known).map((one) => `${one.className} ${one.version}`)
       const mend = versions.length === 0 ? 'no version of it is known here yet' : `known here: ${versions.join(', ')}`
-      throw new CallError('Unavailable', `class ${request.class} has no version ${request.version}; ${mend}`, { retryAfterMs: 500 })
+      throw new CallError('Unavailable', `class ${request.class} has no version ${request.version}; ${mend}`, {
+        retryAfterMs: 500
+      })
     }
-    if (!peer.objects.has(object)) throw new CallError('Unavailable', `this node hosts no ${request.class}`, { retryAfterMs: 5_000 })
+    if (!peer.objects.has(object))
+      throw new CallError('Unavailable', `this node hosts no ${request.class}`, { retryAfterMs: 5_000 })
     return object
   }
 
   #check(object: string, request: ArrivingCall): void {
     const known = this.#init.peer.log.schema.at(object, request.version)!
     if (request.entry !== undefined && !known.entry.hash.startsWith(request.entry)) {
-      throw new CallError('Unavailable', `version ${request.version} of the caller is of another branch of the log`, { retryAfterMs: 5_000 })
+      throw new CallError('Unavailable', `version ${request.version} of the caller is of another branch of the log`, {
+        retryAfterMs: 5_000
+      })
     }
     const method = known.upgrade.interface.methods[request.method]
     if (method === undefined) {
       const names = Object.keys(known.upgrade.interface.methods).join(', ')
-      throw new CallError('NoSuchMethod', `${request.class} ${request.version} has no method ${request.method}; it has ${names}`)
+      throw new CallError(
+        'NoSuchMethod',
+        `${request.class} ${request.version} has no method ${request.method}; it has ${names}`
+      )
     }
     if (request.observersOnly && method.kind !== 'observer') {
-      throw new CallError('NotCommitted', `the caller's upgrade is not committed: it may call observers only, ${request.method} is a mutator`)
+      throw new CallError(
+        'NotCommitted',
+        `the caller's upgrade is not committed: it may call observers only, ${request.method} is a mutator`
+      )
     }
   }
 

@@ -30,12 +30,19 @@ export const configurationSchema = z.strictObject({
   data: z.string().min(1),
   root: z.string().min(1),
   listen: z.array(address).max(8).default(['/ip4/127.0.0.1/tcp/0']),
-  bootstrap: z.array(address.regex(/\/p2p\/[A-Za-z0-9]+$/, 'an address to start from ends in /p2p/PEER')).max(64).default([]),
+  bootstrap: z
+    .array(address.regex(/\/p2p\/[A-Za-z0-9]+$/, 'an address to start from ends in /p2p/PEER'))
+    .max(64)
+    .default([]),
   group: groupSchema.nullable().default(null),
   labels: z.record(z.string().min(1).max(64), z.string().max(64)).default({}),
   classes: z.array(nameSchema).max(16).nullable().default(null),
   sandbox: z.enum(['auto', 'bwrap', 'none']).default('auto'),
-  memoryLimitMib: z.int().min(32).max(1024 * 1024).default(1024),
+  memoryLimitMib: z
+    .int()
+    .min(32)
+    .max(1024 * 1024)
+    .default(1024),
   logLevel: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace']).default('info')
 })
 
@@ -110,7 +117,12 @@ function labelOf(text: string): [string, string] {
   return [text.slice(0, at), text.slice(at + 1)]
 }
 
-const FLAG_NAMES: Record<string, string> = { labels: 'label', classes: 'class', memoryLimitMib: 'memory-limit', logLevel: 'log-level' }
+const FLAG_NAMES: Record<string, string> = {
+  labels: 'label',
+  classes: 'class',
+  memoryLimitMib: 'memory-limit',
+  logLevel: 'log-level'
+}
 
 function flagOf(path: string): string {
   const first = path.split('.')[0]!

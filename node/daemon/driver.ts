@@ -70,7 +70,8 @@ export class Driver {
   close(): void {
     this.#closed = true
     clearTimeout(this.#timer)
-    for (const { reject } of this.#requests.values()) reject(new Refusal('Unreachable', 'this peer is stopping; inject at another'))
+    for (const { reject } of this.#requests.values())
+      reject(new Refusal('Unreachable', 'this peer is stopping; inject at another'))
     this.#requests.clear()
   }
 
@@ -115,7 +116,8 @@ export class Driver {
       case 'connect':
         return this.#connect(effect.peer, effect.addresses)
       case 'disconnect':
-        if (effect.blame) log.warn({ peer: effect.peer, reason: effect.reason }, 'a peer broke a rule; its session is closed')
+        if (effect.blame)
+          log.warn({ peer: effect.peer, reason: effect.reason }, 'a peer broke a rule; its session is closed')
         return network.disconnect(effect.peer, effect.reason, effect.blame)
       case 'send-piece':
         return void this.#sendPiece(effect.to, effect.bundle, effect.index)
@@ -135,7 +137,10 @@ export class Driver {
         return
       case 'wake':
         clearTimeout(this.#timer)
-        this.#timer = setTimeout(() => this.post({ type: 'wake' }), Math.max(0, Math.min(effect.at - this.now(), 2 ** 31 - 1)))
+        this.#timer = setTimeout(
+          () => this.post({ type: 'wake' }),
+          Math.max(0, Math.min(effect.at - this.now(), 2 ** 31 - 1))
+        )
         return
     }
   }
@@ -184,7 +189,8 @@ export class Driver {
   }
 
   #table(bundle: string) {
-    for (const entry of this.#init.peer.log.entries()) if (entry.manifest.bundle.sha256 === bundle) return entry.manifest.bundle
+    for (const entry of this.#init.peer.log.entries())
+      if (entry.manifest.bundle.sha256 === bundle) return entry.manifest.bundle
     throw new Error(`no entry names bundle ${bundle}`)
   }
 

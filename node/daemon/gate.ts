@@ -72,6 +72,8 @@ export class Gate {
   }
 
   #unavailable(why: string): CallError {
-    return new CallError('Unavailable', `${this.#object} does not serve now: ${why}; not executed`, { retryAfterMs: 100 })
+    return new CallError('Unavailable', `${this.#object} does not serve now: ${why}; not executed`, {
+      retryAfterMs: 100
+    })
   }
 }

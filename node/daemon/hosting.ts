@@ -71,7 +71,15 @@ export class Hosting {
       const version = 'version' in command ? command.version : 0
       const reason = failure ?? ''
       if (this.#closing) return
-      this.#init.tell({ type: 'done', command: command.command, object: command.object, attempt, version, ok: failure === undefined, reason })
+      this.#init.tell({
+        type: 'done',
+        command: command.command,
+        object: command.object,
+        attempt,
+        version,
+        ok: failure === undefined,
+        reason
+      })
     })
   }
 
@@ -80,7 +88,8 @@ export class Hosting {
     const hosted = this.#hosted(object)
     const left = hosted.gate.isOpen ? call.timeoutMs : await hosted.gate.wait(call.timeoutMs, call.signal)
     const { current } = hosted
-    if (current === undefined) throw new CallError('Unavailable', `${object} is not running here`, { retryAfterMs: 200 })
+    if (current === undefined)
+      throw new CallError('Unavailable', `${object} is not running here`, { retryAfterMs: 200 })
     return current.process.call({ ...call, timeoutMs: left })
   }
 
@@ -157,16 +166,14 @@ export class Hosting {
   }
 
   async #transform(hosted: Hosted, { attempt, version, from }: CommandOf<'transform'>): Promise<void> {
-    const directory = this.#directory(hosted.name, attempt)
-    const module = this.#transformModule(hosted.name, version)
-    if (from === null || module === null) {
-      await mkdir(directory, { recursive: true })
+    if (from === null) {
+      await mkdir(this.#directory(hosted.name, attempt), { recursive: true })
       return
     }
     const running = { attempt: from.attempt, version: from.version }
     const warm = hosted.next?.attempt === attempt ? hosted.next.transform : undefined
-    const transform = warm ?? (await this.#warmTransform(hosted, attempt, version, running, from.future.includes(version)))
-    if (transform === undefined) throw new Error(`version ${version} of ${hosted.name} has no transform function`)
+    const transform =
+      warm ?? (await this.#warmTransform(hosted, attempt, version, running, from.future.includes(version)))
     hosted.next = { attempt, process: hosted.next?.process, transform }
     await transform.run((fraction) => this.#init.progress?.(hosted.name, fraction))
     hosted.next.transform = undefined
@@ -200,7 +207,7 @@ export class Hosting {
 
   async #simulate(hosted: Hosted, version: number): Promise<void> {
     if (hosted.current === undefined) throw new Error('the object is not running')
-    const link = futureLink(this.#init.schema(hosted.name), hosted.name, version, this.#init.bundlePath)
+    const link = await futureLink(this.#init.schema(hosted.name), hosted.name, version, this.#init.bundlePath)
     if (link.module !== null) await this.#init.host.probe(link.module)
     await hosted.current.process.simulate(link)
     hosted.futures.add(version)
@@ -229,10 +236,14 @@ export class Hosting {
     })
   }
 
-  async #warmProcess(hosted: Hosted, attempt: number, versions: { past: number[]; current: number; future: number[] }): Promise<ObjectProcess> {
+  async #warmProcess(
+    hosted: Hosted,
+    attempt: number,
+    versions: { past: number[]; current: number; future: number[] }
+  ): Promise<ObjectProcess> {
     const { host, peer, group, schema, bundlePath, outward } = this.#init
     const attemptDirectory = this.#directory(hosted.name, attempt)
-    const links = chainLinks(schema(hosted.name), hosted.name, versions, bundlePath)
+    const links = await chainLinks(schema(hosted.name), hosted.name, versions, bundlePath)
     return await host.warm({ object: hosted.name, peer, group, attemptDirectory, links }, outward(hosted.name))
   }
 
@@ -242,28 +253,27 @@ export class Hosting {
     version: number,
     from: { attempt: number; version: number },
     hasFuture: boolean
-  ): Promise<TransformProcess | undefined> {
-    const module = this.#transformModule(hosted.name, version)
-    if (module === null) return undefined
-    const { host, peer, group } = this.#init
-    return await host.warmTransform({
+  ): Promise<TransformProcess> {
+    const { host, peer, group, outward } = this.#init
+    const plan = {
       object: hosted.name,
       peer,
       group,
-      module,
+      module: await this.#transformModule(hosted.name, version),
       from: from.version,
       to: version,
       oldDirectory: this.#directory(hosted.name, from.attempt),
       hasFuture,
       newDirectory: this.#directory(hosted.name, attempt)
-    })
+    }
+    return await host.warmTransform(plan, (message, fields) => outward(hosted.name).log(message, fields))
   }
 
-  #transformModule(object: string, version: number): string | null {
+  async #transformModule(object: string, version: number): Promise<string | null> {
     const found = this.#init.schema(object).at(object, version)
     if (found === undefined) throw new Error(`${object} has no version ${version} in the log`)
     const { transform } = found.upgrade
-    return transform === null ? null : join(this.#init.bundlePath(found.entry.manifest.bundle.sha256), transform)
+    return transform === null ? null : join(await this.#init.bundlePath(found.entry.manifest.bundle.sha256), transform)
   }
 
   #directory(object: string, attempt: number): string {
@@ -273,7 +283,16 @@ export class Hosting {
   #hosted(name: string): Hosted {
     let hosted = this.#objects.get(name)
     if (hosted === undefined) {
-      hosted = { name, current: undefined, next: undefined, futures: new Set(), gate: new Gate(name), queue: Promise.resolve(), closedAt: 0, unavailableMs: [] }
+      hosted = {
+        name,
+        current: undefined,
+        next: undefined,
+        futures: new Set(),
+        gate: new Gate(name),
+        queue: Promise.resolve(),
+        closedAt: 0,
+        unavailableMs: []
+      }
       this.#objects.set(name, hosted)
     }
     return hosted

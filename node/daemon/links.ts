@@ -3,46 +3,48 @@ import { join } from 'node:path'
 import type { Schema } from '../../src/upgrade/schema.ts'
 import type { LinkPlan } from '../host/host.ts'
 
-/** Directory of an unpacked bundle. */
-export type BundlePath = (sha256: string) => string
+/** Directory of an unpacked bundle, compared with its record before code of it runs (D10). */
+export type BundlePath = (sha256: string) => Promise<string>
 
-export function currentLink(schema: Schema, object: string, version: number, path: BundlePath): LinkPlan {
+async function currentLink(schema: Schema, object: string, version: number, path: BundlePath): Promise<LinkPlan> {
   const { upgrade, className, entry } = known(schema, object, version)
-  const module = join(path(entry.manifest.bundle.sha256), upgrade.object)
+  const module = join(await path(entry.manifest.bundle.sha256), upgrade.object)
   return { version, className, role: 'current', module, interface: upgrade.interface, intercepts: [] }
 }
 
 /** The past SO of `version` comes with the upgrade that left that version behind. */
-export function pastLink(schema: Schema, object: string, version: number, path: BundlePath): LinkPlan {
+async function pastLink(schema: Schema, object: string, version: number, path: BundlePath): Promise<LinkPlan> {
   const { className, upgrade: own } = known(schema, object, version)
   const successor = schema.next(object, version)
   const past = successor?.upgrade.past ?? null
-  if (successor === undefined || past === null) throw new Error(`${object} has no past simulation object of version ${version}`)
-  if (past === 'subtype') return { version, className, role: 'past', module: null, interface: own.interface, intercepts: [] }
-  const module = join(path(successor.entry.manifest.bundle.sha256), past.module)
+  if (successor === undefined || past === null)
+    throw new Error(`${object} has no past simulation object of version ${version}`)
+  if (past === 'subtype')
+    return { version, className, role: 'past', module: null, interface: own.interface, intercepts: [] }
+  const module = join(await path(successor.entry.manifest.bundle.sha256), past.module)
   return { version, className, role: 'past', module, interface: past.interface, intercepts: past.intercepts }
 }
 
-export function futureLink(schema: Schema, object: string, version: number, path: BundlePath): LinkPlan {
+export async function futureLink(schema: Schema, object: string, version: number, path: BundlePath): Promise<LinkPlan> {
   const { className, upgrade, entry } = known(schema, object, version)
   const { future } = upgrade
   if (future === null) throw new Error(`${object} has no future simulation object of version ${version}`)
-  const module = join(path(entry.manifest.bundle.sha256), future.module)
+  const module = join(await path(entry.manifest.bundle.sha256), future.module)
   return { version, className, role: 'future', module, interface: future.interface, intercepts: future.intercepts }
 }
 
 /** The whole chain of an object, ascending by version. */
-export function chainLinks(
+export async function chainLinks(
   schema: Schema,
   object: string,
   versions: { past: readonly number[]; current: number; future: readonly number[] },
   path: BundlePath
-): LinkPlan[] {
-  return [
+): Promise<LinkPlan[]> {
+  return await Promise.all([
     ...versions.past.map((version) => pastLink(schema, object, version, path)),
     currentLink(schema, object, versions.current, path),
     ...versions.future.map((version) => futureLink(schema, object, version, path))
-  ]
+  ])
 }
 
 function known(schema: Schema, object: string, version: number) {

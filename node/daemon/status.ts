@@ -1,6 +1,7 @@
 /** What a peer tells operators: itself, and every peer that it knows. Plain JSON. */
-import type { Peer } from '../../src/overlay/peer.ts'
+
 import { targetOf } from '../../src/overlay/lifecycle.ts'
+import type { Peer } from '../../src/overlay/peer.ts'
 import type { ObjectRecord, PeerRecord } from '../../src/overlay/record.ts'
 import type { Alarm } from './driver.ts'
 
@@ -73,7 +74,12 @@ export function statusOf(init: StatusInit): Status {
     upMs: Math.round(init.upMs),
     addresses: [...peer.addresses],
     head: log.head,
-    log: log.chain.map(({ version, hash, manifest }) => ({ version, hash, description: manifest.description, classes: manifest.classes.map((one) => one.to) })),
+    log: log.chain.map(({ version, hash, manifest }) => ({
+      version,
+      hash,
+      description: manifest.description,
+      classes: manifest.classes.map((one) => one.to)
+    })),
     fork: log.fork.map(({ version, hash }) => ({ version, hash })),
     pauses: [...new Set(pauses)].map(({ hash, body, expires }) => ({
       hash,
@@ -94,7 +100,16 @@ export function statusOf(init: StatusInit): Status {
 function peerStatus(peer: Peer, record: PeerRecord): PeerStatus {
   const { group, labels, addresses, head, objects } = record
   const self = record.peer === peer.id
-  return { peer: record.peer, self, connected: self || peer.neighbours.connected.has(record.peer), group, labels, addresses, head, objects }
+  return {
+    peer: record.peer,
+    self,
+    connected: self || peer.neighbours.connected.has(record.peer),
+    group,
+    labels,
+    addresses,
+    head,
+    objects
+  }
 }
 
 /** The newest roster of every group. */

@@ -7,7 +7,7 @@ import type { UpgradeLog } from '../upgrade/log.ts'
 import type { Entry } from '../upgrade/manifest.ts'
 import type { Statement } from '../upgrade/statement.ts'
 import type { StatementSet } from '../upgrade/statements.ts'
-import type { Authority, Event } from './events.ts'
+import type { Authority, Event, Topic } from './events.ts'
 import type { Outbox } from './outbox.ts'
 import type { SignedRecord } from './record.ts'
 import type { View } from './view.ts'
@@ -44,6 +44,12 @@ export class Learning {
     const opened = attempt(() => this.#authority.openStatement(bytes))
     if (opened instanceof Refusal) return { what: 'forged', refusal: opened }
     return this.#addStatement(opened)
+  }
+
+  /** Whether bytes are what their topic says, signed as it asks. */
+  verifies(topic: Topic, bytes: Uint8Array): boolean {
+    const open = () => (topic === 'entry' ? this.#authority.openEntry(bytes) : this.#authority.openStatement(bytes))
+    return !(attempt(open) instanceof Refusal)
   }
 
   record(bytes: Uint8Array): Learned & { signed?: SignedRecord } {

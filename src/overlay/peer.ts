@@ -8,7 +8,7 @@ import { Generator } from '../prng.ts'
 import { UpgradeLog } from '../upgrade/log.ts'
 import { StatementSet } from '../upgrade/statements.ts'
 import { AntiEntropy } from './antientropy.ts'
-import type { Authority, Effect, Event, PeerInit, PeerLimits } from './events.ts'
+import type { Authority, Effect, Event, PeerInit, PeerLimits, Topic } from './events.ts'
 import { type Learned, Learning } from './learning.ts'
 import { emptyObject, type ObjectState } from './lifecycle.ts'
 import type { Message } from './messages.ts'
@@ -18,6 +18,7 @@ import { Outbox } from './outbox.ts'
 import { decidePermits, noPermits, type PermitSight, type PermitState, permitRecord, sayPermit } from './permits.ts'
 import { Pieces } from './pieces.ts'
 import type { ObjectRecord, PeerRecord } from './record.ts'
+import { permitSight } from './sight.ts'
 import { View } from './view.ts'
 
 export const SNAPSHOT_FORMAT = 1
@@ -118,7 +119,14 @@ export class Peer {
     }
     this.#antiEntropy = new AntiEntropy(parts)
     this.#learning = new Learning(parts)
-    this.#sight = this.#makeSight()
+    this.#sight = permitSight({
+      self: init.peer,
+      group: init.group ?? '',
+      statements: this.statements,
+      view: this.view,
+      connected: this.neighbours.connected,
+      hash53: (text) => authority.hash53(text)
+    })
     this.#around = this.#makeSurroundings()
     this.#restore(snapshot)
   }
@@ -132,6 +140,17 @@ export class Peer {
   }
   get now(): number {
     return this.#now
+  }
+
+  /** Members of the own group as this peer sees them, itself first. */
+  members(): { peer: string; self: boolean; reachable: boolean }[] {
+    const others = this.#group().map((peer) => ({ peer, self: false, reachable: this.neighbours.connected.has(peer) }))
+    return [{ peer: this.id, self: true, reachable: true }, ...others]
+  }
+
+  /** Judges what is broadcast before it is passed on: only what verifies is (O6). */
+  judge(topic: Topic, bytes: Uint8Array): 'accept' | 'reject' {
+    return this.#learning.verifies(topic, bytes) ? 'accept' : 'reject'
   }
 
   step(event: Event, now: number): Effect[] {
@@ -331,7 +350,7 @@ export class Peer {
       if (!this.#decidePermit()) break
     }
     next = Math.min(next, this.statements.nextLapse(this.#now))
-    next = Math.min(next, this.pieces.ask(this.#now))
+    next = Math.min(next, this.pieces.ask([...this.neighbours.all()], this.#now))
     this.pieces.announce(this.neighbours.all())
     this.#refreshOwnRecord()
     next = Math.min(next, this.neighbours.fill(this.#now))
@@ -430,30 +449,6 @@ export class Peer {
     if (contacts.length <= this.#contacts.length) return
     this.#contacts = contacts
     this.#outbox.persist('contacts', contacts)
-  }
-
-  #makeSight(): PermitSight {
-    const group = this.#init.group ?? ''
-    return {
-      self: this.id,
-      group,
-      newestRoster: () => this.statements.newestRoster(group),
-      roster: (number) => this.statements.roster(group, number),
-      record: (peer) => {
-        const permit = this.view.get(peer)?.permit
-        return permit?.group === group ? permit : undefined
-      },
-      down: (peer) => this.#down(peer),
-      hash53: (text) => this.#authority.hash53(text)
-    }
-  }
-
-  #down(peer: string): string | undefined {
-    const record = this.view.get(peer)
-    if (record === undefined) return 'has not been heard of'
-    if (!this.neighbours.connected.has(peer)) return 'cannot be reached'
-    const stopped = Object.values(record.objects).find((object) => !object.serving)
-    return stopped === undefined ? undefined : `does not serve (${stopped.phase})`
   }
 
   #makeSurroundings(): Surroundings {

@@ -22,6 +22,9 @@ interface Bundle {
   /** Pieces held when neighbours were last told. */
   announced: number
   failures: number
+  /** When a neighbour is asked for a piece that none is known to hold (Infinity: no need), and after how long again. */
+  searchAt: number
+  searchMs: number
 }
 
 export class Pieces {
@@ -58,7 +61,9 @@ export class Pieces {
       unpacked,
       unpacking: false,
       announced: held.size,
-      failures: 0
+      failures: 0,
+      searchAt: Number.POSITIVE_INFINITY,
+      searchMs: this.#limits.pieceTimeoutMs
     }
     this.#bundles.set(table.sha256, bundle)
     this.#unpackIfWhole(bundle)
@@ -133,6 +138,7 @@ export class Pieces {
     const bundle = this.#bundles.get(message.bundle)
     const asked = bundle?.asked.get(message.index)
     if (bundle === undefined || asked === undefined || asked.from !== from) return
+    this.#noteHolder(from, bundle, message.index)
     bundle.asked.set(message.index, { from, deadline: Number.POSITIVE_INFINITY })
     const { index, bytes } = message
     this.#outbox.run({
@@ -143,6 +149,14 @@ export class Pieces {
       bytes,
       sha256: bundle.table.pieces[index]!
     })
+  }
+
+  /** Whoever had a piece that it did not announce, or not any more, may have them all; what it lacks it says. */
+  #noteHolder(from: string, bundle: Bundle, index: number): void {
+    const offers = this.#offers.get(from) ?? new Map<string, Set<number>>()
+    this.#offers.set(from, offers)
+    if (offers.get(bundle.table.sha256)?.has(index)) return
+    offers.set(bundle.table.sha256, new Set(bundle.table.pieces.keys()))
   }
 
   /** Returns the peer to blame if the piece was not what its hash says. */
@@ -161,6 +175,8 @@ export class Pieces {
       return from
     }
     bundle.held.add(index)
+    bundle.searchAt = Number.POSITIVE_INFINITY
+    bundle.searchMs = this.#limits.pieceTimeoutMs
     this.#unpackIfWhole(bundle)
     return undefined
   }
@@ -186,8 +202,8 @@ export class Pieces {
     }
   }
 
-  /** Asks for pieces, oldest version first, rarest piece first. Returns when the next ask times out, ms. */
-  ask(now: number): number {
+  /** Asks for pieces, oldest version first, rarest piece first. Returns when to look again, ms. */
+  ask(neighbours: readonly string[], now: number): number {
     let next = Number.POSITIVE_INFINITY
     const load = new Map<string, number>()
     let inFlight = 0
@@ -217,8 +233,27 @@ export class Pieces {
         next = Math.min(next, deadline)
         this.#outbox.send({ type: 'send', to: from, message: { kind: 'want', bundle: bundle.table.sha256, index } })
       }
+      next = Math.min(next, this.#search(bundle, neighbours, now))
     }
     return next
+  }
+
+  /**
+   * Nothing is under way and no neighbour is known to hold what is missing: an announcement was lost, or every holder
+   * was too slow once. Then any neighbour is asked for any piece, ever more rarely (O7).
+   */
+  #search(bundle: Bundle, neighbours: readonly string[], now: number): number {
+    if (bundle.asked.size > 0 || neighbours.length === 0) return Number.POSITIVE_INFINITY
+    if (bundle.searchAt === Number.POSITIVE_INFINITY) bundle.searchAt = now + bundle.searchMs
+    if (now < bundle.searchAt) return bundle.searchAt
+    bundle.searchMs = Math.min(2 * bundle.searchMs, Math.max(this.#limits.roundMaxMs, this.#limits.pieceTimeoutMs))
+    bundle.searchAt = now + bundle.searchMs
+    const missing = [...bundle.table.pieces.keys()].filter((index) => !bundle.held.has(index))
+    const [index, from] = [this.#generator.pick(missing), this.#generator.pick(neighbours)]
+    const deadline = now + this.#limits.pieceTimeoutMs
+    bundle.asked.set(index, { from, deadline })
+    this.#outbox.send({ type: 'send', to: from, message: { kind: 'want', bundle: bundle.table.sha256, index } })
+    return deadline
   }
 
   /** Missing pieces with their holders, rarest first, equals in random order. */

@@ -96,10 +96,11 @@ export class View {
         victim = record
       }
     }
-    // Everything left is to be kept: the bound still holds, the newest stranger goes.
-    victim ??= [...this.#records.values()]
-      .map((one) => one.record)
-      .findLast((record) => record.peer !== this.#init.self)
+    // Everything left is to be kept: the bound still holds. The newest neighbour goes rather than a member of the own
+    // group, without whose record no permit can be had.
+    const own = this.#records.get(this.#init.self)?.record.group ?? null
+    const others = [...this.#records.values()].map((one) => one.record).filter((one) => one.peer !== this.#init.self)
+    victim ??= others.findLast((record) => own === null || record.group !== own) ?? others.at(-1)
     if (victim === undefined) return
     this.#records.delete(victim.peer)
     this.#digest.remove(this.#weight(victim))

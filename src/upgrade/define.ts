@@ -18,7 +18,7 @@ export interface ReplacingClass {
   /** The new class's name. @default the old one's */
   becomes?: string
   object: ModulePath
-  /** TF: default export of type TransformFunction. Without one the new object starts with an empty state. */
+  /** TF: default export of type TransformFunction. Without one the new object opens the old one's state as it is. */
   transform?: ModulePath
   /** SO that serves this version before the node upgrades. */
   future?: ModulePath

@@ -1,0 +1,262 @@
+/**
+ * One running peer: store, bundles, network, core, host and calls put together (SPEC D). Also what programs that embed a
+ * peer start (`createPeer` in `node/index.ts`).
+ */
+import { randomBytes } from 'node:crypto'
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Logger } from 'pino'
+import { Refusal } from '../../src/errors.ts'
+import type { Event, PeerInit } from '../../src/overlay/events.ts'
+import { Peer } from '../../src/overlay/peer.ts'
+import { authority } from '../../src/upgrade/seal.ts'
+import { openTrust, type Trust } from '../../src/upgrade/trust.ts'
+import type { CallRequest, Value } from '../../src/versions/types.ts'
+import { type Bundles, openBundles } from '../bundles/bundles.ts'
+import { createRouter, type Router } from '../calls/router.ts'
+import { type Calls, createCalls } from '../calls/session.ts'
+import { ChildHost } from '../host/child.ts'
+import type { Host, Outward } from '../host/host.ts'
+import { bubblewrap } from '../host/sandbox.ts'
+import { loadPeerKey, type PeerKey } from '../network/key.ts'
+import { createNetwork, type Network, type NetworkHandlers } from '../network/network.ts'
+import { openStore, type Store } from '../store/store.ts'
+import { Callee } from './callee.ts'
+import type { Configuration } from './configuration.ts'
+import { candidates, entryOf, isRepeatable } from './directory.ts'
+import { Driver } from './driver.ts'
+import { Hosting } from './hosting.ts'
+import { Injection } from './injection.ts'
+import { Moments } from './moments.ts'
+import { RELEASE } from './release.ts'
+import { type Status, statusOf } from './status.ts'
+
+/** What `stop` of an object may take when the daemon ends. */
+const STOP_MS = 2_500
+const MIB = 1024 * 1024
+
+export interface PeerOptions extends Configuration {
+  /** Contents of the configuration's `root` file. */
+  rootBytes: Uint8Array
+  log: Logger
+  /** Another host than child processes. */
+  host?: Host
+}
+
+export interface RunningPeer {
+  readonly id: string
+  addresses(): string[]
+  call(request: CallRequest): Promise<Value>
+  status(): Status
+  readonly injection: Injection
+  close(): Promise<void>
+}
+
+/** What a peer has open, in the order in which it was opened. */
+interface Resources {
+  store: Store
+  trust: Trust
+  key: PeerKey
+  bundles: Bundles
+  host: Host
+  network: Network
+}
+
+export async function startPeer(options: PeerOptions): Promise<RunningPeer> {
+  const closing: (() => Promise<void> | void)[] = []
+  const closeAll = async (): Promise<void> => {
+    for (const close of closing.splice(0).reverse()) await close()
+  }
+  try {
+    const resources = await open(options, closing)
+    const running = new Daemon(options, resources, closeAll)
+    await running.start()
+    return running
+  } catch (error) {
+    await closeAll()
+    throw error
+  }
+}
+
+async function open(options: PeerOptions, closing: (() => Promise<void> | void)[]): Promise<Resources> {
+  const { data, rootBytes, listen } = options
+  const trust = openTrust(rootBytes)
+  const store = openStore(data)
+  closing.push(() => store.close())
+  checkFleet(store.read(), trust.fleet, data)
+  const key = await loadPeerKey(join(data, 'peer.key'))
+  const bundles = await openBundles(join(data, 'bundles'))
+  closing.push(() => bundles.close())
+  const host = options.host ?? (await childHost(options))
+  closing.push(() => host.close())
+  const network = await createNetwork({ key, listen, fleet: trust.fleet })
+  closing.push(() => network.close())
+  return { store, trust, key, bundles, host, network }
+}
+
+class Daemon implements RunningPeer {
+  readonly id: string
+  readonly injection: Injection
+  readonly #options: PeerOptions
+  readonly #resources: Resources
+  readonly #closeResources: () => Promise<void>
+  readonly #core: Peer
+  readonly #driver: Driver
+  readonly #hosting: Hosting
+  readonly #moments = new Moments()
+  readonly #callee: Callee
+  readonly #progress = new Map<string, number>()
+  readonly #begun = performance.now()
+  #calls!: Calls
+  #router!: Router
+
+  constructor(options: PeerOptions, resources: Resources, closeResources: () => Promise<void>) {
+    const { store, trust, key, bundles, network } = resources
+    this.#options = options
+    this.#resources = resources
+    this.#closeResources = closeResources
+    this.id = key.peer
+    this.#core = new Peer(peerInit(options, network, key), authority(trust, key.seed), store.read())
+    this.#hosting = this.#createHosting()
+    this.#driver = new Driver({
+      peer: this.#core,
+      store,
+      network,
+      bundles,
+      run: (command) => this.#hosting.run(command),
+      settled: () => this.#moments.settled(),
+      log: options.log
+    })
+    const post = (event: Event): void => this.#driver.post(event)
+    this.#callee = new Callee({ peer: this.#core, hosting: this.#hosting, moments: this.#moments, post })
+    this.injection = new Injection(trust, bundles, this.#driver)
+  }
+
+  async start(): Promise<void> {
+    const { store, trust, bundles, network } = this.#resources
+    store.commit({ put: [['fleet', trust.fleet]], delete: [] })
+    const core = this.#core
+    const driver = this.#driver
+    this.#calls = await createCalls({
+      wires: network,
+      head: () => ({ head: core.log.head, statements: core.statements.digest }),
+      headSeen: (from, head, statements) => driver.post({ type: 'head-seen', from, head, statements }),
+      serve: (call) => this.#callee.call(call, call.signal)
+    })
+    this.#router = createRouter({
+      self: this.id,
+      calls: this.#calls,
+      local: (call) => this.#callee.call(call, call.signal),
+      reachable: (peer) => network.reachable(peer),
+      candidates: (className, version, to) => candidates(core, className, version, to),
+      entry: (className, version) => entryOf(core, className, version),
+      idempotent: (className, version, method) => isRepeatable(core, className, version, method)
+    })
+    driver.post({ type: 'boot', bundles: bundles.held() })
+    network.start(handlers(core, driver))
+    const { log } = this.#options
+    log.info({ peer: this.id, addresses: network.addresses(), fleet: trust.fleet.slice(0, 16) }, 'peer started')
+  }
+
+  addresses(): string[] {
+    return this.#resources.network.addresses()
+  }
+
+  call(request: CallRequest): Promise<Value> {
+    return this.#router.call(request)
+  }
+
+  status(): Status {
+    return statusOf({
+      peer: this.#core,
+      release: RELEASE,
+      sandbox: this.#options.sandbox === 'none' || bubblewrap() === null ? 'none' : 'bwrap',
+      alarms: this.#driver.alarms,
+      upMs: performance.now() - this.#begun,
+      calls: this.#router.tally(),
+      unavailableMs: (object) => this.#hosting.unavailableMs(object),
+      progress: (object) => this.#progress.get(object) ?? 0
+    })
+  }
+
+  async close(): Promise<void> {
+    await this.#hosting.close(STOP_MS)
+    await this.#calls.close()
+    this.#driver.close()
+    this.#moments.close()
+    await this.#closeResources()
+  }
+
+  #createHosting(): Hosting {
+    const { host, bundles } = this.#resources
+    const { data, group } = this.#options
+    return new Hosting({
+      host,
+      directory: join(data, 'objects'),
+      peer: this.id,
+      group,
+      schema: (object) => this.#core.log.schemaOf(this.#core.objects.get(object)?.state.current?.entry ?? ''),
+      bundlePath: (sha256) => bundles.path(sha256),
+      outward: (object) => this.#outward(object),
+      tell: (event) => this.#driver.post(event),
+      progress: (object, fraction) => this.#progress.set(object, fraction)
+    })
+  }
+
+  /** Calls and questions of one object's code. */
+  #outward(object: string): Outward {
+    const { log } = this.#options
+    return {
+      call: ({ callId, held, observersOnly, ...request }) =>
+        this.#router.call({ ...request, id: callId }, { held, observersOnly, derivedId: true }),
+      members: () => this.#core.members(),
+      log: (message, fields) => log.info({ object, ...fields }, message),
+      faulty: (version, reason) => log.error({ object, version, reason }, 'a simulation object is quarantined')
+    }
+  }
+}
+
+function peerInit(options: PeerOptions, network: Network, key: PeerKey): PeerInit {
+  const bootstrap = options.bootstrap.map((address) => ({
+    peer: address.slice(address.lastIndexOf('/') + 1),
+    addresses: [address]
+  }))
+  const { group, labels, classes } = options
+  const seed = randomBytes(6).readUIntBE(0, 6)
+  return { peer: key.peer, group, labels, addresses: network.addresses(), classes, bootstrap, seed }
+}
+
+async function childHost(options: PeerOptions): Promise<Host> {
+  const directory = join(options.data, 'host')
+  await mkdir(directory, { recursive: true })
+  const host = new ChildHost({
+    directory,
+    sandbox: options.sandbox,
+    codeDirectories: [join(options.data, 'bundles')],
+    maxResidentBytes: options.memoryLimitMib * MIB
+  })
+  const ended = await host.endSurvivors()
+  if (ended > 0) options.log.warn({ ended }, 'ended processes that an earlier daemon left behind')
+  return host
+}
+
+/** A data directory belongs to one fleet for ever. */
+function checkFleet(snapshot: ReadonlyMap<string, unknown>, fleet: string, data: string): void {
+  const known = snapshot.get('fleet')
+  if (known === undefined || known === fleet) return
+  throw new Refusal(
+    'WrongFleet',
+    `${data} belongs to fleet ${String(known).slice(0, 16)}, the root file to ${fleet.slice(0, 16)}; give that fleet's root.json or another --data`
+  )
+}
+
+function handlers(core: Peer, driver: Driver): NetworkHandlers {
+  return {
+    connected: (peer) => driver.post({ type: 'connected', peer }),
+    disconnected: (peer) => driver.post({ type: 'disconnected', peer }),
+    message: (from, message) => driver.post({ type: 'message', from, message }),
+    validate: (topic, bytes) => core.judge(topic, bytes),
+    published: (from, topic, bytes) => driver.post({ type: 'published', from, topic, bytes }),
+    addresses: (addresses) => driver.post({ type: 'addresses', addresses })
+  }
+}

@@ -1,0 +1,62 @@
+/** The daemon `upstart-peer`: reads its configuration, runs one peer, ends cleanly on SIGTERM. */
+import { readFile } from 'node:fs/promises'
+import { pino } from 'pino'
+import { Refusal } from '../../src/errors.ts'
+import { type Configuration, readConfiguration, USAGE } from './configuration.ts'
+import { startPeer } from './daemon.ts'
+import { RELEASE } from './release.ts'
+
+/** The whole of a clean end; what is not done by then is cut (SPEC D26). */
+const END_MS = 4_500
+
+async function main(args: string[]): Promise<void> {
+  const request = readConfiguration(args)
+  switch (request.action) {
+    case 'help':
+      process.stdout.write(USAGE)
+      return
+    case 'version':
+      process.stdout.write(`upstart-peer ${RELEASE}, node ${process.versions.node}\n`)
+      return
+    case 'print':
+      process.stdout.write(`${JSON.stringify(request.configuration, null, 2)}\n`)
+      return
+    case 'run':
+      return await run(request.configuration)
+  }
+}
+
+async function run(configuration: Configuration): Promise<void> {
+  const log = pino({ level: configuration.logLevel, base: undefined }, pino.destination({ dest: 2, sync: false }))
+  const rootBytes = await readFile(configuration.root).catch((error: Error) => {
+    throw new Refusal(
+      'Usage',
+      `--root ${configuration.root} cannot be read (${error.message}); make one with: upstart root new`
+    )
+  })
+  const peer = await startPeer({ ...configuration, rootBytes, log })
+  // The first line of stdout is for programs that start a peer; everything else is log, on stderr.
+  process.stdout.write(`${JSON.stringify({ peer: peer.id, addresses: peer.addresses() })}\n`)
+  let ending = false
+  const end = (signal: string): void => {
+    if (ending) return
+    ending = true
+    log.info({ signal }, 'ending')
+    setTimeout(() => process.exit(1), END_MS).unref()
+    peer.close().then(
+      () => process.exit(0),
+      (error: unknown) => {
+        log.error({ error }, 'did not end cleanly')
+        process.exit(1)
+      }
+    )
+  }
+  process.on('SIGTERM', () => end('SIGTERM'))
+  process.on('SIGINT', () => end('SIGINT'))
+}
+
+main(process.argv.slice(2)).catch((error: unknown) => {
+  const known = error instanceof Refusal
+  process.stderr.write(`upstart-peer: ${known ? `${error.name}: ${error.message}` : (error as Error).stack}\n`)
+  process.exit(known && error.code === 'Usage' ? 2 : 1)
+})
