@@ -79,7 +79,10 @@ export abstract class Namespaces {
       if (before) return { result: { ok: true, version: before.stamp } }
       const live = this.#living(found, stamp)
       const current = versioned(live.entry)
-      if ((current?.version ?? null) !== expected) return { entry: live.buried, result: { ok: false, current } }
+      if ((current?.version ?? null) !== expected) {
+        // K16: agreed on anew, so that no proposal of an earlier try of this call can come up after this answer.
+        return { entry: live.buried ?? found ?? undefined, result: { ok: false, current } }
+      }
       const entry: Entry2 = { stamp, value, calls: remember(live.entry, id, stamp) }
       if (expiresAt !== undefined) entry.expiresAt = expiresAt
       return { entry, result: { ok: true, version: stamp } }
