@@ -12,21 +12,28 @@ export function sha256(bytes: Uint8Array | string): string {
   return hash('sha256', bytes, 'hex')
 }
 
-/** Hash of a plain value's canonical form: the name of entries, statements, keys and fleets. */
-export function canonicalHash(value: unknown): string {
-  return sha256(canonicalize(value))
-}
-
-/** Two strings with lone surrogates would share one UTF-8 form, hence one hash: they are refused. */
-export function isWellFormed(value: unknown): boolean {
-  return canonicalize(value).isWellFormed()
-}
-
 function sorted(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sorted)
   if (value === null || typeof value !== 'object') return value
   const keys = Object.keys(value).sort()
   return Object.fromEntries(keys.map((key) => [key, sorted((value as Record<string, unknown>)[key])]))
+}
+
+/** An escape that canonical JSON does not know: it escapes quotes and backslashes only. */
+const FOREIGN_ESCAPE = /(?:^|[^\\])(?:\\\\)*\\[^"\\]/
+
+/**
+ * Canonical JSON of a plain value whose numbers are integers. Sorted JSON is the same unless a text holds control
+ * characters or lone surrogates, and several times quicker to make.
+ */
+export function canonicalText(value: unknown): string {
+  const text = JSON.stringify(sorted(value))
+  return FOREIGN_ESCAPE.test(text) ? canonicalize(value) : text
+}
+
+/** Hash of a plain value's canonical form: the name of entries, statements, keys and fleets. */
+export function canonicalHash(value: unknown): string {
+  return sha256(canonicalText(value))
 }
 
 /** One value, one encoding: keys sorted, no white space. The value must be bounded in depth. */

@@ -5,13 +5,12 @@
  * Both are `targets` metadata without targets; what they say is one field of ours, so that any TUF tool can show and
  * check them. Nothing beside the named fields is accepted: what is signed is what is understood.
  */
-import { canonicalize } from '@tufjs/canonical-json'
 import { Metadata, MetadataKind, type Targets } from '@tufjs/models'
 import { z } from 'zod'
 import { Refusal } from '../errors.ts'
 import { hashSchema } from '../names.ts'
 import { MAX_STATEMENT_BYTES } from '../overlay/messages.ts'
-import { canonicalHash, decode, encode, explain, isWellFormed } from './canonical.ts'
+import { canonicalText, decode, encode, explain, sha256 } from './canonical.ts'
 import type { Signer } from './keys.ts'
 import { MAX_ENTRY_BYTES, type Manifest, manifestSchema } from './manifest.ts'
 import { type StatementBody, statementBodySchema } from './statement.ts'
@@ -88,7 +87,9 @@ interface Shape {
 
 function envelope<Content>(shape: Shape, content: Content, limit: number, what: string): Envelope<Content> {
   const { signed } = shape
-  if (!isWellFormed(signed)) throw new Refusal('Malformed', `${what}: a text in it is not well-formed Unicode`)
+  const text = canonicalText(signed)
+  // Two texts with lone surrogates would share one UTF-8 form, hence one hash.
+  if (!text.isWellFormed()) throw new Refusal('Malformed', `${what}: a text in it is not well-formed Unicode`)
   const signatures = shape.signatures.toSorted((a, b) => (a.keyid < b.keyid ? -1 : 1))
   const bytes = encode({ signatures, signed })
   if (bytes.byteLength > limit) {
@@ -100,7 +101,7 @@ function envelope<Content>(shape: Shape, content: Content, limit: number, what: 
   return {
     content,
     metadata: Metadata.fromJSON(MetadataKind.Targets, { signatures, signed } as any),
-    hash: canonicalHash(signed),
+    hash: sha256(text),
     expires: Date.parse(signed.expires),
     keys: signatures.map((one) => one.keyid),
     bytes
@@ -137,7 +138,7 @@ export function parseStatement(bytes: Uint8Array): Envelope<StatementBody> {
 
 function signedWith(found: Envelope<unknown>, signers: readonly Signer[]): Uint8Array {
   const signed = found.metadata.signed.toJSON()
-  const message = Buffer.from(canonicalize(signed))
+  const message = Buffer.from(canonicalText(signed))
   const own = signers.map((signer) => ({ keyid: signer.keyid, sig: Buffer.from(signer.sign(message)).toString('hex') }))
   const mine = new Set(own.map((one) => one.keyid))
   const others = Object.values(found.metadata.signatures)

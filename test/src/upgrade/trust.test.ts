@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
+import { canonicalize } from '@tufjs/canonical-json'
 import fc from 'fast-check'
 import { Refusal, type RefusalName } from '../../../src/errors.ts'
 import { MAX_STATEMENT_BYTES } from '../../../src/overlay/messages.ts'
-import { encode } from '../../../src/upgrade/canonical.ts'
+import { canonicalText, encode } from '../../../src/upgrade/canonical.ts'
 import { addSignature, parseEntry, signEntry, signStatement } from '../../../src/upgrade/entry.ts'
 import { MAX_ENTRY_BYTES, type Manifest } from '../../../src/upgrade/manifest.ts'
 import type { StatementBody } from '../../../src/upgrade/statement.ts'
@@ -296,6 +297,30 @@ describe('trust: statements', () => {
 })
 
 describe('canonical encoding', () => {
+  it('U4: is that of TUF, for every value without fractions', () => {
+    const text = fc.oneof(
+      fc.string({ unit: 'binary' }),
+      fc.string({ unit: fc.constantFrom('\\', '"', '\n', 'é', '\ud800', '\u2028', 'n') })
+    )
+    const { value } = fc.letrec((tie) => ({
+      value: fc.oneof(
+        { depthSize: 'small' },
+        text,
+        fc.maxSafeInteger(),
+        fc.boolean(),
+        fc.constant(null),
+        tie('list'),
+        tie('record')
+      ),
+      list: fc.array(tie('value'), { maxLength: 4 }),
+      record: fc.dictionary(text, tie('value'), { maxKeys: 4, noNullPrototype: true })
+    }))
+    fc.assert(
+      fc.property(value, (one) => assert.equal(canonicalText(one), canonicalize(one))),
+      { numRuns: 500 }
+    )
+  })
+
   it('U4: any JSON value comes back, and its encoding does not depend on the order of keys', () => {
     fc.assert(
       fc.property(fc.jsonValue({ noUnicodeString: false }), (value) => {
