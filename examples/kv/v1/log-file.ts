@@ -73,17 +73,22 @@ export class LogFile {
   /** Hands every record to `take`, cuts a torn tail off, and opens the file. Gives the bytes that were cut. */
   static async open(path: string, take: (record: any) => void): Promise<{ log: LogFile; cutBytes: number }> {
     const file = await open(path, 'a+')
-    let end = 0
-    for await (const frame of readFrames(path)) {
-      for (const record of frame.records) take(record)
-      end = frame.end
+    try {
+      let end = 0
+      for await (const frame of readFrames(path)) {
+        for (const record of frame.records) take(record)
+        end = frame.end
+      }
+      const { size } = await file.stat()
+      if (size > end) {
+        await file.truncate(end)
+        await file.datasync()
+      }
+      return { log: new LogFile(file), cutBytes: size - end }
+    } catch (error) {
+      await file.close()
+      throw error
     }
-    const { size } = await file.stat()
-    if (size > end) {
-      await file.truncate(end)
-      await file.datasync()
-    }
-    return { log: new LogFile(file), cutBytes: size - end }
   }
 
   append(record: unknown): void {

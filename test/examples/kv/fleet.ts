@@ -134,16 +134,16 @@ export class Member {
     await chain.stop()
   }
 
-  /** Ends as by a kill; `lose` the disk as well. */
-  async crash(lose = false): Promise<void> {
+  /** Ends as by a kill. With `emptyAt` its disk is lost as well, and the member that takes its place runs that version. */
+  async crash({ emptyAt }: { emptyAt?: Version } = {}): Promise<void> {
     assert.ok(this.#chain)
     this.up = false
     const [chain, instances, directory] = [this.#chain, this.#instances, this.#directory]
     this.#chain = null
     this.#instances = []
     this.#directory = this.#fresh()
-    this.#store = lose ? new MemoryStore() : this.#store.crash()
-    if (lose) this.version = 1
+    this.#store = emptyAt ? new MemoryStore() : this.#store.crash()
+    if (emptyAt) this.version = emptyAt
     else await cp(directory, this.#directory, { recursive: true })
     this.#dead.add(chain)
     chain.crash(new CallError('OutcomeUnknown', 'killed'))

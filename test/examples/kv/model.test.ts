@@ -160,7 +160,7 @@ class Run {
     } else if (kind === 'up' && !one.up) await one.start()
     else if (kind === 'catch up') await this.fleet.catchUp()
     else if (kind === 'wipe' && one.up && othersUp) {
-      await one.crash(true)
+      await one.crash({ emptyAt: one.version })
       await one.start()
       // One lost disk at a time: the next fault comes when this member holds again what it held.
       const versions: Version[] = this.fleet.members.every((other) => other.version === 1) ? [1] : [1, 2]
