@@ -50,15 +50,12 @@ function checkSimulation(which: string, simulation: Simulation, simulated: Inter
   if (lacking.length > 0) {
     throw new Refusal(
       'Malformed',
-      `${simulation.module}, ${which}: ${lacking.join(', ')}; an SO has every method of its version (one without correct behaviour throws Disallowed)`
+      `${which}: ${lacking.join(', ')}; an SO has every method of its version (one without correct behaviour throws Disallowed)`
     )
   }
   const odd = simulation.intercepts.find((name) => delegate.methods[name]?.kind !== 'mutator')
   if (odd !== undefined) {
-    throw new Refusal(
-      'Malformed',
-      `${simulation.module}, ${which}: it intercepts ${odd}, which is no mutator of its delegate`
-    )
+    throw new Refusal('Malformed', `${which}: it intercepts ${odd}, which is no mutator of its delegate`)
   }
 }
 
@@ -99,8 +96,8 @@ export function checkClass(
       `class ${from} → ${to}: ${changes.join(', ')}, so it is no subtype; give a past SO instead of "past: 'subtype'"`
     )
   }
-  if (future !== null) checkSimulation('the future SO', future, object, old)
-  if (past !== null && past !== 'subtype') checkSimulation('the past SO', past, old, object)
+  if (future !== null) checkSimulation(`${definition.future}, the future SO`, future, object, old)
+  if (past !== null && past !== 'subtype') checkSimulation(`${definition.past}, the past SO`, past, old, object)
   const warnings: string[] = []
   if (past === null)
     warnings.push(`${from} → ${to}: no past SO; calls at version ${version - 1} end as Retired on nodes that upgraded`)
