@@ -1,0 +1,129 @@
+import assert from 'node:assert/strict'
+import { encode } from '../../../node/network/cbor.ts'
+import { type ControlHandlers, type ControlLimits, openControl, serveControl } from '../../../node/network/control.ts'
+import { frame, frameOf } from '../../../node/network/frames.ts'
+import { createPeerKey } from '../../../node/network/key.ts'
+import { createMemoryNetwork, MemoryHub } from '../../../node/network/memory.ts'
+import { createNetwork, type Network } from '../../../node/network/network.ts'
+import { Refusal } from '../../../src/errors.ts'
+import { FLEET, record, until } from './contract.ts'
+
+const BUNDLE = 'b'.repeat(64)
+const hub = new MemoryHub()
+let names = 0
+const forms: [string, () => Promise<Network>][] = [
+  ['memory', () => createMemoryNetwork({ hub, fleet: FLEET, peer: `control${++names}x` })],
+  ['libp2p', async () => createNetwork({ fleet: FLEET, key: await createPeerKey(), listen: ['/ip4/127.0.0.1/tcp/0'] })]
+]
+
+for (const [name, create] of forms) {
+  describe(`network: control over ${name}`, () => {
+    let networks: Network[] = []
+    let pieces: Map<number, Uint8Array>
+    let faults: unknown[]
+
+    const handlers: ControlHandlers = {
+      status: () => ({ fleet: FLEET, peers: [{ peer: 'x', since: 1.5 }] }),
+      injectEntry: async (bytes) => {
+        if (bytes.byteLength < 3) throw new Refusal('Unsigned', 'no signature')
+        const need = [0, 1, 2].filter((index) => !pieces.has(index))
+        return need.length > 0 ? { need } : { accepted: 'version 2' }
+      },
+      injectPiece: async (bundle, index, bytes) => {
+        if (bundle !== BUNDLE) throw new Refusal('WrongBundle', 'no entry names that bundle')
+        pieces.set(index, bytes)
+      },
+      injectStatement: async () => {
+        throw new TypeError('a fault of the daemon')
+      },
+      fault: (error) => void faults.push(error)
+    }
+    const make = async (limits?: ControlLimits): Promise<[server: Network, client: Network]> => {
+      const pair = [await create(), await create()] as [Network, Network]
+      networks.push(...pair)
+      for (const network of pair) record(network)
+      await serveControl(pair[0], handlers, limits)
+      return pair
+    }
+
+    beforeEach(() => {
+      pieces = new Map()
+      faults = []
+    })
+    afterEach(async () => {
+      await Promise.all(networks.map((network) => network.close()))
+      networks = []
+    })
+
+    it('N15: an operator asks, gives pieces, several at once, and is refused by name', async () => {
+      const [server, client] = await make()
+      const control = await openControl(client, server.peer, server.addresses())
+      assert.deepEqual(await control.status(), { fleet: FLEET, peers: [{ peer: 'x', since: 1.5 }] })
+      await assert.rejects(control.injectEntry(new Uint8Array(2)), { name: 'Unsigned', message: 'no signature' })
+      assert.deepEqual(await control.injectEntry(new Uint8Array(5)), { need: [0, 1, 2] })
+      const large = new Uint8Array(4 * 1024 * 1024).fill(9)
+      await Promise.all([0, 1, 2].map((index) => control.injectPiece(BUNDLE, index, large)))
+      assert.ok([...pieces.values()].every((piece) => Buffer.from(large).equals(piece)))
+      assert.deepEqual(await control.injectEntry(new Uint8Array(5)), { accepted: 'version 2' })
+      await assert.rejects(control.injectPiece('c'.repeat(64), 0, large), { name: 'WrongBundle' })
+      assert.deepEqual(faults, [])
+      await control.close()
+    })
+
+    it('N15: what is oversize or no request is refused before a handler sees it', async () => {
+      const [server, client] = await make()
+      const control = await openControl(client, server.peer, server.addresses())
+      await assert.rejects(control.injectEntry(new Uint8Array(1024 * 1024)), { name: 'Malformed' })
+      await assert.rejects(control.injectStatement(new Uint8Array(100_000)), { name: 'Malformed' })
+      await assert.rejects(control.injectPiece(BUNDLE, 100_000, new Uint8Array(1)), { name: 'Malformed' })
+      await assert.rejects(control.injectPiece(BUNDLE, 0, new Uint8Array(5 * 1024 * 1024)), { name: 'Oversize' })
+      assert.equal(pieces.size, 0)
+      assert.ok(control.open, 'the operator may go on')
+      for (const bytes of [Uint8Array.from([0xff, 0xff, 0xff, 0xff]), frame(encode({ op: 'format-disk' }), 100)]) {
+        const wire = await client.wire(server.peer, server.addresses(), 'control')
+        const seen: string[] = []
+        wire.listen({ data: () => void seen.push('refused'), closed: () => void seen.push('closed') })
+        wire.send(bytes)
+        await until('an answer or the end', () => seen.length > 0)
+      }
+      assert.deepEqual((await control.status()) !== undefined, true)
+    })
+
+    it('N15: a fault of the daemon ends the wire, is told to the daemon, and takes nothing else with it', async () => {
+      const [server, client] = await make()
+      const control = await openControl(client, server.peer, server.addresses())
+      await assert.rejects(control.injectStatement(new Uint8Array(5)), { name: 'Unreachable' })
+      assert.equal(faults.length, 1)
+      await assert.rejects(control.status(), { name: 'Unreachable' })
+      const again = await openControl(client, server.peer, server.addresses())
+      await again.status()
+    })
+
+    it('N15: who sends slowly, or nothing, loses its place; places are few', async () => {
+      const [server, client] = await make({ wires: 2, requestMs: 100 })
+      const ended: number[] = []
+      for (const turn of [0, 1]) {
+        const wire = await client.wire(server.peer, server.addresses(), 'control')
+        wire.listen({ data: () => undefined, closed: () => void ended.push(turn) })
+        if (turn === 1) wire.send(frameOf({ op: 'status' }, 100).subarray(0, 6))
+      }
+      await until('both are ended', () => ended.length === 2)
+      const control = await openControl(client, server.peer, server.addresses())
+      await control.status()
+      const [second, third] = [0, 0].map(() => openControl(client, server.peer, server.addresses()))
+      const outcomes = await Promise.allSettled([second, third].map(async (one) => (await one)!.status()))
+      assert.deepEqual(outcomes.map(({ status }) => status).sort(), ['fulfilled', 'rejected'], 'one place was left')
+    })
+
+    it('N15: a peer that does not answer, or is gone, is Unreachable', async () => {
+      const [server, client] = await make()
+      const silent = await create()
+      networks.push(silent)
+      record(silent)
+      await silent.serve('control', (wire) => wire.listen({ data: () => undefined, closed: () => undefined }))
+      const control = await openControl(client, silent.peer, silent.addresses(), 50)
+      await assert.rejects(control.status(), { name: 'Unreachable' })
+      await assert.rejects(openControl(client, server.peer, []), { name: 'Unreachable' })
+    })
+  })
+}
