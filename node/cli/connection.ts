@@ -1,17 +1,8 @@
 /** What online commands need of a fleet; `node/client.ts` gives it, tests give their own (SPEC C6). */
 import { Refusal } from '../../src/errors.ts'
-import type { CallRequest, Value } from '../../src/versions/types.ts'
-import type { Status } from '../daemon/status.ts'
-import type { UpgradeFile } from '../pack/file.ts'
+import type { Client } from '../client.ts'
 
-export interface Connection {
-  status(): Promise<Status>
-  /** Resolves with what the peer said once it has accepted; refusals keep their name. */
-  injectUpgrade(file: UpgradeFile): Promise<string>
-  injectStatement(bytes: Uint8Array): Promise<string>
-  call(request: CallRequest): Promise<Value>
-  close(): Promise<void>
-}
+export type Connection = Pick<Client, 'status' | 'injectUpgrade' | 'injectStatement' | 'call' | 'close'>
 
 export interface ConnectionOptions {
   root: string

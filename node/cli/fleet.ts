@@ -14,6 +14,13 @@ import { type Connect, type ConnectionOptions, connected } from './connection.ts
 import { isDocument, peerOption, readBounded, readRoot, rootOption } from './options.ts'
 import { statusText } from './table.ts'
 
+/** A line that is redrawn while pieces go over; nothing in a pipe. */
+function progressOn(stream: NodeJS.WriteStream): (done: number, of: number) => void {
+  if (!stream.isTTY) return () => undefined
+  const draw = createLogUpdate(stream)
+  return (done, of) => (done === of ? draw.clear() : draw(`pieces sent: ${done} of ${of}`))
+}
+
 async function injectUpgrade(connect: Connect, path: string, options: ConnectionOptions): Promise<Answer> {
   const rootBytes = await readRoot(options.root)
   const trust = openTrust(rootBytes)
@@ -28,7 +35,10 @@ async function injectUpgrade(connect: Connect, path: string, options: Connection
       )
     }
     await file.verify()
-    const answer = await connected(connect, rootBytes, options.peer, (connection) => connection.injectUpgrade(file))
+    const show = progressOn(process.stderr)
+    const answer = await connected(connect, rootBytes, options.peer, (connection) =>
+      connection.injectUpgrade(file, show)
+    )
     const { version, hash } = entry
     return {
       json: { kind: 'entry', version, hash, answer },

@@ -34,7 +34,9 @@ function createProgram({ connect, release }: ProgramInit, terminal: Terminal): C
 /** A wrong command line as commander sees it, in our words. */
 function usageOf(error: unknown): unknown {
   if (!(error instanceof CommanderError)) return error
-  const text = error.message.replace(/^error: /, '').replace(/\.?$/, '')
+  // Commander gives its help as an error when no command is named; the message then is a placeholder.
+  const text =
+    error.code === 'commander.help' ? 'no command given' : error.message.replace(/^error: /, '').replace(/\.?$/, '')
   return new Refusal('Usage', `${text}; see "upstart help"`, { cause: error })
 }
 
@@ -45,17 +47,18 @@ function usageOf(error: unknown): unknown {
  */
 export async function run(args: readonly string[], init: ProgramInit): Promise<number> {
   const terminal = init.terminal ?? processTerminal
+  const json = args.includes('--json')
   try {
     await createProgram(init, terminal).parseAsync(args, { from: 'user' })
     return 0
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return 0
-    if (error instanceof CommanderError && error.code === 'commander.help') {
+    if (!json && error instanceof CommanderError && error.code === 'commander.help') {
       terminal.error(createProgram(init, terminal).helpInformation())
       return 2
     }
     const failure = usageOf(error)
-    writeFailure(terminal, args.includes('--json'), failure)
+    writeFailure(terminal, json, failure)
     return exitCodeOf(failure)
   }
 }
