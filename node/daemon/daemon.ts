@@ -18,6 +18,7 @@ import { type Calls, createCalls } from '../calls/session.ts'
 import { ChildHost } from '../host/child.ts'
 import type { Host, Outward } from '../host/host.ts'
 import { bubblewrap } from '../host/sandbox.ts'
+import { serveControl } from '../network/control.ts'
 import { loadPeerKey, type PeerKey } from '../network/key.ts'
 import { createNetwork, type Network, type NetworkHandlers } from '../network/network.ts'
 import { openStore, type Store } from '../store/store.ts'
@@ -152,6 +153,14 @@ class Daemon implements RunningPeer {
       entry: (className, version) => entryOf(core, className, version),
       idempotent: (className, version, method) => isRepeatable(core, className, version, method)
     })
+    const { injection } = this
+    await serveControl(network, {
+      status: () => this.status(),
+      fault: (error) => this.#options.log.error({ error }, 'a request of an operator failed here'),
+      injectEntry: (bytes) => injection.entry(bytes),
+      injectPiece: (bundle, index, bytes) => injection.piece(bundle, index, bytes),
+      injectStatement: (bytes) => injection.statement(bytes)
+    })
     driver.post({ type: 'boot', bundles: bundles.held() })
     network.start(handlers(core, driver))
     const { log } = this.#options
@@ -173,7 +182,7 @@ class Daemon implements RunningPeer {
       sandbox: this.#options.sandbox === 'none' || bubblewrap() === null ? 'none' : 'bwrap',
       alarms: this.#driver.alarms,
       upMs: performance.now() - this.#begun,
-      calls: this.#router.tally(),
+      calls: this.#router.counts(),
       unavailableMs: (object) => this.#hosting.unavailableMs(object),
       progress: (object) => this.#progress.get(object) ?? 0
     })

@@ -6,12 +6,11 @@ import { Refusal } from '../../src/errors.ts'
 import type { BundleTable } from '../../src/upgrade/manifest.ts'
 import type { Trust } from '../../src/upgrade/trust.ts'
 import type { Bundles } from '../bundles/bundles.ts'
+import type { EntryAnswer } from '../network/control.ts'
 import type { Driver } from './driver.ts'
 
 /** Upgrades whose pieces may be on their way at once. */
 const MAX_PENDING = 4
-
-export type EntryAnswer = { accepted: string } | { need: number[] }
 
 export class Injection {
   readonly #trust: Trust
