@@ -133,11 +133,12 @@ export class Pieces {
     if (asked?.get(message.index)?.from === from) asked.delete(message.index)
   }
 
-  /** A piece that was not asked of this peer is ignored; a late one, asked for elsewhere since, costs nothing. */
+  /** A late piece is as good as one in time: on a thin link all are late. A wrong one costs its sender the session. */
   onPiece(from: string, message: MessageOf<'piece'>): void {
     const bundle = this.#bundles.get(message.bundle)
-    const asked = bundle?.asked.get(message.index)
-    if (bundle === undefined || asked === undefined || asked.from !== from) return
+    if (bundle === undefined || message.index >= bundle.table.pieces.length) return
+    const storing = bundle.asked.get(message.index)?.deadline === Number.POSITIVE_INFINITY
+    if (storing || bundle.held.has(message.index)) return
     this.#noteHolder(from, bundle, message.index)
     bundle.asked.set(message.index, { from, deadline: Number.POSITIVE_INFINITY })
     const { index, bytes } = message

@@ -1,0 +1,67 @@
+import assert from 'node:assert/strict'
+import type { Effect } from '../../../src/overlay/events.ts'
+import { Outbox } from '../../../src/overlay/outbox.ts'
+import { DEFAULT_LIMITS } from '../../../src/overlay/peer.ts'
+import { Pieces } from '../../../src/overlay/pieces.ts'
+import { Generator } from '../../../src/prng.ts'
+
+const TABLE = {
+  length: 3 * 262_144,
+  sha256: 'b'.repeat(64),
+  pieceLength: 262_144,
+  pieces: ['1', '2', '3'].map((digit) => digit.repeat(64))
+}
+const NEIGHBOURS = ['peer0001']
+
+function fetching() {
+  const outbox = new Outbox()
+  const pieces = new Pieces(DEFAULT_LIMITS, new Generator(1), outbox)
+  pieces.want(TABLE, 1)
+  const ask = (now: number) => pieces.ask(NEIGHBOURS, now)
+  const wants = () => outbox.drain().flatMap((effect: Effect) => (effect.type === 'send' ? [effect.message] : []))
+  const piece = (index: number) => ({ kind: 'piece' as const, bundle: TABLE.sha256, index, bytes: new Uint8Array(1) })
+  return { pieces, outbox, ask, wants, piece }
+}
+
+describe('pieces (SPEC O7)', () => {
+  it('O7: while nobody is known to hold what is missing, any neighbour is asked, ever more rarely', () => {
+    const { ask, wants } = fetching()
+    assert.equal(ask(0), DEFAULT_LIMITS.pieceTimeoutMs)
+    assert.deepEqual(wants(), [])
+    const asked: number[] = []
+    for (let now = 0; now <= 600_000; now = ask(now)) if (wants().length > 0) asked.push(now)
+    assert.ok(asked.length >= 5 && asked.length <= 15, `${asked.length} asks in ten minutes`)
+    assert.ok(asked.at(-1)! - asked.at(-2)! > asked[1]! - asked[0]!)
+  })
+
+  it('O7: whoever has a piece that it did not announce is asked for the others', () => {
+    const { pieces, outbox, ask, wants, piece } = fetching()
+    ask(0)
+    ask(10_000)
+    const [first] = wants()
+    assert.equal(first?.kind, 'want')
+    const index = first?.kind === 'want' ? first.index : -1
+    pieces.onPiece('peer0001', piece(index))
+    assert.deepEqual(
+      outbox.drain().map((effect) => effect.type),
+      ['store-piece']
+    )
+    ask(10_001)
+    assert.equal(wants().length, 2)
+  })
+
+  it('O7: a piece that comes after its time is kept, once', () => {
+    const { pieces, outbox, ask, piece } = fetching()
+    pieces.onHave('peer0001', { kind: 'have', bundle: TABLE.sha256, pieces: Uint8Array.of(0b111) })
+    ask(0)
+    ask(DEFAULT_LIMITS.pieceTimeoutMs)
+    outbox.drain()
+    pieces.onPiece('peer0001', piece(1))
+    pieces.onPiece('peer0001', piece(1))
+    assert.equal(outbox.drain().filter((effect) => effect.type === 'store-piece').length, 1)
+    pieces.onStored({ type: 'piece-stored', bundle: TABLE.sha256, index: 1, from: 'peer0001', outcome: 'stored' }, 0)
+    pieces.onPiece('peer0001', piece(1))
+    pieces.onPiece('peer0001', piece(3))
+    assert.deepEqual(outbox.drain(), [])
+  })
+})
