@@ -247,10 +247,10 @@ function drawFault(random: Generator, what: keyof Weights, atMs: number, count: 
       faults.push({ atMs, what, node, share: random.pick([0.3, 1]) })
       return
     case 'slow':
-      faults.push({ atMs, what, node, delayMs: random.pick([50, 2000]), factor: random.pick([3, 30]) })
+      faults.push({ atMs, what, node, delayMs: random.pick([50, 2000, 12_000]), factor: random.pick([3, 30]) })
       return
     case 'skew':
-      faults.push({ atMs, what, node, skewMs: random.between(-600_000, 600_000) })
+      faults.push({ atMs, what, node, skewMs: random.between(-30_000, 600_000) })
       return
     case 'forge':
     case 'call':

@@ -189,7 +189,7 @@ export class Network {
   dialled(to: number, from: number, life: number): { gone: boolean; connected: boolean } {
     const nothing = { gone: false, connected: false }
     if (!this.#machines.isUp(from) || this.#machines.lifeOf(from) !== life) return nothing
-    const backMs = this.options.delayMs * (0.5 + this.#random.fraction()) + this.#slownessMs[from]!
+    const backMs = this.options.delayMs * (0.5 + this.#random.fraction())
     if (this.#parted(from, to)) {
       const failure = { life, reason: 'timed out' }
       this.#kernel.after(this.options.dialTimeoutMs, EventKind.connectFailed, from, to, failure)
@@ -214,10 +214,10 @@ export class Network {
     latencyMs: number,
     existing: number | undefined
   ): { gone: boolean; connected: boolean } {
-    const at = this.#kernel.now + latencyMs
-    // An end that has not noticed that its older connection broke learns it now, before it hears of the new one.
+    const at = this.#kernel.now + latencyMs + this.#slownessMs[from]!
+    // An end that has not noticed that its older connection broke learns it before it can hear of the new one.
     const stale = this.#sides[from]!.get(to)
-    if (stale !== undefined) this.#kernel.at(at, EventKind.disconnected, from, stale)
+    if (stale !== undefined) this.#kernel.after(0, EventKind.disconnected, from, stale)
     const gone = existing !== undefined && this.ended(to, existing) >= 0
     const id = this.#connections.add(from, to, latencyMs)
     this.#connections.last[2 * id] = at
@@ -245,6 +245,7 @@ export class Network {
       return other
     }
     this.#connections.told[end] = GONE
+    if (this.#sides[node]!.get(other) === id) this.#sides[node]!.delete(other)
     const failure = { life: this.#machines.lifeOf(node), reason: 'broke at once' }
     this.#kernel.after(0, EventKind.connectFailed, node, other, failure)
     return -1

@@ -332,18 +332,21 @@ export class Simulator {
     const target = this.operator.lastVersion
     for (const [name, object] of objects) {
       const served = machine.host.servedVersion(name)
-      // A failure that the host reported holds a node where it is, for good (L5).
+      // A failure that the host reported holds a node where it is until an operator says otherwise (L5), and an
+      // object that never came to serve for it holds its group: it is down for other reasons.
       const failed = object.failed.some((one) => one.version > object.version)
-      if (
-        served === object.version &&
-        (served === target || failed) &&
-        object.phase === 'idle' &&
-        (served > 0 || failed)
-      )
-        continue
+      const settled = served === object.version && object.phase === 'idle' && (served === target || failed)
+      const held = served === object.version && object.phase === 'waiting' && this.#heldByFellow(machine)
+      if (settled || held) continue
       return `${name} is ${object.phase} at version ${object.version} (served ${served}, on its way to ${object.target}): ${object.reason || 'no reason given'}`
     }
     return undefined
+  }
+
+  #heldByFellow(machine: Machine): boolean {
+    const never = (other: Machine) =>
+      Object.values(other.record?.objects ?? {}).some((object) => object.version === 0 && object.failed.length > 0)
+    return this.machines.some((other) => other.group === machine.group && other !== machine && never(other))
   }
 
   /** M17: in the last minute of a long idle time a peer begins about one round; four messages are twice what that costs. */
