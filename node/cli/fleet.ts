@@ -42,7 +42,7 @@ async function injectUpgrade(connect: Connect, path: string, options: Connection
     const { version, hash } = entry
     return {
       json: { kind: 'entry', version, hash, answer },
-      text: `version ${version} injected: ${answer}; entry ${hash}`
+      text: `${answer}; entry ${hash}`
     }
   } finally {
     await file.close()
@@ -59,7 +59,7 @@ async function injectStatement(connect: Connect, path: string, options: Connecti
   const answer = await connected(connect, rootBytes, options.peer, (connection) => connection.injectStatement(bytes))
   return {
     json: { kind: 'statement', what: content.what, hash, answer },
-    text: `${content.what} injected: ${answer}; statement ${hash}`
+    text: `${answer}; statement ${hash}`
   }
 }
 
@@ -67,6 +67,15 @@ interface StatusOptions extends ConnectionOptions {
   watch?: boolean
   interval: number
   json?: boolean
+}
+
+/** Lines cut at the terminal's edge: wrapped ones would tear the table. */
+function fitting(text: string): string {
+  const columns = process.stdout.columns ?? Number.POSITIVE_INFINITY
+  return text
+    .split('\n')
+    .map((line) => (line.length < columns ? line : `${line.slice(0, columns - 2)}…`))
+    .join('\n')
 }
 
 /** Redraws until it is interrupted; with --json one line per look. */
@@ -77,7 +86,7 @@ async function watch(connect: Connect, terminal: Terminal, options: StatusOption
     for (;;) {
       const status = await connection.status()
       if (options.json) terminal.out(`${JSON.stringify(status)}\n`)
-      else draw(statusText(status))
+      else draw(fitting(statusText(status)))
       await delay(options.interval)
     }
   })

@@ -79,7 +79,8 @@ async function state(
 }
 
 function describe(body: StatementBody): string {
-  if (body.what === 'roster') return `roster ${body.number} of ${body.group}: ${body.members.length} members`
+  if (body.what === 'roster')
+    return `roster ${body.number} of ${body.group}: ${body.members.length} member${body.members.length === 1 ? '' : 's'}`
   if (body.what === 'pause')
     return body.target === null ? 'every upgrade is paused' : `upgrade ${body.target.slice(0, 16)}… is paused`
   return `pause ${body.lifts.slice(0, 16)}… is lifted`
