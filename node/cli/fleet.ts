@@ -153,7 +153,8 @@ async function call(connect: Connect, [className, method, ...args]: string[], op
     connection.call(request)
   )
   const shown = printable(result)
-  return { json: { result: shown }, text: typeof shown === 'string' ? shown : JSON.stringify(shown, null, 2) }
+  const text = typeof shown === 'string' ? shown : JSON.stringify(shown, null, 2)
+  return { json: { result: shown }, text: result === undefined ? 'done' : text }
 }
 
 function milliseconds(text: string): number {
