@@ -28,14 +28,18 @@ const AGREEMENTS_AT_ONCE = 16
 export class CatchUp<E extends Entry = Entry> {
   readonly #replica: Replica<E>
   #since: Ballot = NO_BALLOT
+  #running: Promise<CaughtUp> | null = null
 
   constructor(replica: Replica<E>) {
     this.#replica = replica
   }
 
-  /** One round over all other members; throws if one of them could not be asked to the end. */
-  async round(): Promise<CaughtUp> {
-    return this.#replica.joined ? this.#catchUp() : this.#fill()
+  /** One round over all other members; throws if one of them could not be asked to the end. Never two at once. */
+  round(): Promise<CaughtUp> {
+    this.#running ??= (this.#replica.joined ? this.#catchUp() : this.#fill()).finally(() => {
+      this.#running = null
+    })
+    return this.#running
   }
 
   /**

@@ -54,7 +54,7 @@ async function majorityOf<E extends Entry>(answers: Promise<Page<E>>[]): Promise
           (failure) => failures.push(failure)
         )
         .then(() => {
-          if (good.length === needed || failures.length > answers.length - needed) resolve()
+          if (good.length >= needed || failures.length > answers.length - needed) resolve()
         })
     }
   })

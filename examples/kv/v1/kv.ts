@@ -14,7 +14,7 @@ import { collect } from '../protocol/listing.ts'
 import { once, Register, remember } from '../protocol/register.ts'
 import { FileCells } from './file-cells.ts'
 
-export const MAX_KEY_LENGTH = 512
+export const MAX_KEY_BYTES = 512
 export const MAX_VALUE_LENGTH = 64 * 1024
 
 export interface KeyQuery {
@@ -161,6 +161,7 @@ export default class KV {
 }
 
 function checked(key: string): string {
-  if (typeof key === 'string' && key.length > 0 && key.length <= MAX_KEY_LENGTH && key.isWellFormed()) return key
-  throw new RangeError(`a key is a text of 1 to ${MAX_KEY_LENGTH} characters`)
+  if (typeof key === 'string' && key.length > 0 && Buffer.byteLength(key) <= MAX_KEY_BYTES && key.isWellFormed())
+    return key
+  throw new RangeError(`a key is a text of 1 to ${MAX_KEY_BYTES} bytes in UTF-8`)
 }

@@ -12,15 +12,15 @@ export const DEFAULT_NAMESPACE = 'default'
 export type Space = 'flat' | 'named'
 
 const FLAT = `${DEFAULT_NAMESPACE}/`
-const MAX_KEY_LENGTH = 512
+const MAX_KEY_BYTES = 512
 
 /** A namespace has no '/', so the text of a cell has one reading. */
 export function cellOf(namespace: string, key: string): string {
   if (typeof namespace !== 'string' || !/^[A-Za-z0-9_.-]{1,64}$/.test(namespace)) {
     throw new RangeError('a namespace is 1 to 64 letters, digits, _ . -')
   }
-  if (typeof key !== 'string' || key.length === 0 || key.length > MAX_KEY_LENGTH || !key.isWellFormed()) {
-    throw new RangeError(`a key is a text of 1 to ${MAX_KEY_LENGTH} characters`)
+  if (typeof key !== 'string' || key.length === 0 || Buffer.byteLength(key) > MAX_KEY_BYTES || !key.isWellFormed()) {
+    throw new RangeError(`a key is a text of 1 to ${MAX_KEY_BYTES} bytes in UTF-8`)
   }
   return `${namespace}/${key}`
 }
