@@ -23,6 +23,18 @@ export interface ArrivingCall {
   held: boolean
   observersOnly: boolean
   timeoutMs: number
+  /** The peer, or the client, that calls. */
+  from: string
+}
+
+/** Calls of others answered here, by the version called and by what both ends ran at that moment (SPEC D27). */
+export interface AnsweredCount {
+  object: string
+  version: number
+  running: number
+  /** What the caller's node ran; null: a client, or a peer that is not known to host the object. */
+  caller: number | null
+  count: number
 }
 
 export interface CalleeInit {
@@ -34,9 +46,14 @@ export interface CalleeInit {
 
 export class Callee {
   readonly #init: CalleeInit
+  readonly #answered = new Map<string, AnsweredCount>()
 
   constructor(init: CalleeInit) {
     this.#init = init
+  }
+
+  answered(): AnsweredCount[] {
+    return [...this.#answered.values()].map((one) => ({ ...one }))
   }
 
   /** @throws CallError */
@@ -45,7 +62,8 @@ export class Callee {
     const object = await this.#object(request, deadline)
     this.#check(object, request)
     await this.#serves(object, request.version, deadline)
-    return await this.#init.hosting.call(object, {
+    const caller = this.#init.peer.view.get(request.from)?.objects[object]?.version ?? null
+    const value = await this.#init.hosting.call(object, {
       version: request.version,
       method: request.method,
       args: request.args,
@@ -54,6 +72,19 @@ export class Callee {
       timeoutMs: Math.max(1, deadline - performance.now()),
       signal
     })
+    this.#count(object, request, caller)
+    return value
+  }
+
+  /** Counted at the end: a call that waited for an upgrade was answered by the version that came after it. */
+  #count(object: string, { from, version }: ArrivingCall, caller: number | null): void {
+    const { peer } = this.#init
+    if (from === peer.id) return
+    const running = peer.objects.get(object)?.state.current?.version ?? 0
+    const name = [object, version, running, caller].join('\n')
+    const known = this.#answered.get(name)
+    if (known === undefined) this.#answered.set(name, { object, version, running, caller, count: 1 })
+    else known.count += 1
   }
 
   async #object(request: ArrivingCall, deadline: number): Promise<string> {

@@ -183,7 +183,8 @@ class Daemon implements RunningPeer {
       alarms: this.#driver.alarms,
       upMs: performance.now() - this.#begun,
       calls: this.#router.counts(),
-      unavailableMs: (object) => this.#hosting.unavailableMs(object),
+      answered: this.#callee.answered(),
+      unavailable: (object) => this.#hosting.unavailable(object),
       progress: (object) => this.#progress.get(object) ?? 0
     })
   }

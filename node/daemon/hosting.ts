@@ -49,6 +49,7 @@ interface Hosted {
   /** When it stopped taking calls, and how long that lasted each time: unavailability, ms. */
   closedAt: number
   readonly unavailableMs: number[]
+  readonly unavailableAt: number[]
 }
 
 export class Hosting {
@@ -93,9 +94,10 @@ export class Hosting {
     return current.process.call({ ...call, timeoutMs: left })
   }
 
-  /** How long each upgrade of an object kept it from serving, ms. */
-  unavailableMs(object: string): readonly number[] {
-    return this.#hosted(object).unavailableMs
+  /** How long each upgrade of an object kept it from serving, ms, and when that began, Unix ms. */
+  unavailable(object: string): { unavailableMs: readonly number[]; unavailableAt: readonly number[] } {
+    const { unavailableMs, unavailableAt } = this.#hosted(object)
+    return { unavailableMs, unavailableAt }
   }
 
   /** Stops every object cleanly, and ends what is under way. */
@@ -225,7 +227,10 @@ export class Hosting {
   #take(hosted: Hosted, running: Running): void {
     hosted.current = running
     running.process.serve()
-    if (hosted.closedAt > 0) hosted.unavailableMs.push(performance.now() - hosted.closedAt)
+    if (hosted.closedAt > 0) {
+      hosted.unavailableMs.push(performance.now() - hosted.closedAt)
+      hosted.unavailableAt.push(performance.timeOrigin + hosted.closedAt)
+    }
     hosted.closedAt = 0
     hosted.gate.open()
     void running.process.ended.then((reason) => {
@@ -291,7 +296,8 @@ export class Hosting {
         gate: new Gate(name),
         queue: Promise.resolve(),
         closedAt: 0,
-        unavailableMs: []
+        unavailableMs: [],
+        unavailableAt: []
       }
       this.#objects.set(name, hosted)
     }

@@ -3,6 +3,7 @@
 import { targetOf } from '../../src/overlay/lifecycle.ts'
 import type { Peer } from '../../src/overlay/peer.ts'
 import type { ObjectRecord, PeerRecord } from '../../src/overlay/record.ts'
+import type { AnsweredCount } from './callee.ts'
 import type { Alarm } from './driver.ts'
 
 export interface ObjectStatus extends ObjectRecord {
@@ -12,6 +13,8 @@ export interface ObjectStatus extends ObjectRecord {
   progress: number
   /** How long each upgrade since the start kept it from serving, ms. */
   unavailableMs: readonly number[]
+  /** When each of those began, Unix ms. */
+  unavailableAt: readonly number[]
 }
 
 export interface PeerStatus {
@@ -39,7 +42,10 @@ export interface Status {
   objects: Record<string, ObjectStatus>
   neighbours: string[]
   peers: PeerStatus[]
+  /** Made by this node. */
   calls: { class: string; version: number; method: string; outcome: string; count: number }[]
+  /** Of other nodes and of clients, answered by this node. */
+  answered: AnsweredCount[]
   sandbox: string
   alarms: Alarm[]
 }
@@ -51,7 +57,8 @@ export interface StatusInit {
   alarms: readonly Alarm[]
   upMs: number
   calls: Status['calls']
-  unavailableMs(object: string): readonly number[]
+  answered: AnsweredCount[]
+  unavailable(object: string): Pick<ObjectStatus, 'unavailableMs' | 'unavailableAt'>
   progress(object: string): number
 }
 
@@ -64,7 +71,7 @@ export function statusOf(init: StatusInit): Status {
     const className = log.schema.at(name, record.version)?.className ?? name
     const { futures } = object.state
     const progress = targetOf(object.state.phase) > 0 ? init.progress(name) : 0
-    objects[name] = { ...record, className, futures, progress, unavailableMs: init.unavailableMs(name) }
+    objects[name] = { ...record, className, futures, progress, ...init.unavailable(name) }
   }
   const pauses = [...log.chain, ...log.fork].flatMap((entry) => statements.pauses(entry.hash, peer.now))
   return {
@@ -92,6 +99,7 @@ export function statusOf(init: StatusInit): Status {
     neighbours: [...peer.neighbours.all()],
     peers: [...peer.view.all()].map(({ record }) => peerStatus(peer, record)),
     calls: init.calls,
+    answered: init.answered,
     sandbox: init.sandbox,
     alarms: [...init.alarms]
   }

@@ -59,6 +59,7 @@ class FakeFleet {
       }
     })),
     calls: [],
+    answered: [],
     sandbox: 'none',
     alarms: []
   }
