@@ -143,7 +143,7 @@ class CallSessions implements Calls {
     for (const [peer, caller] of this.#callers) {
       if (caller.idleMs(now) < idleMs) continue
       this.#callers.delete(peer)
-      caller.close().catch((error: Error) => caller.abort(error.message))
+      void caller.close()
     }
     for (const [peer, lane] of this.#lanes) if (lane.idle) this.#lanes.delete(peer)
   }

@@ -87,7 +87,7 @@ export class Outbound {
     this.#release()
     if (wire === undefined) return
     if (abrupt) wire.abort(reason)
-    else wire.close().catch((error: Error) => wire.abort(error.message))
+    else void wire.close()
   }
 
   #pump(): void {

@@ -22,7 +22,7 @@ export interface MemoryNetworkInit {
 
 export async function createMemoryNetwork(init: MemoryNetworkInit): Promise<Network> {
   const transport = new MemoryTransport(init.hub, init.peer)
-  const network = new OverlayNetwork(init.fleet, transport, new MemoryGossip(transport, init.fleet), () =>
+  const network = new OverlayNetwork(init, transport, new MemoryGossip(transport, init.fleet), () =>
     init.hub.join(transport)
   )
   await network.open()

@@ -12,6 +12,8 @@ import { type Gossip, type GossipTopic, protocolOf, type Transport, type Verdict
 export interface NetworkInit extends Omit<TransportInit, 'topics'> {
   /** The fleet's hash, 64 hex digits: peers of other fleets are not met. */
   fleet: string
+  /** How often connections are looked over, ms; one that is good for nothing three times in a row ends. @default 15000 */
+  sweepMs?: number
 }
 
 /** What the network tells its one consumer. */
@@ -58,8 +60,7 @@ export interface Network extends Wires {
 
 const MAX_ADDRESSES = 8
 const SESSION_TIMEOUT_MS = 10_000
-/** How often connections are looked over, and how often in a row one may look bad. */
-const SWEEP_MS = 15_000
+const DEFAULT_SWEEP_MS = 15_000
 const MAX_SILENT_SWEEPS = 3
 /** How often our side of one session may break before the connection is given up. */
 const MAX_REOPENED = 3
@@ -69,9 +70,10 @@ export async function createNetwork(init: NetworkInit): Promise<Network> {
   let accepting = false
   const node = await createNode({ ...init, topics: gossipTopics(init.fleet) }, () => accepting)
   const transport = new Libp2pTransport(node)
-  const network = new OverlayNetwork(init.fleet, transport, new GossipsubGossip(node, init.fleet), () => {
+  const admit = (): void => {
     accepting = true
-  })
+  }
+  const network = new OverlayNetwork(init, transport, new GossipsubGossip(node, init.fleet), admit)
   await network.open()
   return network
 }
@@ -100,13 +102,17 @@ export class OverlayNetwork implements Network {
   readonly #overlay: string
   readonly #sessions = new Map<string, Session>()
   readonly #awaiting = new Map<string, Set<(outcome: Outcome) => void>>()
+  readonly #sweepMs: number
   #handlers: NetworkHandlers | undefined
   #sweep: NodeJS.Timeout | undefined
   #closed = false
 
-  constructor(fleet: string, transport: Transport, gossip: Gossip, admit: () => void) {
+  /** `admit` lets connections in. */
+  constructor(init: Pick<NetworkInit, 'fleet' | 'sweepMs'>, transport: Transport, gossip: Gossip, admit: () => void) {
+    const { fleet } = init
     this.peer = transport.peer
     this.fleet = fleet
+    this.#sweepMs = init.sweepMs ?? DEFAULT_SWEEP_MS
     this.#transport = transport
     this.#gossip = gossip
     this.#admit = admit
@@ -129,7 +135,7 @@ export class OverlayNetwork implements Network {
       deliver: (from, topic, bytes) => handlers.published(from, topic, bytes),
       rejected: (from, topic) => this.disconnect(from, `it passed on a ${topic} that does not verify`, true)
     })
-    this.#sweep = setInterval(() => this.#lookOver(), SWEEP_MS).unref()
+    this.#sweep = setInterval(() => this.#lookOver(), this.#sweepMs).unref()
     this.#admit()
   }
 
@@ -159,7 +165,9 @@ export class OverlayNetwork implements Network {
     }
     // A connection that only calls used until now has no session yet.
     const session = this.#sessions.get(peer)
-    if (session !== undefined) void this.#greet(session)
+    if (session === undefined) this.#settle(peer, 'gone')
+    else if (session.member) this.#settle(peer, 'member')
+    else void this.#greet(session)
     switch (await outcome) {
       case 'member':
         return

@@ -101,7 +101,11 @@ export class Libp2pTransport implements Transport {
     this.#node = node
     this.peer = node.peerId.toString()
     // `peer:connect` and `peer:disconnect` already come once per peer, for the first and the last connection.
-    node.addEventListener('peer:connect', (event) => this.#events?.opened(this.#name(event.detail)))
+    node.addEventListener('peer:connect', (event) => {
+      const peer = event.detail.toString()
+      this.#ids.set(peer, event.detail)
+      this.#events?.opened(peer)
+    })
     node.addEventListener('peer:disconnect', (event) => {
       const peer = event.detail.toString()
       this.#ids.delete(peer)
@@ -176,12 +180,6 @@ export class Libp2pTransport implements Transport {
     const id = this.#ids.get(peer)
     return id === undefined ? undefined : this.#node.getConnections(id).find((one) => one.status === 'open')
   }
-
-  #name(id: PeerId): string {
-    const peer = id.toString()
-    this.#ids.set(peer, id)
-    return peer
-  }
 }
 
 class StreamWire implements Wire {
@@ -212,7 +210,7 @@ class StreamWire implements Wire {
     stream.addEventListener('close', (event) => closed(event.error?.message ?? 'closed'))
     // `end`, not `remoteCloseWrite`: data that was sent before the close is delivered first.
     stream.addEventListener('end', () => {
-      if (!this.#closed) this.close().catch((error: Error) => closed(error.message))
+      if (!this.#closed) void this.close()
       closed('closed by the other end')
     })
     stream.addEventListener('drain', () => handlers.drained?.())
@@ -234,7 +232,12 @@ class StreamWire implements Wire {
   }
 
   async close(): Promise<void> {
-    await this.#stream.close({ signal: AbortSignal.timeout(NEGOTIATION_TIMEOUT_MS) })
+    try {
+      await this.#stream.close({ signal: AbortSignal.timeout(CLOSE_TIMEOUT_MS) })
+    } catch (error) {
+      // It broke meanwhile, or the other end does not read: there is no orderly end to be had.
+      this.#stream.abort(error instanceof Error ? error : new Error('it ended before all was sent'))
+    }
   }
 
   abort(reason: string): void {

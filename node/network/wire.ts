@@ -23,7 +23,7 @@ export interface Wire {
   /** Stops delivery: the other end runs out of window and stops, at most WIRE_WINDOW_BYTES later. */
   pause(): void
   resume(): void
-  /** Sends what is queued, then closes. */
+  /** Sends what is queued, then closes; never rejects: what cannot end in order ends abruptly. */
   close(): Promise<void>
   /** Closes at once and discards what is queued. */
   abort(reason: string): void

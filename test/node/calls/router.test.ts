@@ -43,7 +43,7 @@ describe('calls: router', () => {
     assert.equal(new Set(ids).size, 1)
     await router.call(REQUEST)
     assert.equal(new Set(ids).size, 2, 'another call has another id')
-    assert.deepEqual(router.tally(), [{ class: 'Kv', version: 2, method: 'get', outcome: 'ok', count: 2 }])
+    assert.deepEqual(router.counts(), [{ class: 'Kv', version: 2, method: 'get', outcome: 'ok', count: 2 }])
   })
 
   it('N13: when all are Unavailable it comes back later, until the deadline', async () => {
@@ -55,7 +55,7 @@ describe('calls: router', () => {
     assert.ok(never.asked.length >= 4)
     const nobody = scripted({})
     await assert.rejects(nobody.router.call({ ...REQUEST, timeoutMs: 100 }), { name: 'Unavailable' })
-    assert.deepEqual(nobody.router.tally()[0]!.outcome, 'Unavailable')
+    assert.deepEqual(nobody.router.counts()[0]!.outcome, 'Unavailable')
   })
 
   it('N13: an answer of the object is final, whatever it is', async () => {
@@ -182,9 +182,9 @@ describe('calls: router', () => {
   it('N12: names that callers invent do not fill the memory', async () => {
     const { router } = scripted({ a: () => 1 })
     for (let count = 0; count < 1_500; count++) await router.call({ ...REQUEST, method: `m${count}` })
-    assert.ok(router.tally().length <= 1_001)
+    assert.ok(router.counts().length <= 1_001)
     assert.equal(
-      router.tally().reduce((sum, { count }) => sum + count, 0),
+      router.counts().reduce((sum, { count }) => sum + count, 0),
       1_500
     )
   })

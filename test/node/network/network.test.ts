@@ -6,7 +6,7 @@ import { createPeerKey, loadPeerKey } from '../../../node/network/key.ts'
 import { createMemoryNetwork, MemoryHub } from '../../../node/network/memory.ts'
 import { createNetwork, type Network } from '../../../node/network/network.ts'
 import { peerIdOf, privateKeyFromSeed } from '../../../src/upgrade/keys.ts'
-import { FLEET, networkContract, type Recorded, record, until } from './contract.ts'
+import { FLEET, networkContract, OTHER_FLEET, type Recorded, record, until } from './contract.ts'
 
 const LOOPBACK = ['/ip4/127.0.0.1/tcp/0']
 
@@ -35,6 +35,28 @@ describe('network: libp2p', () => {
     networks.push(network)
     assert.ok(network.addresses().length > 0)
     for (const address of network.addresses()) assert.doesNotMatch(address, /0\.0\.0\.0|tcp\/0\//)
+  })
+
+  it('N6: who connects and uses no protocol is shown out; members and callers stay', async () => {
+    const create = async (fleet: string) => {
+      const network = await createNetwork({ fleet, key: await createPeerKey(), listen: LOOPBACK, sweepMs: 400 })
+      networks.push(network)
+      return record(network)
+    }
+    const [a, member, caller, idler] = [
+      await create(FLEET),
+      await create(FLEET),
+      await create(FLEET),
+      await create(OTHER_FLEET)
+    ]
+    await member.network.connect(a.network.peer, a.network.addresses())
+    await a.network.serve('call', (wire) => wire.listen({ data: () => undefined, closed: () => undefined }))
+    await caller.network.wire(a.network.peer, a.network.addresses(), 'call')
+    await assert.rejects(idler.network.connect(a.network.peer, a.network.addresses()), { name: 'WrongFleet' })
+    assert.ok(a.network.reachable(idler.network.peer))
+    await until('the idler is gone', () => !a.network.reachable(idler.network.peer))
+    assert.ok(a.network.reachable(member.network.peer) && a.network.reachable(caller.network.peer))
+    assert.deepEqual(a.disconnected, [])
   })
 
   it('N1: thirty peers of one host meet at once, and one publication reaches all', async function () {
