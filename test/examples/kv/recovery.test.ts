@@ -106,6 +106,27 @@ describe('examples/kv, recovery', () => {
     }
   })
 
+  it('K3: a v1 member answers nothing before what it says is on its disk', async () => {
+    const { durable } = FileCells.prototype
+    const { promise: synced, resolve: sync } = Promise.withResolvers<void>()
+    FileCells.prototype.durable = () => synced
+    try {
+      let answered = false
+      const put = fleet
+        .member(0)
+        .call(1, 'put', ['k', 'v'])
+        .then(() => {
+          answered = true
+        })
+      for (let turn = 0; turn < 100; turn++) await new Promise((next) => setImmediate(next))
+      assert.equal(answered, false)
+      sync()
+      await put
+    } finally {
+      FileCells.prototype.durable = durable
+    }
+  })
+
   it('K11: a torn end of the log file is cut, an acknowledged line never', async () => {
     await fleet.member(0).call(1, 'put', ['k', 'v'])
     const path = join(fleet.member(0).directory, 'kv.log')
