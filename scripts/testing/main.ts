@@ -3,7 +3,7 @@
  * failed tests, so that one line tells the whole; a run without any test has failed.
  */
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, relative, resolve } from 'node:path'
 import type { Totals } from './reporter.ts'
@@ -27,7 +27,7 @@ const runTests = (args: string[]): Totals => {
     const reporter = ['--reporter', resolve('scripts/testing/reporter.ts'), '--reporter-option', `totals=${totalsFile}`]
     const run = spawnSync('mocha', [...reporter, ...args], { stdio: 'inherit' })
     const totals = readTotals(totalsFile)
-    // A mocha that died, or that failed outside of any test, must not pass for its counts.
+    // A mocha that died, did not end by itself, or failed outside of any test must not pass for its counts.
     if (run.status !== 0 && totals.failed === 0) totals.failed = 1
     return totals
   } finally {
@@ -48,14 +48,27 @@ const readTotals = (file: string): Totals => {
 const fromRoot = (given: string, args: string[]): string[] =>
   args.map((arg) => (arg.startsWith('-') || given === process.cwd() ? arg : relative('', resolve(given, arg)) || '.'))
 
+/**
+ * Tests without processes, sockets and disks run beside each other, one file on each core. Those of test/node run one
+ * after the other: they have bounds in real time, and look at the processes that they started.
+ */
+const runAll = (): Totals => {
+  const [alone, beside] = [true, false].map((one) =>
+    globSync('test/**/*.test.ts').filter((file) => file.startsWith(join('test', 'node', '')) === one)
+  ) as [string[], string[]]
+  const runs = [runTests(['--parallel', '--jobs', '2', ...beside.sort()]), runTests(alone.sort())]
+  const sum = (of: keyof Totals) => runs.reduce((total, run) => total + run[of], 0)
+  return { passed: sum('passed'), failed: sum('failed'), skipped: sum('skipped') }
+}
+
 const [given = process.cwd(), ...args] = process.argv.slice(2)
 const typeErrors = countErrors('tsc', ['--noEmit', '--pretty', 'false'], /error TS\d+/g)
 const styleErrors = countErrors(
   'biome',
   ['check', '--colors=off', '.'],
-  /^\S+:\d+:\d+ .*━|^\S+ (?:format|organizeImports) ━/gm
+  /^\S+:\d+:\d+ .*━|^\S+ (?:format|assist\S*) ━/gm
 )
-const totals = runTests(fromRoot(given, args))
+const totals = args.length === 0 ? runAll() : runTests(fromRoot(given, args))
 const failed = totals.failed + typeErrors + styleErrors
 if (typeErrors + styleErrors > 0) console.log(`${typeErrors} type errors, ${styleErrors} style errors`)
 if (totals.passed + totals.failed === 0) console.log('no test ran')
