@@ -43,6 +43,7 @@ export interface Client {
 
 /** How old the knowledge of others may be before a call asks for it anew, ms. */
 const STALE_MS = 5_000
+const ASK_AGAIN_MS = 200
 /** Pieces under way at once: the disk of the peer works while the next one travels. */
 const PIECES_IN_FLIGHT = 4
 
@@ -213,6 +214,9 @@ class LightClient implements Client {
   #candidates(className: string, version: number, to: NonNullable<CallTarget['to']>): Candidate[] {
     const status = this.#status
     const known = (status?.peers ?? []).flatMap((peer) => this.#candidate(peer, className, to))
+    // What was learned may be old: while nobody is known to serve the version, each round of the router asks again.
+    const served = known.some(({ serving, serves }) => serving && serves[0] <= version && version <= serves[1])
+    if (!served && performance.now() - this.#statusAt > ASK_AGAIN_MS) void this.#learn()
     if (known.length > 0 || (typeof to === 'object' && 'group' in to)) return known
     // Nothing is known yet, or nothing about that peer: the peers that the user named may still serve it.
     const named = [...this.#seeds].filter(([peer]) => typeof to !== 'object' || peer === to.peer)

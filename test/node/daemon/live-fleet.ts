@@ -1,0 +1,187 @@
+/** A fleet of real peers for tests: embedded ones in this process, or `upstart-peer` processes; on loopback, in a folder of its own. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { type Client, createClient, createPeer, type RunningPeer, type Status } from '../../../node/index.ts'
+import { openUpgradeFile, type UpgradeFile } from '../../../node/pack/file.ts'
+import { pack } from '../../../node/pack/pack.ts'
+import { type Envelope, signStatement } from '../../../src/upgrade/entry.ts'
+import type { Manifest } from '../../../src/upgrade/manifest.ts'
+import type { StatementBody } from '../../../src/upgrade/statement.ts'
+import { FAR, type TestFleet, testFleet } from '../../src/upgrade/fleet.ts'
+
+const PROGRAM = fileURLToPath(new URL('../../../node/bin/upstart-peer.js', import.meta.url))
+const EXAMPLES = fileURLToPath(new URL('../../../examples/', import.meta.url))
+
+type Said = StatementBody extends infer Body
+  ? Body extends unknown
+    ? Omit<Body, 'format' | 'fleet' | 'sequence' | 'note'>
+    : never
+  : never
+
+/** Waits for a condition, looking often. @throws Error naming what did not come, with what `explain` says. */
+export async function until(
+  what: string,
+  condition: () => boolean | Promise<boolean>,
+  boundMs = 30_000,
+  explain: () => unknown = () => ''
+): Promise<void> {
+  const end = performance.now() + boundMs
+  while (!(await condition())) {
+    if (performance.now() > end)
+      throw new Error(`${what}: not within ${boundMs} ms. ${JSON.stringify(await explain())}`)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+}
+
+export interface Daemon {
+  process: ChildProcess
+  peer: string
+  addresses: string[]
+  stderr: string[]
+}
+
+export class LiveFleet {
+  readonly directory: string
+  readonly keys: TestFleet
+  readonly peers: RunningPeer[] = []
+  readonly daemons: Daemon[] = []
+  readonly clients: Client[] = []
+  readonly entries: Envelope<Manifest>[] = []
+  readonly #files: UpgradeFile[] = []
+  #sequence = 0
+
+  private constructor(directory: string, keys: TestFleet) {
+    this.directory = directory
+    this.keys = keys
+  }
+
+  static async create(): Promise<LiveFleet> {
+    const directory = await mkdtemp(join(tmpdir(), 'upstart-fleet-'))
+    const keys = testFleet()
+    await writeFile(join(directory, 'root.json'), keys.rootBytes)
+    return new LiveFleet(directory, keys)
+  }
+
+  get bootstrap(): string[] {
+    const first = this.peers[0]?.addresses()[0] ?? this.daemons[0]?.addresses[0]
+    return first === undefined ? [] : [first]
+  }
+
+  async embed(name: string, group: string | null = 'g0', more: { classes?: string[] } = {}): Promise<RunningPeer> {
+    const root = this.keys.rootBytes
+    const peer = await createPeer({
+      data: join(this.directory, name),
+      root,
+      group,
+      bootstrap: this.bootstrap,
+      sandbox: 'none',
+      ...more
+    })
+    this.peers.push(peer)
+    return peer
+  }
+
+  /** Starts an `upstart-peer` process and waits until it says that it is up. */
+  async spawn(name: string, group = 'g0', bootstrap = this.bootstrap): Promise<Daemon> {
+    const args = [
+      '--data',
+      join(this.directory, name),
+      '--root',
+      join(this.directory, 'root.json'),
+      '--group',
+      group,
+      '--sandbox',
+      'none'
+    ]
+    for (const address of bootstrap) args.push('--bootstrap', address)
+    const child = spawn(process.execPath, [PROGRAM, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+    const stderr: string[] = []
+    createInterface({ input: child.stderr! }).on('line', (line) => stderr.push(line))
+    const [line] = await Promise.race([
+      once(createInterface({ input: child.stdout! }), 'line') as Promise<[string]>,
+      once(child, 'exit').then(([code]) => {
+        throw new Error(`upstart-peer ended with ${code}: ${stderr.join('\n')}`)
+      })
+    ])
+    const { peer, addresses } = JSON.parse(line) as { peer: string; addresses: string[] }
+    const daemon = { process: child, peer, addresses, stderr }
+    this.daemons.push(daemon)
+    return daemon
+  }
+
+  async client(addresses = this.bootstrap): Promise<Client> {
+    const client = await createClient({ root: this.keys.rootBytes, peers: addresses })
+    this.clients.push(client)
+    return client
+  }
+
+  statement(said: Said, expires = FAR): Uint8Array {
+    this.#sequence += 1
+    const body = {
+      format: 1,
+      fleet: this.keys.trust.fleet,
+      sequence: this.#sequence,
+      note: '',
+      ...said
+    } as StatementBody
+    return signStatement(body, expires, [this.keys.operator])
+  }
+
+  /** Signs roster 1 of every group that the client's peer knows of, once it knows `count` peers. */
+  async rosters(client: Client, count: number): Promise<void> {
+    let status: Status | undefined
+    await until(`${count} peers are known`, async () => {
+      status = await client.status()
+      return status.peers.length === count
+    })
+    const groups = Map.groupBy(status!.peers, (one) => one.group ?? '')
+    for (const [group, members] of groups) {
+      await client.injectStatement(
+        this.statement({ what: 'roster', group, number: 1, members: members.map((one) => one.peer) })
+      )
+    }
+  }
+
+  /** Packs and signs an upgrade of the examples on top of those packed before. */
+  async pack(example: string, source = join(EXAMPLES, example)): Promise<UpgradeFile> {
+    const out = join(this.directory, `${this.entries.length + 1}.upgrade`)
+    await pack({
+      source,
+      fleet: this.keys.trust.fleet,
+      parents: this.entries,
+      expiresMs: FAR,
+      out,
+      signers: this.keys.release.slice(0, 2)
+    })
+    const file = await openUpgradeFile(out)
+    this.entries.push(file.envelope)
+    this.#files.push(file)
+    return file
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#files.map((file) => file.close()))
+    await Promise.all(this.clients.map((client) => client.close()))
+    await Promise.all(this.peers.map((peer) => peer.close()))
+    for (const { process: child } of this.daemons) {
+      if (child.exitCode !== null || child.signalCode !== null) continue
+      child.kill('SIGKILL')
+      await once(child, 'exit')
+    }
+    await rm(this.directory, { recursive: true, force: true, maxRetries: 5 })
+  }
+}
+
+/** Whether all that a peer knows of run `version` of `object` and serve. */
+export const allAt = (status: Status, object: string, version: number, count: number): boolean =>
+  status.peers.filter(
+    (one) =>
+      one.objects[object]?.version === version &&
+      one.objects[object]?.serving === true &&
+      one.objects[object]?.phase === 'idle'
+  ).length === count
