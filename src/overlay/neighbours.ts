@@ -9,6 +9,8 @@ import type { Outbox } from './outbox.ts'
 
 const FIRST_RETRY_MS = 500
 const LAST_RETRY_MS = 30_000
+/** Longest wait before a peer that refuses is asked again. */
+const LAST_REFUSAL_MS = 15 * 60_000
 /** Dials under way at once; a fleet that starts on one host must not storm. */
 const DIALS_AT_ONCE = 4
 /** An `ask` that nobody answered is forgotten after this time. */
@@ -101,13 +103,20 @@ export class Neighbours {
         return this.#add(from)
       case 'refuse':
         this.#asked.delete(from)
-        this.#dials.set(from, { failures: 3, notBefore: now + this.#jitter(LAST_RETRY_MS), underWay: false })
-        this.#boundDials()
+        this.#onRefused(from, now)
         return undefined
       case 'leave':
         this.#neighbours.delete(from)
         return undefined
     }
+  }
+
+  /** Where all others have neighbours enough, a peer that is short of some must not ask them for ever at one pace. */
+  #onRefused(peer: string, now: number): void {
+    const failures = (this.#dials.get(peer)?.failures ?? 0) + 1
+    const waitMs = Math.min(LAST_REFUSAL_MS, LAST_RETRY_MS * 2 ** Math.min(failures - 1, 10))
+    this.#dials.set(peer, { failures, notBefore: now + this.#jitter(waitMs), underWay: false })
+    this.#boundDials()
   }
 
   /** Dials and asks for what is missing. Returns when to look again, ms. */

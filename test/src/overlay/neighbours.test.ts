@@ -1,0 +1,32 @@
+import assert from 'node:assert/strict'
+import { Neighbours } from '../../../src/overlay/neighbours.ts'
+import { Outbox } from '../../../src/overlay/outbox.ts'
+import { DEFAULT_LIMITS } from '../../../src/overlay/peer.ts'
+import { Generator } from '../../../src/prng.ts'
+
+describe('neighbours (SPEC O2)', () => {
+  it('O2: peers that refuse are asked ever more rarely, and not never', () => {
+    const others = Array.from({ length: 10 }, (_, index) => `other${String(index).padStart(3, '0')}`)
+    const outbox = new Outbox()
+    const places = {
+      self: 'self0001',
+      addresses: () => ['/a'],
+      candidates: () => others,
+      group: () => [],
+      bootstrap: []
+    }
+    const neighbours = new Neighbours(places, DEFAULT_LIMITS, new Generator(1), outbox)
+    for (const peer of others) neighbours.onConnected(peer, 0)
+    const askedInHour = [0, 0, 0, 0]
+    for (let now = 0; now < 4 * 3_600_000; now += 1000) {
+      for (const effect of outbox.drain()) {
+        if (effect.type !== 'send') continue
+        askedInHour[Math.floor(now / 3_600_000)]! += 1
+        neighbours.onMessage(effect.to, { kind: 'neighbour', what: 'refuse', urgent: false }, now)
+      }
+      neighbours.fill(now)
+    }
+    const [first, , , last] = askedInHour as [number, number, number, number]
+    assert.ok(last >= others.length && last <= 8 * others.length && first > last, `asks in each hour: ${askedInHour}`)
+  })
+})
