@@ -339,7 +339,7 @@ export class Network {
     this.#spread(node, publication)
   }
 
-  /** Gossip forgets within minutes: what is published again is spread again. */
+  /** What is published again from now on is spread again. */
   forget(): void {
     this.#publications.clear()
   }

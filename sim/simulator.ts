@@ -19,6 +19,8 @@ import type { Scenario } from './scenario.ts'
 /** How often the simulator looks whether everything has converged, virtual ms. */
 const LOOK_MS = 1000
 const MINUTE_MS = 60_000
+/** Gossip remembers what it has seen for this long: after it, what is published again spreads again. */
+const GOSSIP_MEMORY_MS = 120_000
 /** A run ends early with this many violations: what follows from the first is noise. */
 const MAX_VIOLATIONS = 5
 
@@ -300,6 +302,7 @@ export class Simulator {
     const minute = Math.floor(this.kernel.now / MINUTE_MS)
     const before = this.#messagesPerMinute.slice(0, minute).reduce((total, one) => total + (one ?? 0), 0)
     this.#messagesPerMinute[minute] = this.network.sent - before
+    if (this.kernel.now % GOSSIP_MEMORY_MS < LOOK_MS) this.network.forget()
     if (this.#convergedAt === Number.POSITIVE_INFINITY && this.#allConverged()) {
       this.#convergedAt = this.kernel.now
     }
