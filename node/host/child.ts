@@ -49,7 +49,7 @@ export class ChildHost implements Host {
   readonly #running = new Set<HostedProcess>()
 
   constructor(options: HostOptions) {
-    this.#settings = { ...HOST_DEFAULTS, ...options }
+    this.#settings = { ...HOST_DEFAULTS, compiledDirectory: join(options.directory, 'compiled'), ...options }
     this.#records = new ProcessRecords(join(options.directory, 'processes'))
   }
 

@@ -23,7 +23,7 @@ import { checkPatience, patient, within } from './patience.ts'
 import { importDefault, ObjectRuntime } from './runtime.ts'
 import { Transform } from './transform.ts'
 
-export type InlineHostOptions = Omit<HostOptions, 'directory' | 'sandbox' | 'codeDirectories'>
+export type InlineHostOptions = Omit<HostOptions, 'directory' | 'compiledDirectory' | 'sandbox' | 'codeDirectories'>
 type Settings = typeof HOST_DEFAULTS
 
 export class InlineHost implements Host {

@@ -1,84 +1,8 @@
 /**
- * Entry point of a hosted process (SPEC H4): it serves one object, runs one transform, or probes one module, and ends
- * when its pipe to the daemon closes.
+ * Entry point of a hosted process (SPEC H4). The cache of compiled code saves most of the time that the process needs
+ * before it can take over from another; it must be on before anything else is imported.
  */
-import { Socket } from 'node:net'
-import { CallError } from '../../src/errors.ts'
-import type { GroupMember, Value } from '../../src/versions/types.ts'
-import { Conversation } from './conversation.ts'
-import type { LinkPlan, ObjectPlan, TransformPlan } from './host.ts'
-import { importDefault, ObjectRuntime, type RuntimeOutward } from './runtime.ts'
-import { Transform } from './transform.ts'
+import { enableCompileCache } from 'node:module'
 
-/** The pipe's descriptor. */
-const PIPE = 3
-
-const [maxFrameBytes, maxQueuedBytes] = process.argv.slice(2).map(Number) as [number, number]
-let members: GroupMember[] = []
-let object: ObjectRuntime | null = null
-let transform: Transform | null = null
-/** Calls that the daemon may still give up. */
-const tickets = new Map<number, { cancelled: boolean }>()
-
-const conversation = new Conversation(new Socket({ fd: PIPE, readable: true, writable: true }), {
-  maxFrameBytes,
-  maxQueuedBytes,
-  closed: () => process.exit(0),
-  lost: (kind, _, reason) => new CallError('Unavailable', `${kind}: ${reason}`),
-  handlers: {
-    warm: async ([plan]: [ObjectPlan]) => {
-      object = await ObjectRuntime.warm(plan, outward)
-    },
-    start: () => runtime().start(),
-    health: () => runtime().health(),
-    serve: () => runtime().serve(),
-    call: async ([version, method, args, callId, held]: [number, string, Value[], string, boolean], id) => {
-      const ticket = { cancelled: false }
-      tickets.set(id, ticket)
-      try {
-        return await runtime().call({ version, method, args, callId, held, ticket })
-      } finally {
-        tickets.delete(id)
-      }
-    },
-    cancel: ([id]: [number]) => {
-      const ticket = tickets.get(id)
-      if (ticket !== undefined) ticket.cancelled = true
-    },
-    simulate: ([link]: [LinkPlan]) => runtime().simulate(link),
-    stop: ([boundMs]: [number]) => runtime().stop(boundMs),
-    members: ([list]: [GroupMember[]]) => {
-      members = list
-    },
-    'warm-transform': async ([plan]: [TransformPlan]) => {
-      transform = await Transform.warm(plan, {
-        log: outward.log,
-        progress: (fraction) => conversation.notify('progress', fraction)
-      })
-    },
-    transform: ([reserveBytes]: [number]) => {
-      if (transform === null) throw new Error('no transform is warm')
-      return transform.run(reserveBytes)
-    },
-    probe: async ([module]: [string]) => {
-      await importDefault(module)
-    }
-  }
-})
-
-const outward: RuntimeOutward = {
-  call: (call) => conversation.request('outward', call).answer,
-  members: () => members,
-  log: (message, fields) => conversation.notify('log', message, fields),
-  faulty: (version, reason) => conversation.notify('faulty', version, reason),
-  fatal: (error) => {
-    conversation.notify('fatal', error.message)
-    conversation.finish()
-    process.exitCode = 1
-  }
-}
-
-function runtime(): ObjectRuntime {
-  if (object === null) throw new Error('no object is warm')
-  return object
-}
+enableCompileCache(process.argv[4])
+await import('./hosted.ts')

@@ -5,6 +5,8 @@ export interface HostOptions {
   directory: string
   /** Verified code that hosted processes may read; new links come from here while an object runs. Used by the sandbox. @default [] */
   codeDirectories?: string[]
+  /** Where processes that are not confined keep compiled code. @default 'compiled' in `directory` */
+  compiledDirectory?: string
   /** Confinement of hosted processes; `auto` uses bubblewrap where it is installed. @default 'auto' */
   sandbox?: 'none' | 'bwrap' | 'auto'
   /** Largest message to or from a hosted process, bytes: arguments and result of one call. @default 8 MiB */
@@ -27,7 +29,7 @@ export interface HostOptions {
 
 const MIB = 1024 * 1024
 
-export const HOST_DEFAULTS: Required<Omit<HostOptions, 'directory'>> = {
+export const HOST_DEFAULTS: Required<Omit<HostOptions, 'directory' | 'compiledDirectory'>> = {
   codeDirectories: [],
   sandbox: 'auto',
   maxFrameBytes: 8 * MIB,

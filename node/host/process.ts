@@ -15,7 +15,7 @@ import type { HOST_DEFAULTS } from './options.ts'
 import { commandLine } from './sandbox.ts'
 import { type ProcessRecords, residentBytesOf } from './survivors.ts'
 
-export type Settings = typeof HOST_DEFAULTS & { directory: string }
+export type Settings = typeof HOST_DEFAULTS & { directory: string; compiledDirectory: string }
 
 export interface HostedInit {
   settings: Settings
@@ -39,21 +39,21 @@ export class HostedProcess {
   readonly #process: ChildProcess
   #reason: string | null = null
   #lastLine = ''
+  #forget: () => Promise<void> = async () => undefined
 
   static async start(init: HostedInit): Promise<HostedProcess> {
     await mkdir(init.settings.directory, { recursive: true })
     const workDirectory = await mkdtemp(join(init.settings.directory, 'work-'))
     const hosted = new HostedProcess(init, workDirectory)
     // H5: durable before it is told anything.
-    const forget = hosted.pid > 0 ? await init.records.add(hosted.pid) : async () => undefined
-    void hosted.ended.then(forget)
+    if (hosted.pid > 0) hosted.#forget = await init.records.add(hosted.pid)
     return hosted
   }
 
   private constructor(init: HostedInit, workDirectory: string) {
     const { settings, readable, writable, handlers, log } = init
     const { maxFrameBytes, maxQueuedBytes } = settings
-    const args = [maxFrameBytes, maxQueuedBytes].map(String)
+    const args = [String(maxFrameBytes), String(maxQueuedBytes), settings.compiledDirectory]
     const line = commandLine(settings.sandbox, { readable, writable, workDirectory }, args)
     // A session of its own: a signal to the daemon's terminal must not end objects before the daemon has drained them.
     this.#process = spawn(line.command, line.args, {
@@ -106,6 +106,7 @@ export class HostedProcess {
     const reason = this.#reason ?? `${exit}${said}`
     this.conversation.abandon(reason)
     await rm(workDirectory, { recursive: true, force: true })
+    await this.#forget()
     return reason
   }
 

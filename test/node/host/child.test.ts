@@ -1,0 +1,158 @@
+/** What only processes can do wrong (SPEC H4 to H6, H10), beside the contract. */
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { ChildHost } from '../../../node/host/child.ts'
+import type { ObjectProcess } from '../../../node/host/host.ts'
+import { startTimeOf } from '../../../node/host/survivors.ts'
+import { hostContract } from './contract.ts'
+import { caller, links, moduleOf, Place, until, World } from './fixture.ts'
+
+/** Shared by the tests of this file, so that only the first process compiles. */
+const compiledDirectory = mkdtempSync(join(tmpdir(), 'upstart-compiled-'))
+after(() => rmSync(compiledDirectory, { recursive: true }))
+
+hostContract('child process', (options) => new ChildHost({ sandbox: 'none', compiledDirectory, ...options }))
+
+describe('host, child process alone', () => {
+  let place: Place
+  let world: World
+  let host: ChildHost
+  const directory = () => join(place.directory, 'host')
+  const make = (options = {}) =>
+    new ChildHost({ directory: directory(), sandbox: 'none', compiledDirectory, healthTimeoutMs: 200, ...options })
+
+  beforeEach(() => {
+    place = new Place()
+    world = new World()
+    host = make()
+  })
+  afterEach(async () => {
+    world.open()
+    await host.close()
+    place.remove()
+  })
+
+  const serve = async (by = host): Promise<ObjectProcess> => {
+    const object = await by.warm(place.plan(1, links.register), world)
+    await object.start()
+    object.serve()
+    return object
+  }
+  const recorded = () => readdirSync(join(directory(), 'processes')).map((name) => Number.parseInt(name, 10))
+
+  it('H10 a process that ends by itself: its calls are OutcomeUnknown, the reason is known, nothing is left', async () => {
+    const object = await serve()
+    await caller(object)(1, 'set', 1)
+    await assert.rejects(caller(object)(1, 'exit'), { name: 'OutcomeUnknown' })
+    assert.match(await object.ended, /exited with code 7/)
+    await assert.rejects(caller(object)(1, 'get'), { name: 'Unavailable' })
+    assert.deepEqual(recorded(), [])
+    assert.deepEqual(readdirSync(directory()), ['processes'])
+  })
+
+  it('H10 calls that the process was never sent are Unavailable', async () => {
+    const object = await serve()
+    const spinning = caller(object)(1, 'spin')
+    const outcomes = Promise.allSettled([
+      spinning,
+      ...Array.from({ length: 40 }, () => caller(object)(1, 'echo', new Uint8Array(100_000)))
+    ])
+    await until('the spinning call was sent', () =>
+      object.health().then(
+        () => false,
+        () => true
+      )
+    )
+    await object.kill()
+    const names = (await outcomes).map((outcome) => (outcome as PromiseRejectedResult).reason.name)
+    assert.equal(names[0], 'OutcomeUnknown')
+    assert.ok(names.every((name) => name === 'OutcomeUnknown' || name === 'Unavailable'))
+  })
+
+  it('H4 what waits for a process that does not read is bounded', async () => {
+    await host.close()
+    host = make({ maxQueuedBytes: 1_000_000 })
+    const object = await serve()
+    const outcomes = Promise.allSettled(
+      Array.from({ length: 30 }, () => caller(object)(1, 'echo', new Uint8Array(100_000)))
+    )
+    const names = (await outcomes).map((outcome) => (outcome.status === 'rejected' ? outcome.reason.name : 'answered'))
+    assert.ok(names.includes('Unavailable') && names.includes('answered'))
+  })
+
+  it('H10 a busy loop: health ends in bounded time, stop ends it', async () => {
+    await host.close()
+    host = make({ stopGraceMs: 100 })
+    const object = await serve()
+    const spinning = assert.rejects(caller(object)(1, 'spin'), { name: 'OutcomeUnknown' })
+    await assert.rejects(object.health(), /no answer to health/)
+    assert.deepEqual(await object.stop(50), { cut: 1 })
+    await spinning
+  })
+
+  it('H6 a process that uses too much memory is killed, with the reason', async () => {
+    await host.close()
+    host = make({ maxResidentBytes: 300 * 1024 * 1024 })
+    const object = await serve()
+    await assert.rejects(caller(object)(1, 'hog'), { name: 'OutcomeUnknown', message: /MiB of memory/ })
+    assert.match(await object.ended, /MiB of memory; 300 are allowed/)
+  })
+
+  it('H6 a clean environment, a working directory of its own, output captured', async () => {
+    const object = await serve()
+    const { names, directory: cwd } = await caller(object)(1, 'environment')
+    assert.deepEqual(names, [])
+    assert.ok(cwd.startsWith(join(directory(), 'work-')))
+    await caller(object)(1, 'say', 'hello')
+    await until('the line was read', () =>
+      world.said.some(([message, { stream }]) => message === 'hello' && stream === 'stdout')
+    )
+  })
+
+  it('H2 a probe that hangs ends in bounded time', async () => {
+    const hasty = make({ warmTimeoutMs: 300 })
+    await assert.rejects(hasty.probe(moduleOf('host/hangs')), /not imported within 300 ms/)
+    assert.deepEqual(recorded(), [])
+  })
+
+  it('H5 a child that is in a busy loop when its daemon is killed is ended by the next, before it opens state', async () => {
+    const daemon = spawn(process.execPath, [moduleOf('host/daemon'), place.directory], {
+      stdio: ['ignore', 'pipe', 'inherit']
+    })
+    await once(daemon.stdout, 'data')
+    const [pid] = recorded() as [number]
+    daemon.kill('SIGKILL')
+    await once(daemon, 'exit')
+    assert.notEqual(await startTimeOf(pid), null)
+    assert.equal(await host.endSurvivors(), 1)
+    assert.equal(await startTimeOf(pid), null)
+    assert.deepEqual(recorded(), [])
+    assert.equal(await caller(await serve())(1, 'get'), 5)
+  })
+
+  it('H5 a record whose process is gone, or is another by now, ends nobody', async () => {
+    const object = await serve()
+    const [pid] = recorded() as [number]
+    const file = join(directory(), 'processes', `${pid}.json`)
+    const record = JSON.parse(readFileSync(file, 'utf8'))
+    assert.equal(record.started, await startTimeOf(pid))
+    writeFileSync(file, JSON.stringify({ pid, started: 'another time' }))
+    assert.equal(await make().endSurvivors(), 0)
+    assert.equal(await caller(object)(1, 'free'), 'free')
+    assert.equal(existsSync(file), false)
+  })
+
+  it('H4 a child ends when its daemon does', async () => {
+    const daemon = spawn(process.execPath, [moduleOf('host/daemon'), place.directory, 'idle'], {
+      stdio: ['ignore', 'pipe', 'inherit']
+    })
+    await once(daemon.stdout, 'data')
+    const [pid] = recorded() as [number]
+    daemon.kill('SIGKILL')
+    await until('the child is gone', async () => (await startTimeOf(pid)) === null)
+  })
+})

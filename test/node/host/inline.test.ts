@@ -1,0 +1,4 @@
+import { InlineHost } from '../../../node/host/inline.ts'
+import { hostContract } from './contract.ts'
+
+hostContract('inline', (options) => new InlineHost(options))
