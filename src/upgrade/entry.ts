@@ -136,15 +136,14 @@ export function parseStatement(bytes: Uint8Array): Envelope<StatementBody> {
   return envelope(parsed.data, parsed.data.signed[STATEMENT_FIELD], MAX_STATEMENT_BYTES, 'statement')
 }
 
+/** One signature a key, however often it signs; those of others are kept. */
 function signedWith(found: Envelope<unknown>, signers: readonly Signer[]): Uint8Array {
   const signed = found.metadata.signed.toJSON()
   const message = Buffer.from(canonicalText(signed))
-  const own = signers.map((signer) => ({ keyid: signer.keyid, sig: Buffer.from(signer.sign(message)).toString('hex') }))
-  const mine = new Set(own.map((one) => one.keyid))
-  const others = Object.values(found.metadata.signatures)
-    .map((one) => one.toJSON() as { keyid: string; sig: string })
-    .filter((one) => !mine.has(one.keyid))
-  return encode({ signatures: [...others, ...own].sort((a, b) => (a.keyid < b.keyid ? -1 : 1)), signed })
+  const signatures = new Map(Object.values(found.metadata.signatures).map(({ keyID, sig }) => [keyID, sig]))
+  for (const signer of signers) signatures.set(signer.keyid, Buffer.from(signer.sign(message)).toString('hex'))
+  const listed = [...signatures].map(([keyid, sig]) => ({ keyid, sig }))
+  return encode({ signatures: listed.sort((a, b) => (a.keyid < b.keyid ? -1 : 1)), signed })
 }
 
 /** The time `expiresMs` in TUF's form, whole seconds. */

@@ -10,7 +10,7 @@ import type { Status } from '../../../node/daemon/status.ts'
 import { COLOR_SET, INT_SET, writeSources } from '../pack/sets.ts'
 
 const BIN = resolve(import.meta.dirname, '../../../node/bin')
-const BOUND_MS = 40_000
+const BOUND_MS = 60_000
 
 interface Ended {
   code: number | null
@@ -19,7 +19,7 @@ interface Ended {
 }
 
 describe('upstart and upstart-peer', function () {
-  this.timeout(90_000)
+  this.timeout(150_000)
   let directory: string
   let peer: ChildProcess
   const environment: NodeJS.ProcessEnv = { ...process.env }

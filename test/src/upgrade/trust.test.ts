@@ -112,6 +112,7 @@ describe('trust: entries', () => {
     assert.deepEqual(trust.signatures('targets', parseEntry(first)), { present: 1, threshold: 2 })
     const second = addSignature(addSignature(first, a), a)
     assert.deepEqual(second, good)
+    assert.deepEqual(signEntry(testManifest(trust.fleet), FAR, [a, b, a]), good)
     assert.equal(trust.openEntry(second).hash, trust.openEntry(good).hash)
   })
 
