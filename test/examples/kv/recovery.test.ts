@@ -7,6 +7,8 @@ import { FileCells } from '../../../examples/kv/v1/file-cells.ts'
 import { Fleet, type Version } from './fleet.ts'
 
 const VALUES = 40
+const EARLY = '999998999999999.000000.early'
+const LATE = '999999000000000.000000.late'
 
 /** Writes VALUES keys at both versions. */
 async function fill(fleet: Fleet, tag: string): Promise<void> {
@@ -93,16 +95,25 @@ describe('examples/kv, recovery', () => {
   })
 
   it('K5: a promise holds after a restart and after the upgrade', async () => {
-    const late = '999999000000000.000000.late'
-    const early = '999998999999999.000000.early'
-    const entry = { stamp: early, value: 'v', calls: [] }
+    const entry = { stamp: EARLY, value: 'v', calls: [] }
     const [restarted, upgraded] = fleet.members
     for (const member of [restarted!, upgraded!]) {
-      assert.equal((await member.call(1, 'prepare', ['k', late])).yes, true)
+      assert.equal((await member.call(1, 'prepare', ['k', LATE])).yes, true)
       if (member === restarted) await member.crash().then(() => member.start())
       else await member.upgrade()
-      assert.equal((await member.call(1, 'accept', ['k', early, entry])).yes, false)
-      assert.equal((await member.call(2, 'accept', ['default/k', early, entry])).yes, false)
+      assert.equal((await member.call(1, 'accept', ['k', EARLY, entry])).yes, false)
+      assert.equal((await member.call(2, 'accept', ['default/k', EARLY, entry])).yes, false)
+    }
+  })
+
+  it('K6: a member that lost its disk stands by the promises it has forgotten', async () => {
+    const [lost, other] = fleet.members
+    for (const member of [lost!, other!]) assert.equal((await member.call(1, 'prepare', ['k', LATE])).yes, true)
+    for (const version of [1, 2] as const) {
+      await lost!.crash({ emptyAt: version })
+      await lost!.start()
+      await lost!.call(version, 'catchUp')
+      assert.equal((await lost!.call(1, 'accept', ['k', EARLY, { stamp: EARLY, value: 'v', calls: [] }])).yes, false)
     }
   })
 
