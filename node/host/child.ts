@@ -20,6 +20,7 @@ import { type Log, throttled } from './lines.ts'
 import { HOST_DEFAULTS, type HostOptions } from './options.ts'
 import { checkPatience, patient, within } from './patience.ts'
 import { HostedProcess, type Settings } from './process.ts'
+import { bubblewrap } from './sandbox.ts'
 import { ProcessRecords } from './survivors.ts'
 
 /** How soon a change of a group's members reaches the object, at the latest. */
@@ -47,6 +48,9 @@ export class ChildHost implements Host {
   readonly #settings: Settings
   readonly #records: ProcessRecords
   readonly #running = new Set<HostedProcess>()
+  #closed = false
+  /** Confined processes only read compiled code, or one could write into another's; this program's own is put there first. */
+  #compiled: Promise<void> | null = null
 
   constructor(options: HostOptions) {
     this.#settings = { ...HOST_DEFAULTS, compiledDirectory: join(options.directory, 'compiled'), ...options }
@@ -106,19 +110,37 @@ export class ChildHost implements Host {
   }
 
   async close(): Promise<void> {
+    this.#closed = true
     await Promise.all([...this.#running].map((hosted) => hosted.kill('the host was closed')))
   }
 
   async #start(writable: string[], readable: string[], log: Log, handlers: Handlers) {
     const settings = this.#settings
-    const hosted = await HostedProcess.start({
-      settings,
-      records: this.#records,
-      readable: [...settings.codeDirectories, ...readable],
-      writable,
-      handlers,
-      log
-    })
+    const confined = settings.sandbox !== 'none' && bubblewrap() !== null
+    if (confined) {
+      this.#compiled ??= this.#compile()
+      await this.#compiled
+    }
+    const own = confined ? [settings.compiledDirectory] : []
+    return this.#track(settings, [...own, ...settings.codeDirectories, ...readable], writable, log, handlers)
+  }
+
+  async #compile(): Promise<void> {
+    const hosted = await this.#track({ ...this.#settings, sandbox: 'none' }, [], [], () => undefined, {})
+    try {
+      await this.#ready(hosted, 'compile', null)
+    } finally {
+      await hosted.kill('the code is compiled')
+    }
+  }
+
+  async #track(settings: Settings, readable: string[], writable: string[], log: Log, handlers: Handlers) {
+    const hosted = await HostedProcess.start({ settings, records: this.#records, readable, writable, handlers, log })
+    // A process that was starting when the host was closed has nobody left who would end it.
+    if (this.#closed) {
+      await hosted.kill('the host was closed')
+      throw new Error('the host was closed')
+    }
     this.#running.add(hosted)
     void hosted.ended.then(() => this.#running.delete(hosted))
     return hosted

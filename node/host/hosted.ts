@@ -63,6 +63,7 @@ const conversation = new Conversation(new Socket({ fd: PIPE, readable: true, wri
       if (transform === null) throw new Error('no transform is warm')
       return transform.run(reserveBytes)
     },
+    compile: () => flushCompileCache(),
     probe: async ([module]: [string]) => {
       await importDefault(module)
     }

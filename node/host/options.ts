@@ -5,7 +5,7 @@ export interface HostOptions {
   directory: string
   /** Verified code that hosted processes may read; new links come from here while an object runs. Used by the sandbox. @default [] */
   codeDirectories?: string[]
-  /** Where processes that are not confined keep compiled code. @default 'compiled' in `directory` */
+  /** Where compiled code is kept; confined processes only read it. @default 'compiled' in `directory` */
   compiledDirectory?: string
   /** Confinement of hosted processes; `auto` uses bubblewrap where it is installed. @default 'auto' */
   sandbox?: 'none' | 'bwrap' | 'auto'
