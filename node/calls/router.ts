@@ -145,7 +145,6 @@ class CallRouter implements Router {
   async #pursue(errand: Errand): Promise<Value> {
     const { signal } = errand.request
     for (let backoffMs = FIRST_BACKOFF_MS; ; backoffMs = Math.min(2 * backoffMs, MAX_BACKOFF_MS)) {
-      errand.last = undefined
       const hint = { retryMs: Number.POSITIVE_INFINITY }
       for (const candidate of this.#ordered(errand)) {
         const answer = await this.#try(errand, candidate, hint)

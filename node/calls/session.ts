@@ -72,7 +72,9 @@ class CallSessions implements Calls {
     if (ready?.usable) return ready.call(message, options)
     const begun = performance.now()
     const caller = await this.#opened(peer, addresses, options)
-    return caller.call(message, { ...options, timeoutMs: options.timeoutMs - (performance.now() - begun) })
+    const timeoutMs = options.timeoutMs - (performance.now() - begun)
+    if (timeoutMs < 1) throw new CallError('Unavailable', `peer ${peer} was reached too late: nothing was sent`)
+    return caller.call(message, { ...options, timeoutMs })
   }
 
   inFlight(peer: string): number {

@@ -26,8 +26,9 @@ export interface TransportInit {
   maxConnections?: number
 }
 
-const DIAL_TIMEOUT_MS = 10_000
 /** Machines that start dozens of peers at once are slow to answer; a false alarm costs a connection and its calls. */
+const DIAL_TIMEOUT_MS = 20_000
+const ADDRESS_TIMEOUT_MS = 10_000
 const NEGOTIATION_TIMEOUT_MS = 20_000
 const CLOSE_TIMEOUT_MS = 2_000
 const MAX_STREAMS_PER_PROTOCOL = 4
@@ -49,6 +50,7 @@ export async function createNode(init: TransportInit, accepting: () => boolean):
       inboundConnectionThreshold: 10_000,
       maxIncomingPendingConnections: 500,
       dialTimeout: DIAL_TIMEOUT_MS,
+      addressDialTimeout: ADDRESS_TIMEOUT_MS,
       inboundUpgradeTimeout: NEGOTIATION_TIMEOUT_MS,
       inboundStreamProtocolNegotiationTimeout: NEGOTIATION_TIMEOUT_MS,
       outboundStreamProtocolNegotiationTimeout: NEGOTIATION_TIMEOUT_MS,

@@ -69,14 +69,14 @@ describe('network: libp2p', () => {
     }
     // A ring with chords: eight neighbours each, as the overlay aims at.
     await Promise.all(
-      peers.flatMap((peer, index) =>
-        [1, 3, 7, 12].map((step) => {
+      peers.map(async ({ network }, index) => {
+        for (const step of [1, 3, 7, 12]) {
           const other = peers[(index + step) % peers.length]!.network
-          return peer.network.connect(other.peer, other.addresses())
-        })
-      )
+          await network.connect(other.peer, other.addresses())
+        }
+      })
     )
-    await until('all have met', () => peers.every(({ connected }) => connected.length === 8))
+    await until('all have met', () => peers.every(({ connected }) => connected.length === 8), 30_000)
     peers[7]!.network.publish('entry', Buffer.from('to all'))
     await until('all have it', () => peers.every((peer, index) => index === 7 || peer.published.length === 1), 30_000)
   })
