@@ -1,5 +1,4 @@
 /** The host whose objects, transforms and probes run in processes of their own (SPEC H1, H2). */
-import { mkdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { z } from 'zod'
 import { CallError } from '../../src/errors.ts'
@@ -22,6 +21,7 @@ import { checkPatience, patient, within } from './patience.ts'
 import { HostedProcess, type Settings } from './process.ts'
 import { bubblewrap } from './sandbox.ts'
 import { ProcessRecords } from './survivors.ts'
+import { makeDirectory } from './sync.ts'
 
 /** How soon a change of a group's members reaches the object, at the latest. */
 const MEMBERS_MS = 500
@@ -59,7 +59,7 @@ export class ChildHost implements Host {
 
   async warm(plan: ObjectPlan, outward: Outward): Promise<ObjectProcess> {
     // The sandbox binds what exists when the process starts.
-    await mkdir(plan.attemptDirectory, { recursive: true })
+    await makeDirectory(plan.attemptDirectory)
     const log = throttled((message, fields) => outward.log(message, fields))
     const hosted = await this.#start([plan.attemptDirectory], modulesOf(plan.links), log, {
       outward: ([request]) => outward.call(outwardCallSchema.parse(request)),
@@ -73,7 +73,7 @@ export class ChildHost implements Host {
 
   async warmTransform(plan: TransformPlan, log: Log = () => undefined): Promise<TransformProcess> {
     const { newDirectory, oldDirectory, module } = plan
-    await mkdir(newDirectory, { recursive: true })
+    await makeDirectory(newDirectory)
     let report: (fraction: number) => void = () => undefined
     const said = throttled(log)
     // The directory above is synced at the end, so it must be visible.

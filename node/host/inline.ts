@@ -21,6 +21,7 @@ import type {
 import { HOST_DEFAULTS, type HostOptions } from './options.ts'
 import { checkPatience, patient, within } from './patience.ts'
 import { importDefault, ObjectRuntime } from './runtime.ts'
+import { makeDirectory } from './sync.ts'
 import { Transform } from './transform.ts'
 
 export type InlineHostOptions = Omit<HostOptions, 'directory' | 'compiledDirectory' | 'sandbox' | 'codeDirectories'>
@@ -35,6 +36,7 @@ export class InlineHost implements Host {
   }
 
   async warm(plan: ObjectPlan, outward: Outward): Promise<ObjectProcess> {
+    await makeDirectory(plan.attemptDirectory)
     const object = await InlineObject.warm(plan, outward, this.#settings)
     this.#running.add(object)
     void object.ended.then(() => this.#running.delete(object))

@@ -4,7 +4,6 @@
  */
 import { randomUUID } from 'node:crypto'
 import { existsSync, readdirSync } from 'node:fs'
-import { mkdir } from 'node:fs/promises'
 import { pathToFileURL } from 'node:url'
 import { Chain, type ChainCall, type OutwardCall } from '../../src/versions/chain.ts'
 import type { LinkInit } from '../../src/versions/link.ts'
@@ -12,6 +11,7 @@ import { CHAIN_SPACE, Marks, simulationSpace, spaceOf } from '../../src/versions
 import type { GroupMember, HostedObject, SimulationContext, Value } from '../../src/versions/types.ts'
 import type { LinkPlan, ObjectPlan } from './host.ts'
 import { filesOf, State } from './state.ts'
+import { makeDirectory, syncOne } from './sync.ts'
 
 /** What the object's code can reach outside of its process. */
 export interface RuntimeOutward {
@@ -52,6 +52,8 @@ export class ObjectRuntime {
     this.#settleFutures(state)
     const inits: LinkInit[] = []
     for (const link of links) inits.push(await this.#linkInit(link, this.#code.get(link)!))
+    // The names of a new store and of `files` must be durable before anybody relies on what is in them.
+    await syncOne(attemptDirectory)
     this.#chain = new Chain(
       {
         peer,
@@ -118,7 +120,7 @@ export class ObjectRuntime {
 
   async #linkInit(link: LinkPlan, construct: Construct | null): Promise<LinkInit> {
     const directory = filesOf(this.#plan.attemptDirectory, spaceOf(link.role, link.version))
-    await mkdir(directory, { recursive: true })
+    await makeDirectory(directory)
     return { ...link, directory, construct }
   }
 

@@ -73,7 +73,7 @@ async function endOne({ pid, started }: ProcessRecord, file: string): Promise<nu
 
 /** When a process started, in whatever unit the system tells; null when there is no such process, or only its remains. */
 export async function startTimeOf(pid: number): Promise<string | null> {
-  return process.platform === 'linux' ? linuxStartTimeOf(pid) : portableStartTimeOf(pid)
+  return process.platform === 'linux' ? linuxStartTimeOf(pid) : askPs('lstart', pid)
 }
 
 async function linuxStartTimeOf(pid: number): Promise<string | null> {
@@ -91,9 +91,19 @@ async function linuxStartTimeOf(pid: number): Promise<string | null> {
   }
 }
 
-async function portableStartTimeOf(pid: number): Promise<string | null> {
+/** Resident memory of a process and, where the system tells, its descendants, bytes; 0 when it is gone. */
+export async function residentBytesOf(pid: number): Promise<number> {
+  if (process.platform !== 'linux') return Number((await askPs('rss', pid)) ?? 0) * 1024
+  const status = await unlessGone(readFile(`/proc/${pid}/status`, 'utf8'))
+  let bytes = Number(/^VmRSS:\s+(\d+) kB$/m.exec(status ?? '')?.[1] ?? 0) * 1024
+  const children = await unlessGone(readFile(`/proc/${pid}/task/${pid}/children`, 'utf8'))
+  for (const child of (children ?? '').split(' ').filter(Boolean)) bytes += await residentBytesOf(Number(child))
+  return bytes
+}
+
+async function askPs(field: string, pid: number): Promise<string | null> {
   try {
-    const { stdout } = await run('ps', ['-o', 'lstart=', '-p', String(pid)])
+    const { stdout } = await run('ps', ['-o', `${field}=`, '-p', String(pid)])
     return stdout.trim() || null
   } catch (error) {
     // ps says by its exit code 1 that there is no such process.
@@ -102,20 +112,11 @@ async function portableStartTimeOf(pid: number): Promise<string | null> {
   }
 }
 
-/** Resident memory of a process and its descendants, bytes; 0 when it is gone. */
-export async function residentBytesOf(pid: number): Promise<number> {
-  if (process.platform !== 'linux') {
-    const { stdout } = await run('ps', ['-o', 'rss=', '-p', String(pid)])
-    return Number(stdout) * 1024
-  }
+async function unlessGone<T>(read: Promise<T>): Promise<T | null> {
   try {
-    const status = await readFile(`/proc/${pid}/status`, 'utf8')
-    let bytes = Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1024
-    const children = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')
-    for (const child of children.split(' ').filter(Boolean)) bytes += await residentBytesOf(Number(child))
-    return bytes
+    return await read
   } catch (error) {
-    if (isGone(error)) return 0
+    if (isGone(error)) return null
     throw error
   }
 }

@@ -1,6 +1,6 @@
 /** Makes files and directories durable. */
-import { open, readdir } from 'node:fs/promises'
-import { join } from 'node:path'
+import { mkdir, open, readdir } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 
 /** Files synced at once: enough for a disk's queue, few enough for descriptors. */
 const SYNC_WIDTH = 16
@@ -23,4 +23,10 @@ export async function syncOne(path: string): Promise<void> {
   } finally {
     await handle.close()
   }
+}
+
+/** Makes a directory whose name outlives a loss of power; its parent is made too, but it is for others to sync that one's. */
+export async function makeDirectory(directory: string): Promise<void> {
+  await mkdir(directory, { recursive: true })
+  await syncOne(dirname(directory))
 }

@@ -54,6 +54,39 @@ describe('host, child process alone', () => {
     assert.deepEqual(readdirSync(directory()), ['processes'])
   })
 
+  it('H3 killed from outside under load: every acknowledged write is there, every other call says that it may not be', async () => {
+    const sets = async () => {
+      const object = await host.warm(place.plan(1, links.intSet), world)
+      await object.start()
+      object.serve()
+      return object
+    }
+    const first = await sets()
+    const acknowledged: number[] = []
+    const outcomes: string[] = []
+    const write = async (x: number) => {
+      try {
+        await caller(first)(1, 'insert', x)
+        acknowledged.push(x)
+        if (acknowledged.length === 500) process.kill(recorded()[0]!, 'SIGKILL')
+      } catch (error) {
+        outcomes.push((error as Error).name)
+      }
+    }
+    let next = 0
+    const writer = async () => {
+      while (next < 5000) await write(next++)
+    }
+    await Promise.all(Array.from({ length: 32 }, writer))
+    assert.match(await first.ended, /SIGKILL/)
+    assert.ok(outcomes.length > 0 && outcomes.every((name) => name === 'OutcomeUnknown' || name === 'Unavailable'))
+    const kept = new Set(await caller(await sets())(1, 'all'))
+    assert.deepEqual(
+      acknowledged.filter((x) => !kept.has(x)),
+      []
+    )
+  })
+
   it('H10 calls that the process was never sent are Unavailable', async () => {
     const object = await serve()
     const spinning = caller(object)(1, 'spin')
