@@ -41,8 +41,6 @@ export interface CallMarks {
   held?: boolean
   /** Its upgrade is not committed: only observers may be called. */
   observersOnly?: boolean
-  /** The id was derived, not chosen by code that recognises it: no reason to repeat a call whose outcome is unknown. */
-  derivedId?: boolean
 }
 
 export interface CallCount {
@@ -126,8 +124,7 @@ class CallRouter implements Router {
       timeoutMs,
       observersOnly: marks.observersOnly ?? false
     }
-    const chosen = id !== undefined && marks.derivedId !== true
-    const repeatable = chosen || this.#init.idempotent?.(className, version, method) === true
+    const repeatable = id !== undefined || this.#init.idempotent?.(className, version, method) === true
     const deadline = performance.now() + timeoutMs
     return {
       request,

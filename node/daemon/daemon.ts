@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import type { Logger } from 'pino'
 import { Refusal } from '../../src/errors.ts'
 import type { Event, PeerInit } from '../../src/overlay/events.ts'
@@ -69,8 +69,10 @@ export async function startPeer(options: PeerOptions): Promise<RunningPeer> {
     for (const close of closing.splice(0).reverse()) await close()
   }
   try {
-    const resources = await open(options, closing)
-    const running = new Daemon(options, resources, closeAll)
+    // Children have working directories of their own: what they are told must not depend on ours.
+    const located = { ...options, data: resolve(options.data) }
+    const resources = await open(located, closing)
+    const running = new Daemon(located, resources, closeAll)
     await running.start()
     return running
   } catch (error) {
@@ -218,7 +220,7 @@ class Daemon implements RunningPeer {
     const { log } = this.#options
     return {
       call: ({ callId, held, observersOnly, ...request }) =>
-        this.#router.call({ ...request, id: callId }, { held, observersOnly, derivedId: true }),
+        this.#router.call(request, { callId, held, observersOnly }),
       members: () => this.#core.members(),
       log: (message, fields) => log.info({ object, ...fields }, message),
       faulty: (version, reason) => log.error({ object, version, reason }, 'a simulation object is quarantined')

@@ -64,6 +64,7 @@ export class Hosting {
   run(command: HostCommand): void {
     const hosted = this.#hosted(command.object)
     hosted.queue = hosted.queue.then(async () => {
+      if (this.#closing) return
       const failure = await this.#perform(hosted, command).then(
         () => undefined,
         (error: unknown) => (error instanceof Error ? error.message : String(error))
@@ -109,6 +110,9 @@ export class Hosting {
         await Promise.all([next?.transform?.kill(), next?.process?.kill(), current?.process.stop(boundMs)])
       })
     )
+    // What was under way ends with its processes; nothing is left behind that would write to the data directory.
+    await this.#init.host.close()
+    await Promise.all([...this.#objects.values()].map(({ queue }) => queue))
   }
 
   async #perform(hosted: Hosted, command: HostCommand): Promise<void> {

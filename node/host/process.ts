@@ -46,7 +46,13 @@ export class HostedProcess {
     const workDirectory = await mkdtemp(join(init.settings.directory, 'work-'))
     const hosted = new HostedProcess(init, workDirectory)
     // H5: durable before it is told anything.
-    if (hosted.pid > 0) hosted.#forget = await init.records.add(hosted.pid)
+    try {
+      if (hosted.pid > 0) hosted.#forget = await init.records.add(hosted.pid)
+    } catch (error) {
+      // Without a record no later daemon would find it: it must not live.
+      await hosted.kill('it could not be recorded')
+      throw error
+    }
     return hosted
   }
 
