@@ -1,0 +1,106 @@
+/** `scripts/demo` (SPEC B): arguments, signals, exit code; everything that it starts and writes is gone when it ends. */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { Demonstration } from './demonstration.ts'
+import { GROUP_SIZE } from './fleet.ts'
+import { reportOf, reportText } from './report.ts'
+
+const USAGE = `scripts/demo: a fleet of real processes upgrades itself under load
+
+  --once       end after the report; exit code 0 only if everything held
+  --json       no picture; the last line is one JSON object
+  --peers N    peers, in groups of three (default 6, at most 60)
+  --keys N     keys written before the upgrade (default 10000)
+  --keep       leave the peers' directories and logs where they are
+`
+const MAX_PEERS = 60
+/** The whole demo, until its report; a fleet of 30 on two slow cores needs most of it. */
+const BOUND_MS = 120_000
+const BOUND_MS_FOR_EACH_PEER = 6_000
+
+interface Options {
+  once: boolean
+  json: boolean
+  keep: boolean
+  peers: number
+  keys: number
+}
+
+function readOptions(args: string[]): Options {
+  const flag = { type: 'boolean', default: false } as const
+  const { values } = parseArgs({
+    args,
+    options: {
+      once: flag,
+      json: flag,
+      keep: flag,
+      help: { ...flag, short: 'h' },
+      peers: { type: 'string', default: '6' },
+      keys: { type: 'string', default: '10000' }
+    }
+  })
+  if (values.help) {
+    process.stdout.write(USAGE)
+    process.exit(0)
+  }
+  const peers = Number(values.peers)
+  const keys = Number(values.keys)
+  if (!Number.isInteger(peers) || peers < GROUP_SIZE || peers > MAX_PEERS || peers % GROUP_SIZE !== 0)
+    throw new Error(`--peers ${values.peers}: a multiple of ${GROUP_SIZE}, from ${GROUP_SIZE} to ${MAX_PEERS}`)
+  if (!Number.isInteger(keys) || keys < 1 || keys > 100_000)
+    throw new Error(`--keys ${values.keys}: a number from 1 to 100000`)
+  return { once: values.once, json: values.json, keep: values.keep, peers, keys }
+}
+
+async function main({ once, json, keep, peers, keys }: Options): Promise<number> {
+  const directory = await mkdtemp(join(tmpdir(), 'upstart-demo-'))
+  const demonstration = new Demonstration({ directory, peers, keys, json })
+  // Whatever ends this process, also a defect of its own, ends what it started.
+  process.on('exit', () => demonstration.kill())
+  const interrupted = new Promise<NodeJS.Signals>((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, resolve)
+  })
+  const { screen, operator } = demonstration
+  try {
+    const run = demonstration.run(BOUND_MS + BOUND_MS_FOR_EACH_PEER * peers)
+    const findings = await Promise.race([run, interrupted])
+    if (typeof findings === 'string') {
+      screen.end(`ended by ${findings}`)
+      return 1
+    }
+    const report = reportOf(findings)
+    screen.end(reportText(findings, report, screen.paint))
+    if (!once) process.stdout.write(invitation(operator.root, demonstration.address))
+    if (json) process.stdout.write(`${JSON.stringify(report)}\n`)
+    if (!once) await interrupted
+    return report.held ? 0 : 1
+  } catch (error) {
+    screen.end(`${(error as Error).message}`)
+    for (const warning of demonstration.warnings().slice(-20)) process.stderr.write(`${warning}\n`)
+    return 1
+  } finally {
+    await demonstration.end()
+    if (keep) process.stderr.write(`the peers' directories and logs are in ${directory}\n`)
+    else await rm(directory, { recursive: true, force: true })
+  }
+}
+
+const invitation = (root: string, address: string): string => `
+ The fleet goes on until you press Ctrl-C. In another terminal:
+
+   export UPSTART_ROOT=${root}
+   export UPSTART_PEER=${address}
+   npx upstart status --watch
+   npx upstart call KV2 get default key-00042 --at 2 --group a
+   npx upstart call KV get key-00042 --at 1 --group a
+
+`
+
+try {
+  process.exit(await main(readOptions(process.argv.slice(2))))
+} catch (error) {
+  process.stderr.write(`scripts/demo: ${(error as Error).message}\n`)
+  process.exit(2)
+}

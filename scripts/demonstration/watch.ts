@@ -1,0 +1,135 @@
+/** Looks at every peer, as an operator would: by its status, over the control protocol, several times a second. */
+import { readFile } from 'node:fs/promises'
+import { setTimeout as delay } from 'node:timers/promises'
+import { type Client, createClient } from '../../node/client.ts'
+import type { ObjectStatus, Status } from '../../node/daemon/status.ts'
+import type { PhaseName } from '../../src/overlay/record.ts'
+import type { Member } from './fleet.ts'
+import { Looks, mostAtOnce, type Stretch } from './outages.ts'
+
+/** Between two looks at one peer. A status of 30 peers is large: then it is looked at less often. */
+const LOOK_MS = 100
+const LOOK_MS_FOR_EACH_PEER = 12
+const OBJECT = 'KV'
+
+const DOWN: ReadonlySet<PhaseName> = new Set(['draining', 'transforming', 'proving', 'activating', 'returning'])
+
+/** A peer as it was last seen. */
+export interface Seen {
+  readonly member: Member
+  status: Status | undefined
+  object: ObjectStatus | undefined
+  /** Calls of others that it answers, a second. */
+  rate: number
+  /** What it did since the watch began, one state for each look. */
+  readonly history: { atMs: number; state: State }[]
+  readonly looks: Looks
+}
+
+/** One look in one word: the version it serves, `1+` with a future SO, `-` while it is down, `.` before it has any. */
+export type State = '.' | '1' | '1+' | '-' | '2'
+
+export function stateOf(object: ObjectStatus | undefined): State {
+  if (object === undefined || (object.version === 0 && !object.serving)) return '.'
+  if (isDown(object)) return '-'
+  if (object.version >= 2) return '2'
+  return object.highest > object.version ? '1+' : '1'
+}
+
+export const isDown = (object: ObjectStatus): boolean => !object.serving || DOWN.has(object.phase)
+
+export class Watch {
+  readonly seen: readonly Seen[]
+  readonly #root: string
+  readonly #clients: Client[] = []
+  readonly #everyMs: number
+  readonly #changed: (seen: Seen) => void
+  #ended = false
+  #looking: Promise<unknown> = Promise.resolve()
+  /** From here on being down is being down for the upgrade. */
+  #countsFromMs = Number.POSITIVE_INFINITY
+
+  /** @param changed told when a peer is found in another state than before */
+  constructor(members: readonly Member[], root: string, changed: (seen: Seen) => void) {
+    this.#root = root
+    this.#changed = changed
+    this.#everyMs = Math.max(LOOK_MS, LOOK_MS_FOR_EACH_PEER * members.length)
+    this.seen = members.map((member) => ({
+      member,
+      status: undefined,
+      object: undefined,
+      rate: 0,
+      history: [],
+      looks: new Looks()
+    }))
+  }
+
+  /** @param failed told once, when a peer cannot be asked any more */
+  async start(failed: (reason: Error) => void): Promise<void> {
+    const root = await readFile(this.#root)
+    for (const { member } of this.seen) this.#clients.push(await createClient({ root, peers: [member.address] }))
+    const loops = this.seen.map(async (seen, index) => {
+      while (!this.#ended) {
+        await this.#look(seen, this.#clients[index]!)
+        await delay(this.#everyMs)
+      }
+    })
+    this.#looking = Promise.all(loops).catch((error: Error) => {
+      if (!this.#ended) failed(error)
+    })
+  }
+
+  countFromNow(): void {
+    this.#countsFromMs = now()
+  }
+
+  /** Resolves when `condition` holds for what was seen last. */
+  async until(condition: (seen: Seen) => boolean): Promise<void> {
+    while (!this.seen.every(condition)) await delay(20)
+  }
+
+  /** The most members of one group that were down at one moment, by their own records and by the looks. */
+  groupDownMax(): number {
+    const groups = Map.groupBy(this.seen, ({ member }) => member.group)
+    return Math.max(...[...groups.values()].map((members) => mostAtOnce(members.map((one) => this.#outages(one)))))
+  }
+
+  async end(): Promise<void> {
+    this.#ended = true
+    await this.#looking
+    await Promise.all(this.#clients.map((client) => client.close()))
+  }
+
+  #outages({ object, looks }: Seen): Stretch[] {
+    const recorded = (object?.unavailableAt ?? []).map((fromMs, index) => ({
+      fromMs,
+      toMs: fromMs + object!.unavailableMs[index]!
+    }))
+    return [...recorded.filter(({ fromMs }) => fromMs >= this.#countsFromMs), ...looks.proven]
+  }
+
+  async #look(seen: Seen, client: Client): Promise<void> {
+    const askedMs = now()
+    const status = await client.status()
+    const answeredMs = now()
+    // A client that lost its peer asks another one; that is nothing this look can use.
+    if (status.peer !== seen.member.peer) throw new Error(`peer ${seen.member.name} does not answer any more`)
+    const last = seen.history.at(-1)
+    if (last !== undefined && seen.status !== undefined) {
+      const rate = ((answered(status) - answered(seen.status)) * 1000) / (answeredMs - last.atMs)
+      // Smoothed: a rate of a tenth of a second jumps.
+      seen.rate = seen.rate * 0.8 + rate * 0.2
+    }
+    seen.status = status
+    seen.object = status.objects[OBJECT]
+    const state = stateOf(seen.object)
+    seen.history.push({ atMs: answeredMs, state })
+    if (state !== (last?.state ?? '.')) this.#changed(seen)
+    if (askedMs < this.#countsFromMs || seen.object === undefined) return
+    seen.looks.add(isDown(seen.object), askedMs, answeredMs)
+  }
+}
+
+/** Unix ms, as the peers' own records have it. */
+const now = (): number => performance.timeOrigin + performance.now()
+const answered = (status: Status): number => status.answered.reduce((sum, { count }) => sum + count, 0)
