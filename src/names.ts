@@ -19,7 +19,10 @@ export const hashSchema = z.string().regex(/^[0-9a-f]{64}$/, 'a hash is 64 lower
 export const pathSchema = z
   .string()
   .max(MAX_PATH_LENGTH)
-  .regex(/^(?!.*(^|\/)\.{1,2}(\/|$))[A-Za-z0-9_@.+-]+(\/[A-Za-z0-9_@.+-]+)*$/, 'a path is relative, of plain names joined by /')
+  .regex(
+    /^(?!.*(^|\/)\.{1,2}(\/|$))[A-Za-z0-9_@.+-]+(\/[A-Za-z0-9_@.+-]+)*$/,
+    'a path is relative, of plain names joined by /'
+  )
 
 export const versionSchema = z.int().min(1).max(MAX_VERSION)
 
