@@ -142,10 +142,14 @@ export class Peer {
     return this.#now
   }
 
-  /** Members of the own group as this peer sees them, itself first. */
+  /** The newest roster of the own group; empty without one. Never a guess: objects count majorities of it. */
   members(): { peer: string; self: boolean; reachable: boolean }[] {
-    const others = this.#group().map((peer) => ({ peer, self: false, reachable: this.neighbours.connected.has(peer) }))
-    return [{ peer: this.id, self: true, reachable: true }, ...others]
+    const { group } = this.#init
+    const roster = group === null ? undefined : this.statements.roster(group, this.statements.newestRoster(group))
+    return (roster?.members ?? []).map((peer) => {
+      const self = peer === this.id
+      return { peer, self, reachable: self || this.neighbours.connected.has(peer) }
+    })
   }
 
   /** Judges what is broadcast before it is passed on: only what verifies is (O6). */

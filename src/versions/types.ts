@@ -75,6 +75,7 @@ export interface ObjectContext<Self = any> {
   readonly callId: string | undefined
   /** This object's own methods, entered like a call from outside (its section is taken, its interceptors see it). */
   readonly self: Self
+  /** Members of the newest roster of the own group, itself included; empty without a group or a roster. */
   members(): GroupMember[]
   /** Calls an object of another node, at the version that the class's `calls` names. Observers only until committed. */
   call(className: string, method: string, args: Value[], target?: CallTarget): Promise<any>
