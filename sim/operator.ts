@@ -16,7 +16,9 @@ const RETRY_MS = 5000
 
 interface Progress {
   made: Entry | Statement | undefined
-  accepted: boolean
+  /** Accepted by a peer, or given up: nobody accepts a pause that has expired meanwhile, or its lifting. */
+  settled: boolean
+  givenUp: boolean
 }
 
 export class Operator {
@@ -31,20 +33,24 @@ export class Operator {
   constructor(simulator: Simulator, random: Generator) {
     this.#simulator = simulator
     this.#random = random
-    this.#progress = simulator.scenario.actions.map(() => ({ made: undefined, accepted: false }))
+    this.#progress = simulator.scenario.actions.map(() => ({ made: undefined, settled: false, givenUp: false }))
   }
 
   get finished(): boolean {
-    return this.#progress.every((one) => one.accepted)
+    return this.#progress.every((one) => one.settled)
   }
 
   /** Does an action, or tries it again; request numbers are the actions' indexes. */
   act(index: number): void {
     const progress = this.#progress[index]!
-    if (progress.accepted) return
+    if (progress.settled) return
     const { kernel, machines } = this.#simulator
     kernel.after(RETRY_MS, EventKind.operator, 0, index)
     const action = this.#simulator.scenario.actions[index]!
+    if (action.what === 'resume' && this.#progress[action.pause]!.givenUp) {
+      progress.settled = true
+      return
+    }
     if (progress.made === undefined) {
       if (!this.#mayMake(action)) return
       progress.made = this.#make(action)
@@ -59,8 +65,10 @@ export class Operator {
 
   onAnswer(_: number, answer: Extract<Effect, { type: 'answer' }>): void {
     const progress = this.#progress[answer.request]
-    if (!answer.ok || progress === undefined || progress.accepted) return
-    progress.accepted = true
+    if (progress === undefined || progress.settled) return
+    progress.givenUp = !answer.ok && answer.refusal === 'Expired'
+    if (!answer.ok && !progress.givenUp) return
+    progress.settled = true
     const action = this.#simulator.scenario.actions[answer.request]!
     if (action.what === 'upgrade') this.lastAcceptedMs = this.#simulator.kernel.now
   }
@@ -73,7 +81,7 @@ export class Operator {
     if (action.what !== 'upgrade') return true
     return this.#simulator.scenario.actions.every(
       (one, index) =>
-        one.what !== 'upgrade' || this.#progress[index]!.made === undefined || this.#progress[index]!.accepted
+        one.what !== 'upgrade' || this.#progress[index]!.made === undefined || this.#progress[index]!.settled
     )
   }
 
