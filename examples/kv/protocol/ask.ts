@@ -1,5 +1,5 @@
 /** One message to every member of the group (SPEC K3): oneself first, by an own method, the others by a call. */
-import { CallError } from '../../../src/index.ts'
+import { CallError } from '../../../src/errors.ts'
 import type { ObjectContext, Value } from '../../../src/versions/types.ts'
 
 /** A member that does not answer in time counts as away for this message. Milliseconds. */
