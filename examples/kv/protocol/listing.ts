@@ -59,8 +59,5 @@ async function majorityOf<E extends Entry>(answers: Promise<Page<E>>[]): Promise
     }
   })
   if (good.length >= needed) return good.slice(0, needed)
-  throw new CallError('Unavailable', 'no majority of the group answered; try again', {
-    retryAfterMs: 100,
-    cause: failures[0]
-  })
+  throw new CallError('OutcomeUnknown', 'no majority of the group answered; try again', { cause: failures[0] })
 }

@@ -94,8 +94,8 @@ export class Register<E extends Entry> {
   }
 
   /**
-   * Applies `change` to the entry exactly once, or says why not: `Unavailable` if it was not proposed to anybody,
-   * `OutcomeUnknown` if it was and no majority said yes.
+   * Applies `change` to the entry exactly once, or ends `OutcomeUnknown`: nothing is promised about a change that no
+   * majority said yes to, and it is the name by which a host lets clients try again with the same id.
    */
   async change<R>(cell: string, change: Change<E, R>): Promise<R> {
     const givesUpAt = this.#clock.now() + Register.patienceMs
@@ -120,9 +120,8 @@ export class Register<E extends Entry> {
       if ('rows' in votes) return outcome.result
       failure = votes.failure
     }
-    const name = proposed ? 'OutcomeUnknown' : 'Unavailable'
     const text = `no majority of the group answered for ${JSON.stringify(cell)}; try again with the same id`
-    throw new CallError(name, text, { retryAfterMs: 100, cause: failure })
+    throw new CallError('OutcomeUnknown', text, { cause: failure })
   }
 
   /** The rows of a majority that said yes; otherwise the attempt is void, and the clock runs ahead of who outbid it. */

@@ -50,7 +50,7 @@ export default class PastKV {
       const outcome = await this.#object.compareAndSet(DEFAULT_NAMESPACE, key, seen?.version ?? null, value, {})
       if (outcome.ok) return
     }
-    throw new CallError('Unavailable', `${JSON.stringify(key)} is written by too many others; try again`)
+    throw new CallError('OutcomeUnknown', `${JSON.stringify(key)} is written by too many others; try again`)
   }
 
   delete(key: string): Promise<boolean> {
