@@ -18,7 +18,7 @@ export interface DemonstrationInit {
 }
 
 const STEPS = ['keys', 'peers', 'v1', 'writes', 'v2 under load', 'check'] as const
-type Step = (typeof STEPS)[number]
+type Step = (typeof STEPS)[number] | 'done'
 
 /** The load goes on for a while before and after the roll-out, so that both can be compared with it. */
 const CALM_MS = 1_500
@@ -93,6 +93,7 @@ export class Demonstration {
     const readBefore = load.progress.read
     this.#enter('check', () => `${count(load.progress.read - readBefore)} of ${count(load.progress.written * 2)} reads`)
     await load.do({ order: 'check' })
+    this.#enter('done')
     const peers = watch.seen.map(({ member, object }, index) => ({
       name: member.name,
       version: object?.version ?? 0,
@@ -167,7 +168,7 @@ export class Demonstration {
     return {
       elapsedMs: performance.now() - this.#begun,
       steps: STEPS,
-      step: STEPS.indexOf(this.#step),
+      step: this.#step === 'done' ? STEPS.length : STEPS.indexOf(this.#step),
       detail: this.#detail(),
       peers: this.#watch?.seen ?? [],
       sinceMs: this.#sinceMs,

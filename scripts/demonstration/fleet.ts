@@ -55,6 +55,8 @@ export class Fleet {
   }
 
   async start(peers: number, started: () => void): Promise<void> {
+    // Loading the program is most of a peer's start. A process that ends leaves its compiled code to all that follow.
+    await once(this.#spawn(['--version'], 'ignore', 'ignore'), 'exit')
     const [first, ...rest] = namesOf(peers)
     const members: Started[] = [await this.#start(first!, [])]
     const left = rest.entries()
@@ -99,14 +101,20 @@ export class Fleet {
     await mkdir(data, { recursive: true, mode: 0o700 })
     const args = ['--data', data, '--root', this.#root, '--group', group]
     for (const address of bootstrap) args.push('--bootstrap', address)
-    const child = spawn(process.execPath, [PROGRAM, ...args], { stdio: ['ignore', 'pipe', openSync(logPath, 'w')] })
-    this.#processes.push(child)
+    const child = this.#spawn(args, 'pipe', openSync(logPath, 'w'))
     child.on('exit', (code, signal) => {
       if (!this.#ending) this.#died(new Error(`peer ${name} ended (${signal ?? `exit code ${code}`}); see ${logPath}`))
     })
     const [line] = (await once(createInterface(child.stdout!), 'line')) as [string]
     const { peer, addresses } = JSON.parse(line) as { peer: string; addresses: string[] }
     return { name, group, peer, address: addresses[0]!, process: child, logPath }
+  }
+
+  #spawn(args: string[], stdout: 'pipe' | 'ignore', stderr: number | 'ignore'): ChildProcess {
+    const env = { ...process.env, NODE_COMPILE_CACHE: join(this.#directory, 'compiled') }
+    const child = spawn(process.execPath, [PROGRAM, ...args], { stdio: ['ignore', stdout, stderr], env })
+    this.#processes.push(child)
+    return child
   }
 }
 

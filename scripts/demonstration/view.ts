@@ -28,13 +28,21 @@ export interface Size {
 }
 
 const CELLS = 3
-const MARKS: Record<State, { mark: string; style: Style; means: string }> = {
-  '.': { mark: '·', style: 'dim', means: 'nothing yet' },
-  '1': { mark: '─', style: 'blue', means: 'v1' },
-  '1+': { mark: '═', style: 'cyan', means: 'v1, simulates v2' },
-  '-': { mark: '✕', style: 'red', means: 'not serving' },
-  '2': { mark: '━', style: 'green', means: 'v2, simulates v1' }
+const MARKS: Record<State, { mark: string; style: Style }> = {
+  '.': { mark: '·', style: 'dim' },
+  '1': { mark: '─', style: 'blue' },
+  '1+': { mark: '═', style: 'cyan' },
+  '-': { mark: '✕', style: 'red' },
+  '2': { mark: '━', style: 'green' }
 }
+const LEGEND: readonly (readonly [State, string])[] = [
+  ['1', 'v1'],
+  ['1+', 'v1, simulates v2'],
+  ['-', 'not serving'],
+  ['2', 'v2, simulates v1']
+]
+/** Reasons shown in full. */
+const REASONS = 3
 
 export function draw(scene: Scene, size: Size, paint: Paint): string {
   const width = Math.min(size.columns, 132)
@@ -65,7 +73,7 @@ function head({ elapsedMs, steps, step, detail }: Scene, width: number, paint: P
   ]
 }
 
-function foot({ load, commands }: Scene, width: number, paint: Paint): string[] {
+function foot({ load, commands, peers }: Scene, width: number, paint: Paint): string[] {
   const { calls, failed, longestMs } = load
   const parts = [
     `calls at v1 ${count(calls[1])}`,
@@ -73,16 +81,27 @@ function foot({ load, commands }: Scene, width: number, paint: Paint): string[] 
     paint(failed > 0 ? 'red' : 'green', `failed ${count(failed)}`),
     `longest wait ${Math.round(longestMs)} ms`
   ]
-  const legend = Object.values(MARKS)
-    .slice(1)
-    .map(({ mark, style, means }) => `${paint(style, mark.repeat(2))} ${paint('dim', means)}`)
+  const legend = LEGEND.map(([state, means]) => {
+    const { mark, style } = MARKS[state]
+    return `${paint(style, mark.repeat(2))} ${paint('dim', means)}`
+  })
   return [
     ` ${legend.join('   ')}`,
     '',
     ` ${paint('bold', 'clients')}  ${parts.join(paint('dim', ' · '))}`,
     '',
+    ...reasons(peers).map((reason) => paint('yellow', fit(` ${reason}`, width))),
+    '',
     ...commands.slice(-3).map((command) => paint('dim', fit(` $ ${command}`, width)))
   ]
+}
+
+/** Why the first few that wait do; always as many lines, so that nothing jumps. */
+function reasons(peers: readonly Seen[]): string[] {
+  const waiting = peers.filter(({ object }) => object !== undefined && object.reason !== '')
+  const lines = waiting.slice(0, REASONS).map(({ member, object }) => `${member.name} ${object!.reason}`)
+  if (waiting.length > REASONS) lines[REASONS - 1] += ` (and ${waiting.length - REASONS} more wait)`
+  return [...lines, '', '', ''].slice(0, REASONS)
 }
 
 function cell(seen: Seen, scene: Scene, width: number, paint: Paint): string[] {
@@ -136,6 +155,8 @@ function notes(object: ObjectStatus | undefined, width: number, paint: Paint): s
     return `TF ${paint('yellow', '█'.repeat(done))}${paint('dim', '░'.repeat(length - done))}${percent} %`
   }
   if (object.reason !== '') return paint('dim', fit(object.reason, width).padEnd(width))
+  if (object.phase === 'idle' && object.highest > object.version)
+    return paint('dim', fit(`simulates v${object.highest}`, width).padEnd(width))
   const away = object.version < 2 ? undefined : object.unavailableMs.at(-1)
   const text = away === undefined ? '' : `was not serving for ${Math.round(away)} ms`
   return paint('dim', fit(text, width).padEnd(width))

@@ -122,7 +122,9 @@ export class Watch {
     }
     seen.status = status
     seen.object = status.objects[OBJECT]
-    const state = stateOf(seen.object)
+    const found = stateOf(seen.object)
+    // What has not served yet is not down.
+    const state = found === '-' && (last === undefined || last.state === '.') ? '.' : found
     seen.history.push({ atMs: answeredMs, state })
     if (state !== (last?.state ?? '.')) this.#changed(seen)
     if (askedMs < this.#countsFromMs || seen.object === undefined) return
