@@ -62,7 +62,7 @@ export const messageSchema = z.discriminatedUnion('kind', [
       .min(0)
       .max(MAX_PIECES - 1)
   }),
-  /** Neighbourhood: a bounded symmetric set (SPEC O2). `urgent`: the asker has no neighbour, do not refuse. */
+  /** Neighbourhood: a bounded symmetric set (SPEC O2). `urgent`: the asker has too few neighbours, do not refuse. */
   z.strictObject({
     kind: z.literal('neighbour'),
     what: z.enum(['ask', 'accept', 'refuse', 'leave']),

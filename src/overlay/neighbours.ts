@@ -174,8 +174,16 @@ export class Neighbours {
     this.#outbox.send({
       type: 'send',
       to: peer,
-      message: { kind: 'neighbour', what: 'ask', urgent: this.#neighbours.size === 0 }
+      message: { kind: 'neighbour', what: 'ask', urgent: this.#isShort() }
     })
+  }
+
+  /**
+   * With no neighbour, or with so few that they may be an island of peers that all others refused, an ask must not be
+   * refused: whoever is full gives one of its many neighbours up, which looks for another.
+   */
+  #isShort(): boolean {
+    return this.#neighbours.size === 0 || this.#strangers() < this.#limits.degree / 2
   }
 
   #tell(peer: string, what: 'accept' | 'refuse' | 'leave'): void {

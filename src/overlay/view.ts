@@ -21,6 +21,7 @@ export interface ViewInit {
 export class View {
   readonly #init: ViewInit
   readonly #records = new Map<string, SignedRecord>()
+  readonly #ranks = new Map<string, number>()
   readonly #digest = new SetDigest()
   /** Grows with every change: what a neighbour was last told is compared with it. */
   changes = 0
@@ -80,6 +81,15 @@ export class View {
     })
   }
 
+  /** Order in which this peer keeps strangers, salted with its own name. Remembered: hashing is most of an eviction. */
+  #rank(peer: string): number {
+    const known = this.#ranks.get(peer)
+    if (known !== undefined) return known
+    const rank = this.#init.hash53(`${this.#init.self}/${peer}`)
+    this.#ranks.set(peer, rank)
+    return rank
+  }
+
   #weight(record: PeerRecord): number {
     return this.#init.hash53(`${record.peer}.${record.incarnation}.${record.counter}`)
   }
@@ -90,7 +100,7 @@ export class View {
     for (const { record } of this.#records.values()) {
       if (record.peer === this.#init.self || this.#init.keeps(record)) continue
       const failing = Object.values(record.objects).some((object) => object.failed.length > 0)
-      const rank = this.#init.hash53(`${this.#init.self}/${record.peer}`) / (failing ? 4 : 1)
+      const rank = this.#rank(record.peer) / (failing ? 4 : 1)
       if (rank > worst) {
         worst = rank
         victim = record
@@ -103,6 +113,7 @@ export class View {
     victim ??= others.findLast((record) => own === null || record.group !== own) ?? others.at(-1)
     if (victim === undefined) return
     this.#records.delete(victim.peer)
+    this.#ranks.delete(victim.peer)
     this.#digest.remove(this.#weight(victim))
     this.changes += 1
   }

@@ -29,4 +29,42 @@ describe('neighbours (SPEC O2)', () => {
     const [first, , , last] = askedInHour as [number, number, number, number]
     assert.ok(last >= others.length && last <= 8 * others.length && first > last, `asks in each hour: ${askedInHour}`)
   })
+
+  it('O2: a peer that has only a few neighbours must not be refused: together they may be an island', () => {
+    const others = Array.from({ length: 10 }, (_, index) => `other${String(index).padStart(3, '0')}`)
+    const outbox = new Outbox()
+    const places = { self: 'self0001', addresses: () => [], candidates: () => others, group: () => [], bootstrap: [] }
+    const neighbours = new Neighbours(places, DEFAULT_LIMITS, new Generator(1), outbox)
+    const urgency: boolean[] = []
+    for (const peer of others) {
+      neighbours.onConnected(peer, 0)
+      for (const effect of outbox.drain()) {
+        if (effect.type === 'send' && effect.message.kind === 'neighbour') urgency.push(effect.message.urgent)
+      }
+      neighbours.onMessage(peer, { kind: 'neighbour', what: 'accept', urgent: false }, 0)
+    }
+    assert.deepEqual(urgency, [true, true, true, true, false, false, false, false])
+  })
+
+  it('O2: a full peer takes an urgent one in, gives another up and tells it', () => {
+    const outbox = new Outbox()
+    const places = { self: 'self0001', addresses: () => [], candidates: () => [], group: () => [], bootstrap: [] }
+    const neighbours = new Neighbours(places, DEFAULT_LIMITS, new Generator(1), outbox)
+    const ask = (number: number, urgent: boolean) => {
+      const peer = `other${String(number).padStart(3, '0')}`
+      neighbours.onConnected(peer, 0)
+      outbox.drain()
+      neighbours.onMessage(peer, { kind: 'neighbour', what: 'ask', urgent }, 0)
+      return outbox
+        .drain()
+        .flatMap((effect) =>
+          effect.type === 'send' && effect.message.kind === 'neighbour' ? [effect.message.what] : []
+        )
+    }
+    for (let number = 0; number < DEFAULT_LIMITS.degreeMax; number++) assert.deepEqual(ask(number, false), ['accept'])
+    assert.deepEqual(ask(50, false), ['refuse'])
+    assert.deepEqual(ask(51, true), ['leave', 'accept'])
+    assert.equal(neighbours.size, DEFAULT_LIMITS.degreeMax)
+    assert.ok(neighbours.has('other051'))
+  })
 })
