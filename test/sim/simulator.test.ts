@@ -48,6 +48,12 @@ describe('sim/simulator', () => {
     assert.ok(Math.max(...idle) < busy! / 20 && Math.max(...idle) < 4 * 30, `${result.messagesPerMinute}`)
   })
 
+  it('O2: of 200 peers whose neighbours fill up none is left on an island', () => {
+    // Seed 1 once left two peers with each other alone: everyone else refused them.
+    const result = run(scenario({ seed: 1, peers: 200, groupSize: 0, strict: false, history: 4, durationMs: 120_000 }))
+    assert.deepEqual(report([result]), [])
+  })
+
   it('a peer that joins after the upgrade gets it', () => {
     const late = scenario({ seed: 7, peers: 12, lateShare: 0.3, lateMs: 60_000 })
     const result = run({ ...late, faults: [{ atMs: 65_000, what: 'stop' }] })
