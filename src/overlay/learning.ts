@@ -76,6 +76,8 @@ export class Learning {
         `version ${entry.version} was packed on ${entry.parent.slice(0, 12)}, but the newest entry is version ${head.version} (${head.hash.slice(0, 12)}); pack it again on that one`
       )
     }
+    const unfit = attempt(() => this.#log.check(entry))
+    if (unfit instanceof Refusal) return unfit
     if (!event.bundleHeld)
       return new Refusal(
         'WrongBundle',

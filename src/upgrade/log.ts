@@ -52,14 +52,11 @@ export class UpgradeLog {
   }
 
   /**
-   * Adds a verified entry. `orphan`: its parent is not known (ask for it). `fork`: a second child of one parent; kept as
-   * evidence, and the chain ends before both (T6).
+   * Whether the chain could take an entry whose parent is known.
    * @throws Refusal StaleParent if its number is not its parent's plus one; UnknownClass (U7).
    */
-  add(entry: Entry): Addition {
-    if (this.#entries.has(entry.hash)) return 'known'
+  check(entry: Entry): void {
     const parent = this.#entries.get(entry.parent)
-    if (parent === undefined && entry.parent !== this.fleet) return 'orphan'
     if (entry.version !== (parent?.version ?? 0) + 1) {
       throw new Refusal(
         'StaleParent',
@@ -67,6 +64,18 @@ export class UpgradeLog {
       )
     }
     this.#schemaAt(entry.parent).after(entry)
+  }
+
+  /**
+   * Adds a verified entry. `orphan`: its parent is not known (ask for it). `fork`: a second child of one parent; kept as
+   * evidence, and the chain ends before both (T6).
+   * @throws Refusal as `check` does, and Fork beyond the branches that are kept.
+   */
+  add(entry: Entry): Addition {
+    if (this.#entries.has(entry.hash)) return 'known'
+    const parent = this.#entries.get(entry.parent)
+    if (parent === undefined && entry.parent !== this.fleet) return 'orphan'
+    this.check(entry)
     const siblings = this.#children.get(entry.parent) ?? []
     if (siblings.length >= MAX_BRANCHES)
       throw new Refusal('Fork', `version ${entry.version} has ${siblings.length} branches already`)

@@ -57,6 +57,12 @@ describe('what is wrong is refused at inject, by name, over the network', functi
   it('an entry on a parent that is not the head', async () =>
     await refused('StaleParent', signed({ version: 2, parent: 'a'.repeat(64) })))
 
+  it('U7: an upgrade of a class that does not exist, before a byte of its bundle is taken', async () => {
+    const [one] = manifest.classes
+    const nothing = async (): Promise<Uint8Array> => assert.fail('a piece was asked for')
+    await refused('UnknownClass', signed({ classes: [{ ...one!, from: 'Nobody' }] }), nothing)
+  })
+
   it('an oversize entry', async () => {
     const bytes = new Uint8Array(MAX_ENTRY_BYTES + 1).fill(0x20)
     await refused('Oversize', bytes)
