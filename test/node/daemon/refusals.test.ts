@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict'
+import { buffer } from 'node:stream/consumers'
+import { type Header, pack as tarPack } from 'tar-stream'
 import type { Client } from '../../../node/index.ts'
 import type { UpgradeFile } from '../../../node/pack/file.ts'
 import { signEntry } from '../../../src/upgrade/entry.ts'
 import { MAX_ENTRY_BYTES, type Manifest } from '../../../src/upgrade/manifest.ts'
+import { pieceTable } from '../../../src/upgrade/pieces.ts'
 import { FAR } from '../../src/upgrade/fleet.ts'
 import { LiveFleet } from './live-fleet.ts'
 
@@ -13,6 +16,14 @@ const inject = (
   manifest: Manifest,
   piece: (index: number) => Promise<Uint8Array>
 ): Promise<string> => client.injectUpgrade({ envelope: { bytes, content: manifest } as UpgradeFile['envelope'], piece })
+
+/** An archive of one entry, as nobody's packer makes it. */
+async function archiveOf(header: Partial<Header>): Promise<Uint8Array> {
+  const archive = tarPack()
+  archive.entry(header as Header, header.type === 'symlink' ? '' : 'export default class {}')
+  archive.finalize()
+  return new Uint8Array(await buffer(archive))
+}
 
 describe('what is wrong is refused at inject, by name, over the network', function () {
   this.timeout(60_000)
@@ -33,9 +44,10 @@ describe('what is wrong is refused at inject, by name, over the network', functi
   const refused = async (
     name: string,
     bytes: Uint8Array,
-    piece = (index: number) => file.piece(index)
+    piece = (index: number) => file.piece(index),
+    content = manifest
   ): Promise<void> => {
-    await assert.rejects(inject(client, bytes, manifest, piece), { name })
+    await assert.rejects(inject(client, bytes, content, piece), { name })
     const status = await client.status()
     assert.equal(status.head.version, 0, 'nothing refused may be in the log')
     assert.deepEqual(status.objects, {})
@@ -98,6 +110,21 @@ describe('what is wrong is refused at inject, by name, over the network', functi
     await refused('WrongBundle', file.envelope.bytes, flipped)
     await refused('WrongBundle', file.envelope.bytes, async (index) => (await file.piece(index)).slice(0, -1))
   })
+
+  for (const [what, header] of [
+    ['climbs out of it', { name: '../outside.js' }],
+    ['is absolute', { name: '/tmp/outside.js' }],
+    ['is a link', { name: 'object.js', type: 'symlink', linkname: '/etc/passwd' }]
+  ] as [string, Partial<Header>][]) {
+    it(`a signed bundle with a file that ${what}`, async () => {
+      const archive = await archiveOf(header)
+      const table = pieceTable(archive)
+      await refused('UnsafePath', signed({ bundle: table }), async () => archive, {
+        ...manifest,
+        bundle: table
+      })
+    })
+  }
 
   it('a statement signed by a release key, or past its expiry', async () => {
     const past = fleet.statement({ what: 'pause', target: null }, Date.parse('2020-01-01T00:00:00Z'))
