@@ -1,5 +1,5 @@
 /**
- * What the clients know of each key: the value last acknowledged, and those of writes since then whose outcome is not
+ * What the clients know of each key (SPEC X2): the value last acknowledged, and those of writes since then whose outcome is not
  * known. One operation at a time uses a key, so what a read may answer is exactly this, at whatever version it reads.
  */
 export type Held = string | null
@@ -41,11 +41,6 @@ export class Ledger {
 
   acknowledge(key: string, value: Held): void {
     this.#possible.set(key, [value])
-  }
-
-  /** The write that was intended last was certainly not executed. */
-  withdraw(key: string): void {
-    this.#possible.get(key)!.pop()
   }
 
   /** Whether a read may have found this. @param where who read, for the report */

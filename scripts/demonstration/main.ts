@@ -1,4 +1,4 @@
-/** `scripts/demo` (SPEC B): arguments, signals, exit code; everything that it starts and writes is gone when it ends. */
+/** `scripts/demo` (SPEC X): arguments, signals, exit code; everything that it starts and writes is gone when it ends. */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

@@ -1,4 +1,4 @@
-/** When members were down, and how many of a group at one moment. */
+/** When members were down, and how many of a group at one moment (SPEC X4). */
 
 export interface Stretch {
   fromMs: number

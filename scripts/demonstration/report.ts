@@ -1,4 +1,4 @@
-/** What the demo found, in numbers and as people read it. */
+/** What the demo found, in numbers and as people read it (SPEC X5). */
 import type { AnsweredCount } from '../../node/daemon/callee.ts'
 import type { LoadReport, Version } from './load.ts'
 import { count, type Paint } from './view.ts'

@@ -1,4 +1,4 @@
-/** The picture of a running demo as text: groups as rows, peers as cells, each with its own line of time. */
+/** The picture of a running demo as text: groups as rows, peers as cells, each with its own line of time (SPEC X3). */
 import type { ObjectStatus } from '../../node/daemon/status.ts'
 import type { Progress } from './load.ts'
 import type { Seen, State } from './watch.ts'
