@@ -37,6 +37,8 @@ export interface AnsweredCount {
   count: number
 }
 
+type Known = NonNullable<ReturnType<Peer['resolve']>>
+
 export interface CalleeInit {
   peer: Peer
   hosting: Hosting
@@ -59,8 +61,9 @@ export class Callee {
   /** @throws CallError */
   async call(request: ArrivingCall, signal?: AbortSignal): Promise<Value> {
     const deadline = performance.now() + request.timeoutMs
-    const object = await this.#object(request, deadline)
-    this.#check(object, request)
+    const known = await this.#known(request, deadline)
+    const { object } = known
+    check(known, request)
     await this.#serves(object, request.version, deadline)
     const caller = this.#init.peer.view.get(request.from)?.objects[object]?.version ?? null
     const value = await this.#init.hosting.call(object, {
@@ -87,45 +90,22 @@ export class Callee {
     else known.count += 1
   }
 
-  async #object(request: ArrivingCall, deadline: number): Promise<string> {
+  async #known(request: ArrivingCall, deadline: number): Promise<Known> {
     const { peer, moments } = this.#init
-    const resolve = () => peer.log.schema.resolve(request.class, request.version)
-    const object = resolve() ?? (await moments.until(resolve, this.#patience(deadline)))
-    if (object === undefined) {
-      const known = peer.log.schema.lineageOf(request.class)
+    const resolve = () => peer.resolve(request.class, request.version)
+    const known = resolve() ?? (await moments.until(resolve, this.#patience(deadline)))
+    if (known === undefined) {
+      const lineage = peer.log.schema.lineageOf(request.class)
       const versions =
-        known === undefined ? [] : peer.log.schema.versions(known).map((one) => `${one.className} ${one.version}`)
+        lineage === undefined ? [] : peer.log.schema.versions(lineage).map((one) => `${one.className} ${one.version}`)
       const mend = versions.length === 0 ? 'no version of it is known here yet' : `known here: ${versions.join(', ')}`
       throw new CallError('Unavailable', `class ${request.class} has no version ${request.version}; ${mend}`, {
         retryAfterMs: 500
       })
     }
-    if (!peer.objects.has(object))
+    if (!peer.objects.has(known.object))
       throw new CallError('Unavailable', `this node hosts no ${request.class}`, { retryAfterMs: 5_000 })
-    return object
-  }
-
-  #check(object: string, request: ArrivingCall): void {
-    const known = this.#init.peer.log.schema.at(object, request.version)!
-    if (request.entry !== undefined && !known.entry.hash.startsWith(request.entry)) {
-      throw new CallError('Unavailable', `version ${request.version} of the caller is of another branch of the log`, {
-        retryAfterMs: 5_000
-      })
-    }
-    const method = known.upgrade.interface.methods[request.method]
-    if (method === undefined) {
-      const names = Object.keys(known.upgrade.interface.methods).join(', ')
-      throw new CallError(
-        'NoSuchMethod',
-        `${request.class} ${request.version} has no method ${request.method}; it has ${names}`
-      )
-    }
-    if (request.observersOnly && method.kind !== 'observer') {
-      throw new CallError(
-        'NotCommitted',
-        `the caller's upgrade is not committed: it may call observers only, ${request.method} is a mutator`
-      )
-    }
+    return known
   }
 
   /** A call from the future makes the node fetch and start what it lacks. */
@@ -147,5 +127,27 @@ export class Callee {
 
   #patience(deadline: number): number {
     return Math.min(LEARN_MS, Math.max(1, (deadline - performance.now()) * 0.8))
+  }
+}
+
+function check(known: Known, request: ArrivingCall): void {
+  if (request.entry !== undefined && !known.entry.hash.startsWith(request.entry)) {
+    throw new CallError('Unavailable', `version ${request.version} of the caller is of another branch of the log`, {
+      retryAfterMs: 5_000
+    })
+  }
+  const method = known.upgrade.interface.methods[request.method]
+  if (method === undefined) {
+    const names = Object.keys(known.upgrade.interface.methods).join(', ')
+    throw new CallError(
+      'NoSuchMethod',
+      `${request.class} ${request.version} has no method ${request.method}; it has ${names}`
+    )
+  }
+  if (request.observersOnly && method.kind !== 'observer') {
+    throw new CallError(
+      'NotCommitted',
+      `the caller's upgrade is not committed: it may call observers only, ${request.method} is a mutator`
+    )
   }
 }

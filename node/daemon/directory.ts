@@ -11,7 +11,7 @@ export function candidates(
   to: NonNullable<CallTarget['to']>
 ): Candidate[] {
   const { schema } = peer.log
-  const object = schema.resolve(className, version) ?? schema.lineageOf(className)
+  const object = peer.resolve(className, version)?.object ?? schema.lineageOf(className)
   if (object === undefined) return []
   const found: Candidate[] = []
   for (const { record } of peer.view.all()) {
@@ -33,15 +33,11 @@ export function candidates(
 
 /** Whether a call may be made again when its outcome is unknown: it only looks, or says that a repetition is harmless. */
 export function isRepeatable(peer: Peer, className: string, version: number, method: string): boolean {
-  const { schema } = peer.log
-  const object = schema.resolve(className, version)
-  const declared = object === undefined ? undefined : schema.at(object, version)?.upgrade.interface.methods[method]
+  const declared = peer.resolve(className, version)?.upgrade.interface.methods[method]
   return declared?.kind === 'observer' || declared?.idempotent === true
 }
 
 /** First 16 hex digits of the entry that a class's version came with: equal numbers on two branches never meet (D24). */
 export function entryOf(peer: Peer, className: string, version: number): string | undefined {
-  const { schema } = peer.log
-  const object = schema.resolve(className, version)
-  return object === undefined ? undefined : schema.at(object, version)?.entry.hash.slice(0, 16)
+  return peer.resolve(className, version)?.entry.hash.slice(0, 16)
 }

@@ -104,7 +104,10 @@ export class HostedObject {
   }
 
   onDied(event: Extract<Event, { type: 'died' }>, now: number): void {
-    if (this.service !== 'serving' && this.service !== 'starting') return
+    const { phase } = this.state
+    // The host may see the end of a process before it can tell that it took it into service.
+    const activating = phase.name === 'activating' && phase.attempt === event.attempt
+    if (this.service !== 'serving' && this.service !== 'starting' && !activating) return
     this.#failing(event.reason, now)
   }
 
@@ -133,6 +136,7 @@ export class HostedObject {
         })
       case 'serve':
         if (this.state.phase.name !== 'activating' || event.attempt !== this.state.phase.attempt) return
+        if (this.service === 'failing' || this.service === 'starting') return
         if (event.ok) this.#serving(now)
         else this.#failing(event.reason, now)
         return

@@ -6,6 +6,7 @@
 import { Refusal } from '../errors.ts'
 import { Generator } from '../prng.ts'
 import { UpgradeLog } from '../upgrade/log.ts'
+import type { LineageVersion } from '../upgrade/schema.ts'
 import { StatementSet } from '../upgrade/statements.ts'
 import { AntiEntropy } from './antientropy.ts'
 import type { Authority, Effect, Event, PeerInit, PeerLimits, Topic } from './events.ts'
@@ -150,6 +151,18 @@ export class Peer {
       const self = peer === this.id
       return { peer, self, reachable: self || this.neighbours.connected.has(peer) }
     })
+  }
+
+  /** What a caller means by a class: by the chain, or by a branch that an object here runs: it stays in service (T6). */
+  resolve(className: string, version: number): (LineageVersion & { object: string }) | undefined {
+    const found = this.log.schema.find(className, version)
+    if (found !== undefined || this.log.fork.length === 0) return found
+    for (const { state } of this.objects.values()) {
+      const branch = state.current === null ? undefined : this.log.schemaOf(state.current.entry)
+      const known = branch?.find(className, version)
+      if (known !== undefined) return known
+    }
+    return undefined
   }
 
   /** Judges what is broadcast before it is passed on: only what verifies is (O6). */
@@ -385,10 +398,13 @@ export class Peer {
   #onLogChange(): void {
     this.#knownLog = this.log.size
     for (const entry of this.log.entries()) this.pieces.want(entry.manifest.bundle, entry.version)
-    for (const [lineage, versions] of this.log.schema.lineages) {
-      const hosted = this.#init.classes === null || versions.some((one) => this.#init.classes!.includes(one.className))
-      if (!hosted || this.objects.has(lineage)) continue
-      this.objects.set(lineage, new HostedObject(this.#states.get(lineage) ?? emptyObject(lineage), this.#around))
+    for (const lineage of new Set([...this.#states.keys(), ...this.log.schema.lineages.keys()])) {
+      const state = this.#states.get(lineage) ?? emptyObject(lineage)
+      // A class may have come with a branch that the fleet disputes since: what runs it stays in service (T6).
+      const schema = state.current === null ? this.log.schema : this.log.schemaOf(state.current.entry)
+      const isWanted = (one: LineageVersion) => this.#init.classes?.includes(one.className) ?? true
+      if (this.objects.has(lineage) || !schema.versions(lineage).some(isWanted)) continue
+      this.objects.set(lineage, new HostedObject(state, this.#around))
     }
     this.#antiEntropy.wake(this.#now)
   }

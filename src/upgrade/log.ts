@@ -19,6 +19,8 @@ export class UpgradeLog {
   /** The undisputed chain: chain[i] is version i + 1. It ends before the first fork. */
   #chain: Entry[] = []
   #schema = new Schema()
+  /** Schemas at entries beside the chain that were asked for. */
+  readonly #branches = new Map<string, Schema>()
 
   constructor(fleet: string) {
     this.fleet = fleet
@@ -94,7 +96,10 @@ export class UpgradeLog {
   schemaOf(hash: string): Schema {
     const entry = this.#entries.get(hash)
     if (entry === undefined || this.#chain[entry.version - 1] === entry) return this.#schema
-    return this.#schemaAt(hash)
+    // Asked for at every step while a fork lasts; an entry's ancestors never change.
+    const known = this.#branches.get(hash) ?? this.#schemaAt(hash)
+    this.#branches.set(hash, known)
+    return known
   }
 
   /** The rivals on one parent, if the chain ends in a fork. */

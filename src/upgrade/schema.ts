@@ -52,10 +52,11 @@ export class Schema {
     return new Schema(next)
   }
 
-  /** The lineage that a caller of `className` at `version` means. */
-  resolve(className: string, version: number): string | undefined {
-    for (const [lineage, versions] of this.lineages) {
-      if (versions.some((one) => one.version === version && one.className === className)) return lineage
+  /** What a caller of `className` at `version` means; `object` is the lineage. */
+  find(className: string, version: number): (LineageVersion & { object: string }) | undefined {
+    for (const [object, versions] of this.lineages) {
+      const found = versions.find((one) => one.version === version && one.className === className)
+      if (found !== undefined) return { object, ...found }
     }
     return undefined
   }

@@ -55,9 +55,9 @@ describe('the log (SPEC T)', () => {
   it('a class keeps its lineage through a new name', () => {
     const [first] = chain(1)
     const log = logOf([first!, entry(first!, { to: 'ColorSet' })])
-    assert.equal(log.schema.resolve('IntSet', 1), 'IntSet')
-    assert.equal(log.schema.resolve('ColorSet', 2), 'IntSet')
-    assert.equal(log.schema.resolve('IntSet', 2), undefined)
+    assert.equal(log.schema.find('IntSet', 1)?.object, 'IntSet')
+    assert.equal(log.schema.find('ColorSet', 2)?.object, 'IntSet')
+    assert.equal(log.schema.find('IntSet', 2), undefined)
   })
 
   it('a fork ends the chain before it, on whatever side one stood, and both branches are kept as evidence', () => {

@@ -1,0 +1,112 @@
+/** One peer of the core, alone, with a host that a test plays: what the other suites cannot order at will. */
+import { hash64, World } from '../../../sim/authority.ts'
+import type { Authority, Effect, Event, HostCommand, HostCommandName } from '../../../src/overlay/events.ts'
+import { Peer } from '../../../src/overlay/peer.ts'
+import type { PeerRecord } from '../../../src/overlay/record.ts'
+import type { Schedule } from '../../../src/schedule/schedule.ts'
+import type { Entry } from '../../../src/upgrade/manifest.ts'
+
+export const OBJECT = 'Av1'
+const FREELY: Schedule = { when: { kind: 'immediately' }, constraints: [] }
+
+export class LonePeer {
+  readonly world = new World(1, true)
+  readonly durable = new Map<string, unknown>()
+  readonly alarms: string[] = []
+  peer: Peer
+  now = 1_000_000
+  record: PeerRecord | undefined
+  /** Commands to the host that no test has answered yet. */
+  commands: HostCommand[] = []
+  #rivals = new Map<Uint8Array, Entry>()
+  #held = new Set<string>()
+
+  constructor() {
+    this.peer = this.#make()
+    this.step({ type: 'boot', bundles: [] })
+  }
+
+  /** The signer's next upgrade of the one class A, injected here with its bundle. */
+  inject(schedule = FREELY): Entry {
+    const entry = this.world.makeEntry({ lineages: ['A'], schedule, pieces: 1, future: true, past: true })
+    this.step({ type: 'inject', request: 1, topic: 'entry', bytes: entry.bytes, bundleHeld: true })
+    return entry
+  }
+
+  /** A second upgrade on the same parent, heard of by broadcast. */
+  fork(entry: Entry): Entry {
+    const rival = { ...entry, hash: hash64(`rival of ${entry.hash}`), bytes: new Uint8Array(100) }
+    this.#rivals.set(rival.bytes, rival)
+    this.step({ type: 'published', from: 'peer-b', topic: 'entry', bytes: rival.bytes })
+    return rival
+  }
+
+  step(event: Event): Effect[] {
+    const effects = this.peer.step(event, this.now)
+    for (const effect of effects) this.#perform(effect)
+    return effects
+  }
+
+  /** The oldest command must be this one; its completion is told. */
+  answer(command: HostCommandName, outcome: { ok: boolean; reason: string } = { ok: true, reason: '' }): void {
+    const next = this.commands.shift()
+    if (next?.command !== command) throw new Error(`the host was told to ${next?.command ?? 'do nothing'}`)
+    const { object } = next
+    const [attempt, version] = ['attempt' in next ? next.attempt : 0, 'version' in next ? next.version : 0]
+    this.step({ type: 'done', command, object, attempt, version, ...outcome })
+  }
+
+  answerAll(...commands: HostCommandName[]): void {
+    for (const command of commands) this.answer(command)
+  }
+
+  passes(ms: number): void {
+    this.now += ms
+    this.step({ type: 'wake' })
+  }
+
+  /** A new process on what is durable. */
+  restart(): void {
+    this.commands = []
+    this.peer = this.#make()
+    const bundles = [...this.#held].map((bundle) => ({ bundle, pieces: new Uint8Array([1]), unpacked: true }))
+    this.step({ type: 'boot', bundles })
+  }
+
+  /** Version 1 serves. */
+  installed(): Entry {
+    const entry = this.inject()
+    this.answerAll('warm', 'transform', 'prove', 'serve', 'clean')
+    return entry
+  }
+
+  #perform(effect: Effect): void {
+    if (effect.type === 'run') this.commands.push(effect.command)
+    if (effect.type === 'alarm') this.alarms.push(effect.name)
+    if (effect.type === 'persist') {
+      for (const key of effect.delete) this.durable.delete(key)
+      for (const [key, value] of effect.put) this.durable.set(key, structuredClone(value))
+    }
+    if (effect.type === 'unpack') {
+      this.#held.add(effect.bundle)
+      this.step({ type: 'unpacked', bundle: effect.bundle, ok: true, reason: '' })
+    }
+  }
+
+  #make(): Peer {
+    const signer = this.world.authorityOf((record) => {
+      this.record = record
+    })
+    const openEntry = (bytes: Uint8Array) => this.#rivals.get(bytes) ?? signer.openEntry(bytes)
+    const authority: Authority = { ...signer, openEntry }
+    const init = { peer: 'peer-a', group: null, labels: {}, addresses: [], classes: null, bootstrap: [], seed: 1 }
+    // Entries are told apart by the identity of their bytes, which a clone does not have.
+    const snapshot = new Map([...this.durable].map(([key, value]) => [key, this.#original(key) ?? value]))
+    return new Peer(init, authority, snapshot)
+  }
+
+  #original(key: string): Uint8Array | undefined {
+    const entries = [...this.world.entries, ...this.#rivals.values()]
+    return entries.find((entry) => key.startsWith('entry/') && key.endsWith(entry.hash))?.bytes
+  }
+}

@@ -1,0 +1,32 @@
+import assert from 'node:assert/strict'
+import { LonePeer, OBJECT } from './lone-peer.ts'
+
+const names = (peer: LonePeer) => peer.commands.map((one) => one.command)
+const object = (peer: LonePeer) => peer.peer.objects.get(OBJECT)
+
+describe('one object of a peer (SPEC L)', () => {
+  it('L4: an object that dies between its commit and its first call is restarted', () => {
+    const peer = new LonePeer()
+    peer.inject()
+    peer.answerAll('warm', 'transform', 'prove')
+    // The host takes the process into service and sees its end before the completion of `serve` is told.
+    peer.step({ type: 'died', object: OBJECT, attempt: 1, reason: 'it was killed' })
+    peer.answer('serve')
+    assert.equal(peer.record?.objects[OBJECT]?.serving, false)
+    peer.passes(60_000)
+    peer.answerAll('start', 'clean')
+    assert.equal(peer.record?.objects[OBJECT]?.serving, true)
+    assert.equal(object(peer)?.state.phase.name, 'idle')
+  })
+
+  it('T6: an object on a branch that the fleet disputes serves on, and after a restart', () => {
+    const peer = new LonePeer()
+    peer.fork(peer.installed())
+    assert.deepEqual(peer.alarms, ['Fork'])
+    assert.equal(peer.peer.resolve('Av1', 1)?.entry.hash, object(peer)?.state.current?.entry)
+    peer.restart()
+    assert.deepEqual(names(peer), ['clean', 'start'])
+    peer.answerAll('clean', 'start')
+    assert.equal(peer.record?.objects[OBJECT]?.serving, true)
+  })
+})
