@@ -166,9 +166,9 @@ export class Hosting {
     hosted.gate.close()
     hosted.closedAt = performance.now()
     const { current } = hosted
-    if (current === undefined) throw new Error('the object is not running')
     hosted.current = undefined
-    await current.process.stop(boundMs)
+    // One that died meanwhile is stopped as well: that is no fault of the version that comes.
+    await current?.process.stop(boundMs)
   }
 
   async #transform(hosted: Hosted, { attempt, version, from }: CommandOf<'transform'>): Promise<void> {
@@ -214,7 +214,6 @@ export class Hosting {
   async #simulate(hosted: Hosted, version: number): Promise<void> {
     if (hosted.current === undefined) throw new Error('the object is not running')
     const link = await futureLink(this.#init.schema(hosted.name), hosted.name, version, this.#init.bundlePath)
-    if (link.module !== null) await this.#init.host.probe(link.module)
     await hosted.current.process.simulate(link)
     hosted.futures.add(version)
   }
