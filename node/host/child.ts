@@ -204,12 +204,12 @@ class ChildObject implements ObjectProcess {
   }
 
   async call(call: HostCall): Promise<Value> {
-    const { version, method, args, callId, held } = call
+    const { version, method, args, callId, held, timeoutMs } = call
     if (!this.#serving)
       throw new CallError('Unavailable', `${this.#plan.object} does not serve now`, { retryAfterMs: RETRY_AFTER_MS })
     checkPatience(call)
     const { conversation } = this.#hosted
-    const request = conversation.request('call', version, method, args, callId, held)
+    const request = conversation.request('call', version, method, args, callId, held, timeoutMs)
     this.#calls += 1
     try {
       return await patient(call, request.answer, (error) => {

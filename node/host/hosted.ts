@@ -8,8 +8,11 @@ import { CallError } from '../../src/errors.ts'
 import type { GroupMember, Value } from '../../src/versions/types.ts'
 import { Conversation } from './conversation.ts'
 import type { LinkPlan, ObjectPlan, TransformPlan } from './host.ts'
+import { countdown } from './patience.ts'
 import { importDefault, ObjectRuntime, type RuntimeOutward } from './runtime.ts'
 import { Transform } from './transform.ts'
+
+type CallArguments = [version: number, method: string, args: Value[], callId: string, held: boolean, timeoutMs: number]
 
 /** The pipe's descriptor. */
 const PIPE = 3
@@ -34,11 +37,11 @@ const conversation = new Conversation(new Socket({ fd: PIPE, readable: true, wri
     start: () => runtime().start(),
     health: () => runtime().health(),
     serve: () => runtime().serve(),
-    call: async ([version, method, args, callId, held]: [number, string, Value[], string, boolean], id) => {
+    call: async ([version, method, args, callId, held, timeoutMs]: CallArguments, id) => {
       const ticket = { cancelled: false }
       tickets.set(id, ticket)
       try {
-        return await runtime().call({ version, method, args, callId, held, ticket })
+        return await runtime().call({ version, method, args, callId, held, ticket, leftMs: countdown(timeoutMs) })
       } finally {
         tickets.delete(id)
       }

@@ -19,7 +19,7 @@ import type {
   TransformProcess
 } from './host.ts'
 import { HOST_DEFAULTS, type HostOptions } from './options.ts'
-import { checkPatience, patient, within } from './patience.ts'
+import { checkPatience, countdown, patient, within } from './patience.ts'
 import { importDefault, ObjectRuntime } from './runtime.ts'
 import { makeDirectory } from './sync.ts'
 import { Transform } from './transform.ts'
@@ -115,13 +115,13 @@ class InlineObject implements ObjectProcess {
   }
 
   async call(call: HostCall): Promise<Value> {
-    const { version, method, callId, held } = call
+    const { version, method, callId, held, timeoutMs } = call
     if (!this.#serving) throw new CallError('Unavailable', 'the object does not serve now', { retryAfterMs: 500 })
     checkPatience(call)
     const ticket = { cancelled: false }
     const args = this.#copied(call.args)
     const answer = this.#runtime
-      .call({ version, method, args, callId, held, ticket })
+      .call({ version, method, args, callId, held, ticket, leftMs: countdown(timeoutMs) })
       .then((value) => this.#copied(value))
     return patient(call, answer, () => {
       ticket.cancelled = true

@@ -11,6 +11,12 @@ export function within<T>(promise: Promise<T>, timeoutMs: number, error: () => E
   })
 }
 
+/** How much is left of some milliseconds from now on. */
+export function countdown(ms: number): () => number {
+  const end = performance.now() + ms
+  return () => end - performance.now()
+}
+
 /** Throws if the caller does not wait for an answer any more. */
 export function checkPatience({ timeoutMs, signal }: HostCall): void {
   if (timeoutMs <= 0) throw new CallError('DeadlineExceeded', 'no time was left for the call; it was not executed')

@@ -65,6 +65,10 @@ export class ObjectRuntime {
         faulty: (version, reason) => this.#outward.faulty(version, reason),
         fatal: (error) => this.#outward.fatal(error),
         defer: (callback) => setImmediate(callback),
+        after: (ms, callback) => {
+          const timer = setTimeout(callback, ms)
+          return () => clearTimeout(timer)
+        },
         newCallId: randomUUID
       },
       inits

@@ -7,13 +7,13 @@ import { GroupCommit } from './commit.ts'
 import { type Caller, Execution, textOf } from './execution.ts'
 import { currentFrame, Frame, type Operation, operationOf, runFrame } from './frame.ts'
 import { Link, type LinkInit, type LinkPorts } from './link.ts'
-import { Section } from './section.ts'
+import { type Hold, Section } from './section.ts'
 import { CHAIN_SPACE, type ChainStore, Marks, spaceOf } from './store.ts'
 import type { CallTarget, GroupMember, Value } from './types.ts'
 
 /** Hint that goes with `Unavailable`: about the time a node needs to fetch a small bundle or to change over. */
 export const RETRY_AFTER_MS = 500
-/** Bound on an outward call whose author named none. */
+/** Bound on an outward call whose author named none; no call outlives the one that makes it. */
 export const OUTWARD_TIMEOUT_MS = 10_000
 
 /** A call that hosted code makes to an object of another node. */
@@ -44,6 +44,8 @@ export interface ChainComponents {
   fatal(error: Error): void
   /** Runs the callback in a later turn of the event loop. */
   defer(callback: () => void): void
+  /** Runs the callback after some milliseconds, unless the function that it answers is called before. */
+  after(ms: number, callback: () => void): () => void
   /** A fresh id for calls that nobody's call caused. */
   newCallId(): string
 }
@@ -54,6 +56,8 @@ export interface ChainCall {
   args: Value[]
   callId: string
   held: boolean
+  /** Milliseconds until the caller gives up; absent: it does not. */
+  leftMs?: () => number
   /** Set by whoever gave up while the call still waited for the section: then it is not executed. */
   ticket?: { cancelled: boolean }
 }
@@ -78,7 +82,7 @@ export class Chain {
 
   constructor(components: ChainComponents, links: LinkInit[]) {
     this.#components = components
-    const { store, peer, group, members, log, defer } = components
+    const { store, peer, group, members, log, defer, after } = components
     this.#marks = new Marks(store.space(CHAIN_SPACE))
     this.#commits = new GroupCommit({
       section: this.#section,
@@ -87,7 +91,7 @@ export class Chain {
       flush: () => this.#flush(),
       fatal: (error) => this.#fail(error)
     })
-    this.#execution = new Execution({ store, quarantine: (link, reason) => this.#condemn(link, reason) })
+    this.#execution = new Execution({ store, after, quarantine: (link, reason) => this.#condemn(link, reason) })
     this.#ports = {
       peer,
       group,
@@ -130,7 +134,7 @@ export class Chain {
     if (this.#failure !== null) throw this.#failure
     for (const link of this.#links) {
       if (link.fault !== null) continue
-      const frame = new Frame(link, operationOf(undefined), 'look', false, true)
+      const frame = new Frame(link, operationOf(), 'look', false, true)
       try {
         await runFrame(frame, () => link.instance!.health?.())
       } catch (error) {
@@ -160,7 +164,7 @@ export class Chain {
   async call(call: ChainCall): Promise<Value> {
     if (this.#phase !== 'serving') throw this.#refusal()
     const link = this.#at(call.version)
-    return this.#operate(operationOf(call.callId), (operation) =>
+    return this.#operate(operationOf(call.callId, call.leftMs), (operation) =>
       this.#enter(link, call.method, call.args, { operation, held: call.held, origin: null }, call.ticket)
     )
   }
@@ -176,13 +180,12 @@ export class Chain {
 
   /**
    * Cuts what still runs: its writes are undone, its callers hear OutcomeUnknown (Unavailable where it had only
-   * waited). What had ended is committed. Answers how many were cut.
+   * waited). What had ended is committed by `stop`, and answered then. Answers how many were cut.
    */
   cut(): number {
     const running = [...this.#operations].filter(([operation]) => operation.stage !== 'ended')
     for (const [operation] of running) this.#sever(operation)
     this.#section.close(this.#refusal())
-    this.#commits.finish()
     for (const [operation, refuse] of running) {
       refuse(
         operation.stage === 'waiting'
@@ -193,11 +196,12 @@ export class Chain {
     return running.length
   }
 
-  /** Lets every link stop, the outermost first, and commits. Called after `drain` or `cut`. */
+  /** Commits what has ended, lets every link stop, the outermost first, and commits again. Called after `drain` or `cut`. */
   async stop(): Promise<void> {
     const started = this.#phase !== 'new'
     this.#phase = 'stopped'
     this.#section.close(this.#refusal())
+    await this.#commits.finish()
     if (!started || this.#failure !== null) return
     const { store, log } = this.#components
     store.begin()
@@ -244,19 +248,14 @@ export class Chain {
     return this.#components.store.space(spaceOf(init.role, init.version))
   }
 
-  /** Runs set-up code alone on the object, in one transaction that is durable on return. */
+  /** Runs set-up code alone on the object, in one transaction that is durable on return. Whoever stops waits for it, or cuts it. */
   async #setUp(code: (operation: Operation) => Promise<void>): Promise<void> {
-    const taken = this.#section.take('exclusive')
-    if (taken !== undefined) await taken
-    this.#commits.join()
-    const pending = this.#commits.pending
-    try {
-      await code(running())
-    } finally {
-      this.#markCondemned()
-      this.#section.release('exclusive')
-      await pending
-    }
+    await this.#operate(operationOf(), (operation) =>
+      this.#inside('exclusive', { operation, held: false }, () => {
+        operation.stage = 'running'
+        return code(operation)
+      })
+    )
   }
 
   async #startLink(link: Link, operation: Operation): Promise<void> {
@@ -287,7 +286,13 @@ export class Chain {
   #markCondemned(): void {
     for (const link of this.#condemned.splice(0)) {
       const reason = link.fault!
-      if (this.#marks.isStarted(link.version)) this.#marks.quarantine(link.version, reason)
+      try {
+        if (this.#marks.isStarted(link.version)) this.#marks.quarantine(link.version, reason)
+      } catch (error) {
+        // Without the mark a restart would trust the SO: nothing of this group may become durable.
+        this.#commits.fail(error)
+        return
+      }
       this.#components.log('simulation object is not served any more', { link: link.title, reason })
       this.#commits.pending?.then(
         () => this.#components.faulty(link.version, reason),
@@ -325,8 +330,8 @@ export class Chain {
     throw new CallError('Retired', `version ${version} is retired; the oldest version served is ${lowest.title}`)
   }
 
-  #operate(operation: Operation, code: (operation: Operation) => Promise<Value>): Promise<Value> {
-    const { promise, resolve, reject } = Promise.withResolvers<Value>()
+  #operate<T>(operation: Operation, code: (operation: Operation) => Promise<T>): Promise<T> {
+    const { promise, resolve, reject } = Promise.withResolvers<T>()
     this.#operations.set(operation, reject)
     const end = () => {
       this.#operations.delete(operation)
@@ -345,24 +350,35 @@ export class Chain {
     return promise
   }
 
-  /** Enters a link from outside of the section: takes it, executes, and waits until what was seen is durable. */
+  /** Enters a link from outside of the section. */
   async #enter(link: Link, method: string, args: Value[], caller: Caller, ticket?: { cancelled: boolean }) {
-    const { operation } = caller
-    const outermost = operation.stage === 'waiting'
     const { kind, concurrent } = link.declared(method)
     if (!concurrent && caller.held) {
       throw new CallError('WouldBlock', `${link.title}.${method} is not concurrent and the caller holds an object`)
     }
     const hold = concurrent ? null : kind === 'mutator' ? 'exclusive' : 'shared'
+    return this.#inside(hold, caller, async () => {
+      if (link.fault !== null) throw unavailable(`${link.title} is not served here: ${link.fault}`)
+      if (ticket?.cancelled) throw new CallError('Cancelled', 'given up before it was executed')
+      caller.operation.stage = 'running'
+      return await this.#execution.run(link, method, args, caller, hold !== null)
+    })
+  }
+
+  /** Takes the section, runs the code, and waits until what it did or saw is durable. */
+  async #inside<T>(
+    hold: Hold | null,
+    { operation, held }: Pick<Caller, 'operation' | 'held'>,
+    code: () => Promise<T>
+  ): Promise<T> {
+    const outermost = operation.stage === 'waiting'
     const taken = hold === null ? undefined : this.#section.take(hold)
     if (taken !== undefined) await taken
     let pending: Promise<void> | undefined
     try {
-      if (link.fault !== null) throw unavailable(`${link.title} is not served here: ${link.fault}`)
-      if (ticket?.cancelled || operation.cut) throw new CallError('Cancelled', 'given up before it was executed')
+      if (operation.cut) throw new CallError('Cancelled', 'cut before it was executed')
       if (hold === 'exclusive') this.#commits.join()
-      operation.stage = 'running'
-      return await this.#execution.run(link, method, args, caller, hold !== null)
+      return await code()
     } finally {
       if (hold === 'exclusive') this.#markCondemned()
       if (outermost) operation.stage = 'ended'
@@ -370,7 +386,7 @@ export class Chain {
       if (hold !== null) this.#section.release(hold)
       // V8: this call, or one that it has seen, is not durable yet. A caller that holds an object must not wait: the
       // commit may be waiting for that very caller.
-      if (pending !== undefined && !caller.held) await pending
+      if (pending !== undefined && !held) await pending
     }
   }
 
@@ -382,7 +398,7 @@ export class Chain {
       return this.#enter(link, method, args, { operation: frame.operation, held: frame.held, origin: null })
     }
     if (this.#phase !== 'serving') throw this.#refusal()
-    return this.#operate(operationOf(undefined), (operation) =>
+    return this.#operate(operationOf(), (operation) =>
       this.#enter(link, method, args, { operation, held: false, origin: null })
     )
   }
@@ -413,6 +429,8 @@ export class Chain {
     const { signal } = target
     if (signal?.aborted) throw new CallError('Cancelled', 'given up before it was sent')
     const operation = frame?.operation
+    const timeoutMs = Math.min(target.timeoutMs ?? OUTWARD_TIMEOUT_MS, operation?.leftMs() ?? Number.POSITIVE_INFINITY)
+    if (timeoutMs <= 0) throw new CallError('DeadlineExceeded', 'the time of the running call is over; it was not sent')
     const derived =
       operation?.callId === undefined ? this.#components.newCallId() : `${operation.callId}.${++operation.outward}`
     const answer = this.#components.outward({
@@ -423,7 +441,7 @@ export class Chain {
       to: target.to ?? 'any',
       callId: target.id ?? derived,
       held: frame?.held ?? false,
-      timeoutMs: target.timeoutMs ?? OUTWARD_TIMEOUT_MS,
+      timeoutMs,
       observersOnly: this.#phase === 'new' || this.#phase === 'proving'
     })
     return signal === undefined ? answer : abortable(answer, signal)
@@ -443,7 +461,7 @@ export class Chain {
 }
 
 function running(): Operation {
-  return { ...operationOf(undefined), stage: 'running' }
+  return { ...operationOf(), stage: 'running' }
 }
 
 function unavailable(message: string): CallError {

@@ -20,6 +20,8 @@ export interface CommitComponents {
 
 interface Group {
   settled: Promise<void>
+  /** The flush and commit, once they have begun. */
+  finishing: Promise<void> | null
   resolve: () => void
   reject: (error: Error) => void
 }
@@ -44,42 +46,53 @@ export class GroupCommit {
     // A failed commit is reported by `fatal`; that nobody happens to wait for this group is no second failure.
     promise.catch(() => undefined)
     this.#components.store.begin()
-    this.#open = { settled: promise, resolve, reject }
+    this.#open = { settled: promise, finishing: null, resolve, reject }
     this.#components.defer(() => void this.#commit())
   }
 
   async #commit(): Promise<void> {
-    const { section, store, flush, fatal } = this.#components
+    const { section } = this.#components
     const sealed = section.seal()
     if (sealed !== undefined) await sealed
+    await this.finish()
+    section.unseal()
+  }
+
+  /**
+   * Commits what has ended, and settles with the group: nobody hears of a call whose link has not flushed. Called with
+   * the section sealed, or closed after whoever ran was cut (its savepoints are rolled back).
+   */
+  async finish(): Promise<void> {
     const group = this.#open
-    if (group === null) return section.unseal()
+    if (group === null) return
+    group.finishing ??= this.#finish(group)
+    await group.finishing
+  }
+
+  async #finish(group: Group): Promise<void> {
+    const { store, flush } = this.#components
     try {
       const flushed = flush()
       if (flushed !== undefined) await flushed
-      if (this.#open !== group) return // finished or abandoned meanwhile: the object stops
+      if (this.#open !== group) return // abandoned meanwhile
       store.commit()
     } catch (cause) {
-      const text = cause instanceof Error ? cause.message : String(cause)
-      const error = new CallError('OutcomeUnknown', `the state could not be committed: ${text}; the object stops`, {
-        cause
-      })
-      group.reject(error)
-      fatal(error)
+      this.fail(cause)
       return
     }
     this.#open = null
     group.resolve()
-    section.unseal()
   }
 
-  /** Commits at once what has ended; whoever runs has been cut before (its savepoints are rolled back). */
-  finish(): void {
-    const group = this.#open
-    if (group === null) return
-    this.#components.store.commit()
-    this.#open = null
-    group.resolve()
+  /** The open group must not be committed: what it did is unknown to its callers, and the object stops. */
+  fail(cause: unknown): void {
+    const text = cause instanceof Error ? cause.message : String(cause)
+    const error = new CallError('OutcomeUnknown', `the state could not be committed: ${text}; the object stops`, {
+      cause
+    })
+    if (this.#open !== null) this.#open.finishing ??= Promise.resolve()
+    this.#open?.reject(error)
+    this.#components.fatal(error)
   }
 
   /** The process is to end as if it had crashed: what is not durable is lost. */

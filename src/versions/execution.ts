@@ -8,6 +8,13 @@ import type { Link } from './link.ts'
 import type { ChainStore } from './store.ts'
 import type { StateWrite, Value } from './types.ts'
 
+/**
+ * An interception holds the object: one that does not end in time has failed. Time is counted in ticks, so that a
+ * process that stood still as a whole has lost one of them only.
+ */
+const INTERCEPTION_TICKS = 10
+const TICK_MS = 1000
+
 /** Who calls a method of a link. */
 export interface Caller {
   operation: Operation
@@ -20,6 +27,7 @@ export interface ExecutionComponents {
   store: ChainStore
   /** The SO's code broke its contract: it is served no more, durably (SPEC V10). */
   quarantine(link: Link, reason: string): void
+  after(ms: number, callback: () => void): () => void
 }
 
 export class Execution {
@@ -80,15 +88,36 @@ export class Execution {
       const frame = new Frame(interceptor, caller.operation, 'look', true, true)
       try {
         // A copy: whatever the interceptor does to the arguments, the call is the same.
-        const writes = await runFrame(frame, () => interceptor.instance!.intercept!(method, structuredClone(args)))
+        const writes = await this.#inTime(frame, () => interceptor.instance!.intercept!(method, structuredClone(args)))
         if (writes.length > 0) offered.push([interceptor, writes])
       } catch (error) {
         if (link.role !== 'current' && nameOf(error) === 'Disallowed') throw error
-        this.#components.quarantine(interceptor, `its interception of ${method} threw: ${textOf(error)}`)
+        this.#components.quarantine(interceptor, `its interception of ${method} failed: ${textOf(error)}`)
       }
       // Effects that this interceptor emits in its own version's words are offered to the links above it from here.
     }
     return offered
+  }
+
+  /** Runs the code of an interception; when it does not end in time it is left behind, and may do nothing any more. */
+  #inTime(frame: Frame, code: () => Promise<StateWrite[]> | StateWrite[]): Promise<StateWrite[]> {
+    return new Promise((resolve, reject) => {
+      let ticks = 0
+      const tick = () => {
+        ticks += 1
+        if (ticks <= INTERCEPTION_TICKS) {
+          cancel = this.#components.after(TICK_MS, tick)
+          return
+        }
+        frame.ended = true
+        reject(new Error(`it did not end within ${INTERCEPTION_TICKS * TICK_MS} ms`))
+      }
+      let cancel = () => {}
+      tick()
+      runFrame(frame, code)
+        .then(resolve, reject)
+        .finally(() => cancel())
+    })
   }
 
   #apply(interceptor: Link, writes: StateWrite[]): void {

@@ -12,6 +12,8 @@ export type Permission = 'look' | 'set-up' | 'change'
 /** A call that entered the chain. */
 export interface Operation {
   readonly callId: string | undefined
+  /** Milliseconds until its caller gives up. */
+  readonly leftMs: () => number
   /** Outward calls made so far, for ids that are the same when the call is retried. */
   outward: number
   /** Open savepoints of this operation. */
@@ -22,8 +24,8 @@ export interface Operation {
   cut: boolean
 }
 
-export function operationOf(callId: string | undefined): Operation {
-  return { callId, outward: 0, depth: 0, stage: 'waiting', cut: false }
+export function operationOf(callId?: string, leftMs = () => Number.POSITIVE_INFINITY): Operation {
+  return { callId, leftMs, outward: 0, depth: 0, stage: 'waiting', cut: false }
 }
 
 export class Frame {

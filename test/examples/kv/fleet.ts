@@ -237,6 +237,10 @@ export class Member {
         faulty: (version, reason) => assert.fail(`SO ${version} is faulty: ${reason}`),
         fatal: (error) => assert.fail(error),
         defer: (callback) => setImmediate(callback),
+        after: (ms, callback) => {
+          const timer = setTimeout(callback, ms)
+          return () => clearTimeout(timer)
+        },
         newCallId: () => `own${++fleet.calls}`
       },
       links

@@ -34,6 +34,10 @@ export interface World {
   outward: OutwardCall[]
   faults: [number, string][]
   fatal: Error[]
+  /** What the chain wants to be told later; time passes only when a test says so. */
+  timers: Set<{ ms: number; callback: () => void }>
+  /** Lets the time of every timer pass; resolves with the milliseconds. */
+  pass(): number
 }
 
 export async function world(links: LinkInit[], options: { store?: MemoryStore; serve?: boolean } = {}): Promise<World> {
@@ -41,6 +45,13 @@ export async function world(links: LinkInit[], options: { store?: MemoryStore; s
   const outward: OutwardCall[] = []
   const faults: [number, string][] = []
   const fatal: Error[] = []
+  const timers: World['timers'] = new Set()
+  const pass = () => {
+    const due = [...timers]
+    timers.clear()
+    for (const { callback } of due) callback()
+    return Math.max(0, ...due.map(({ ms }) => ms))
+  }
   let calls = 0
   const chain = new Chain(
     {
@@ -57,6 +68,11 @@ export async function world(links: LinkInit[], options: { store?: MemoryStore; s
       faulty: (version, reason) => faults.push([version, reason]),
       fatal: (error) => fatal.push(error),
       defer: (callback) => setImmediate(callback),
+      after: (ms, callback) => {
+        const timer = { ms, callback }
+        timers.add(timer)
+        return () => timers.delete(timer)
+      },
       newCallId: () => `own-${++calls}`
     },
     links
@@ -65,7 +81,7 @@ export async function world(links: LinkInit[], options: { store?: MemoryStore; s
   if (options.serve !== false) chain.serve()
   const call = (version: number, method: string, ...args: Value[]) =>
     chain.call({ version, method, args, callId: `call-${++calls}`, held: false })
-  return { chain, store, call, outward, faults, fatal }
+  return { chain, store, call, outward, faults, fatal, timers, pass }
 }
 
 /** A promise that a test opens when it likes. */

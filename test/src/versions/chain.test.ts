@@ -4,7 +4,8 @@ import ColorSet from '../../fixtures/sets/color-set.ts'
 import FutureColorSet from '../../fixtures/sets/future-color-set.ts'
 import IntSet from '../../fixtures/sets/int-set.ts'
 import PastIntSet from '../../fixtures/sets/past-int-set.ts'
-import { link, subtype, world } from './chain-fixture.ts'
+import { link, settle, subtype, world } from './chain-fixture.ts'
+import { MemoryStore } from './memory-store.ts'
 
 const future = () => [link(IntSet, 1, 'current'), link(FutureColorSet, 2, 'future')]
 const past = () => [link(PastIntSet, 1, 'past'), link(ColorSet, 2, 'current')]
@@ -170,6 +171,50 @@ describe('chain: interceptors', () => {
     const again = await world(future(), { store: store.crash() })
     await assert.rejects(again.call(2, 'getColor', 1), { name: 'Unavailable', message: /broken/ })
     await assert.rejects(again.chain.add(link(FutureColorSet, 2, 'future')), { name: 'Unavailable' })
+  })
+
+  it('V10 an interception that never ends does not hold the object: its SO is quarantined, the call goes on', async () => {
+    let late: (() => Promise<unknown>) | undefined
+    class Hanging extends FutureColorSet {
+      override intercept(): Promise<[]> {
+        late = async () => this.context.delegate.contains(1)
+        return new Promise(() => undefined)
+      }
+    }
+    const { call, pass, timers, store } = await world([link(IntSet, 1, 'current'), link(Hanging, 2, 'future')])
+    const inserted = call(1, 'insert', 1)
+    let waitedMs = 0
+    while (timers.size > 0) {
+      waitedMs += pass()
+      await settle()
+    }
+    await inserted
+    assert.equal(waitedMs, 10_000)
+    assert.equal(await call(1, 'contains', 1), true)
+    await assert.rejects(call(2, 'getColor', 1), { name: 'Unavailable', message: /did not end within/ })
+    assert.match(String(store.crash().space('chain').get('quarantined/2')), /did not end within/)
+    await assert.rejects(late!(), /only while/)
+  })
+
+  it('V10 what an SO missed is not committed where its mark cannot be written', async () => {
+    class Broken extends FutureColorSet {
+      override async intercept(): Promise<[]> {
+        throw new Error('broken')
+      }
+    }
+    const store = new MemoryStore()
+    const space = store.space.bind(store)
+    store.space = (name) => {
+      const { put, ...rest } = space(name)
+      return {
+        ...rest,
+        put: (key, value) => (key.startsWith('quarantined') ? assert.fail('disk full') : put(key, value))
+      }
+    }
+    const { call, fatal } = await world([link(IntSet, 1, 'current'), link(Broken, 2, 'future')], { store })
+    await assert.rejects(call(1, 'insert', 1), { name: 'OutcomeUnknown' })
+    assert.equal(fatal.length, 1)
+    assert.deepEqual([...store.crash().space('object').entries()], [])
   })
 
   it('V10 the mark stays when the intercepted call itself fails', async () => {

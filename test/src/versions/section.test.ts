@@ -183,6 +183,23 @@ describe('chain: section', () => {
     )
   })
 
+  it('V6 an outward call has no more time than the call that makes it', async () => {
+    const { chain, outward } = await register()
+    let left = 300
+    const call = () =>
+      chain.call({ version: 1, method: 'ask', args: ['look'], callId: 'abc', held: false, leftMs: () => left })
+    await call()
+    left = 60_000
+    await call()
+    assert.deepEqual(
+      outward.map(({ timeoutMs }) => timeoutMs),
+      [300, 10_000]
+    )
+    left = 0
+    await assert.rejects(call(), { name: 'ApplicationError', message: /DeadlineExceeded/ })
+    assert.equal(outward.length, 2)
+  })
+
   it('V11 before the commit outward calls are for observers only', async () => {
     class Early extends Register {
       async start() {
@@ -294,11 +311,79 @@ describe('chain: stopping', () => {
     await Promise.resolve()
     await settle()
     assert.equal(chain.cut(), 2)
-    await outcomes
     await chain.stop()
+    await outcomes
     instance.gate.open()
     await settle()
     assert.equal(store.crash().space('object').get('x'), 1)
+  })
+
+  it('V8 V12 what had ended when others were cut is flushed before it is answered', async () => {
+    const flushing = gate()
+    class Flushing extends Register {
+      flush() {
+        return flushing.opened
+      }
+    }
+    flushing.open()
+    const { call, chain, store } = await world([link(Flushing, 1, 'current')])
+    flushing.opened = new Promise((open) => {
+      flushing.open = open
+    })
+    let answered = false
+    const ended = call(1, 'set', 1).then(() => {
+      answered = true
+    })
+    const slow = assert.rejects(call(1, 'slowSet', 2), { name: 'OutcomeUnknown' })
+    await settle()
+    chain.cut()
+    const stopped = chain.stop()
+    await settle()
+    assert.equal(answered, false)
+    flushing.open()
+    await Promise.all([ended, slow, stopped])
+    assert.equal(store.crash().space('object').get('x'), 1)
+  })
+
+  it('V12 drain waits for a future SO that was just added, its commit included', async () => {
+    const { chain, store } = await world([link(Register, 1, 'current')])
+    class Later extends Register {
+      async initial() {
+        this.context.state.put('x', 7)
+      }
+    }
+    const added = chain.add(link(Later, 2, 'future'))
+    await chain.drain()
+    await chain.stop()
+    await added
+    assert.equal(store.crash().space('so-2').get('x'), 7)
+  })
+
+  it('V9 V12 drain waits for an SO that is being started; cut leaves nothing of it', async () => {
+    const { chain, store } = await world([link(Register, 1, 'current')])
+    const initial = gate()
+    class Slow extends Register {
+      async initial() {
+        this.context.state.put('x', 7)
+        await initial.opened
+        this.context.state.put('x', 8)
+      }
+    }
+    const added = assert.rejects(chain.add(link(Slow, 2, 'future')), { name: 'OutcomeUnknown' })
+    await settle()
+    let drained = false
+    void chain.drain().then(() => {
+      drained = true
+    })
+    await settle()
+    assert.equal(drained, false)
+    assert.equal(chain.cut(), 1)
+    await chain.stop()
+    await added
+    initial.open()
+    await settle()
+    assert.equal(store.crash().space('so-2').get('x'), undefined)
+    assert.equal(store.crash().space('chain').get('started/2'), undefined)
   })
 
   it('V12 stop may write, in one transaction', async () => {
