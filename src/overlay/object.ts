@@ -212,7 +212,7 @@ export class HostedObject {
       this.reason = verdict.reason.sentence
       return verdict.inMs === undefined ? Number.POSITIVE_INFINITY : now + Math.min(verdict.inMs, PROGRESS_MS)
     }
-    if (this.#needsPermit(target) && !this.#around.holdsPermit(this.state.object)) {
+    if (!this.#mayBegin(target)) {
       const unavailable = Math.min(...target.upgrade.schedule.constraints.map((one) => one.unavailable))
       this.#permitWish = unavailable
       this.reason = this.#around.sayPermit(unavailable)
@@ -254,6 +254,11 @@ export class HostedObject {
 
   #needsPermit(target: LineageVersion): boolean {
     return this.state.current !== null && target.upgrade.schedule.constraints.length > 0
+  }
+
+  /** S5: a permit that was given back while the new code was imported is acquired again before the object stops. */
+  #mayBegin(target: LineageVersion): boolean {
+    return !this.#needsPermit(target) || this.#around.holdsPermit(this.state.object)
   }
 
   #noteProgress(progress: ObjectState['progress'], now: number): void {
@@ -313,7 +318,7 @@ export class HostedObject {
     if (!event.ok) return this.#fail(event.reason)
     const { target, entry, attempt } = this.#attempt()
     const wanted = this.#target()
-    const lapsed = wanted?.entry.hash !== entry || !this.#judge(wanted, now).go
+    const lapsed = wanted?.entry.hash !== entry || !this.#judge(wanted, now).go || !this.#mayBegin(wanted)
     if (lapsed) {
       this.#keep(enter(this.state, { name: 'waiting', target, entry }))
       this.#run({ command: 'abandon', object: this.state.object, attempt })

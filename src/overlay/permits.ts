@@ -127,7 +127,9 @@ function release(state: PermitState, sight: PermitSight, wish: PermitWish): Perm
   const unwanted = wish.unavailable === null || (!state.holding && wish.unavailable !== state.unavailable)
   const outdated = !state.holding && state.askedUnder !== state.active
   const yields = !state.holding && !mayHold(state, sight) && earlierAsker(state, sight) !== undefined
-  return unwanted || outdated || yields ? endAttempt(state, sight.self) : state
+  // P8: whoever may not begin hinders nobody; the member that is down may need a permit itself, to come up again.
+  const hindered = permitObstacle(state, sight) !== undefined
+  return unwanted || outdated || yields || hindered ? endAttempt(state, sight.self) : state
 }
 
 /** The holder's release of its attempt: for ever (P4). */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
-import { quorum } from '../../../src/overlay/permits.ts'
+import { decidePermits, noPermits, type PermitSight, permitRecord, quorum } from '../../../src/overlay/permits.ts'
 import { Generator } from '../../../src/prng.ts'
-import { actions, begin, decide, type Group, holders, type Setting } from './permit-model.ts'
+import { actions, begin, decide, type Group, holders, name, type Setting } from './permit-model.ts'
 
 /** Every state within a number of them, breadth first. Returns how many were seen. */
 function explore(setting: Setting, most: number): number {
@@ -109,6 +109,32 @@ describe('permits (SPEC P)', () => {
       assert.ok(held > 300, `only ${held} permits were held in 300 histories`)
     })
   }
+
+  it('P8: who may not begin gives back what it asked for or holds; who has begun keeps it', () => {
+    let down = ''
+    const sight: PermitSight = {
+      self: name(0),
+      group: 'g',
+      newestRoster: () => 1,
+      roster: (number) =>
+        number === 1 ? { group: 'g', number, members: [0, 1, 2].map(name), disputed: false } : undefined,
+      record: () => undefined,
+      down: (peer) => (peer === down ? 'does not serve (idle)' : undefined),
+      hash53: (text) => Number(text.slice(-4))
+    }
+    const wish = { unavailable: 1, begun: false }
+    const asking = decidePermits(noPermits, sight, wish)
+    assert.equal(asking.asking, 1)
+    const grants = { ...permitRecord(asking, 'g'), grants: asking.grants }
+    const holding = decidePermits(asking, { ...sight, record: () => grants }, wish)
+    assert.ok(holding.holding)
+    down = name(2)
+    for (const state of [asking, holding]) {
+      const given = decidePermits(state, sight, wish)
+      assert.deepEqual([given.asking, given.holding, given.grants], [0, false, []])
+      assert.equal(decidePermits(state, sight, { unavailable: 1, begun: true }).asking, 1)
+    }
+  })
 
   it('liveness: three that ask at once all get their turn when records arrive', () => {
     const setting: Setting = { rosters: [[0, 1, 2]], unavailable: 1 }
