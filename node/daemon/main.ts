@@ -5,6 +5,7 @@ import { Refusal } from '../../src/errors.ts'
 import { type Configuration, readConfiguration, USAGE } from './configuration.ts'
 import { startPeer } from './daemon.ts'
 import { RELEASE } from './release.ts'
+import { outliveStreams } from './strays.ts'
 
 /** The whole of a clean end; what is not done by then is cut (SPEC D26). */
 const END_MS = 4_500
@@ -28,6 +29,7 @@ async function main(args: string[]): Promise<void> {
 
 async function run(configuration: Configuration): Promise<void> {
   const log = pino({ level: configuration.logLevel, base: undefined }, pino.destination({ dest: 2, sync: false }))
+  outliveStreams(process, (event) => log.warn({ event }, 'a stream ended that nobody waited for'))
   const rootBytes = await readFile(configuration.root).catch((error: Error) => {
     throw new Refusal(
       'Usage',
