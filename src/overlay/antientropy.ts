@@ -103,7 +103,7 @@ export class AntiEntropy {
     this.#sendDelta(from, {
       entries: this.#log.missingFrom(digest.tips).map((entry) => entry.bytes),
       statements: [...this.#statements.all()].filter((one) => !theirStatements.has(one.hash)).map((one) => one.bytes),
-      records: this.#view.newerThan(digest.records).map((one) => one.bytes)
+      records: this.#view.newerThan(digest.records, digest.room, this.#generator).map((one) => one.bytes)
     })
     const behind =
       digest.tips.some((tip) => tip.version > 0 && !this.#log.has(tip.hash)) ||
@@ -129,7 +129,14 @@ export class AntiEntropy {
 
   #sendDigest(to: string, answer: boolean): void {
     const statements = [...this.#statements.all()].map((one) => one.hash).slice(-4096)
-    this.#send(to, { kind: 'digest', tips: this.#log.tips(), statements, records: this.#view.vector(), answer })
+    this.#send(to, {
+      kind: 'digest',
+      tips: this.#log.tips(),
+      statements,
+      records: this.#view.vector(),
+      room: Math.min(1024, this.#view.room),
+      answer
+    })
   }
 
   /** Entries first, then statements, then records, within the byte budget; the rest waits for the next digest. */

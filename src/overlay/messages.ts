@@ -24,6 +24,8 @@ export const messageSchema = z.discriminatedUnion('kind', [
     tips: z.array(headSchema).max(16),
     statements: z.array(hashSchema).max(4096),
     records: z.array(z.tuple([peerIdSchema, count, count])).max(1024),
+    /** Records of peers not named above that the sender would take. */
+    room: z.int().min(0).max(1024),
     answer: z.boolean()
   }),
   z.strictObject({

@@ -3,7 +3,11 @@
  * large one neighbours and the own group stay, the rest is a sample chosen by a hash that each peer salts for itself.
  */
 import { SetDigest } from '../digest.ts'
+import type { Generator } from '../prng.ts'
 import type { PeerRecord, SignedRecord } from './record.ts'
+
+/** Unknown peers that are offered to a full view, so that its sample still mixes. */
+const STRANGERS_WHEN_FULL = 8
 
 export const newer = (
   a: { incarnation: number; counter: number },
@@ -23,6 +27,8 @@ export class View {
   readonly #records = new Map<string, SignedRecord>()
   readonly #ranks = new Map<string, number>()
   readonly #digest = new SetDigest()
+  /** The stranger that would go first, where that is known. */
+  #worst: PeerRecord | undefined
   /** Grows with every change: what a neighbour was last told is compared with it. */
   changes = 0
 
@@ -51,10 +57,13 @@ export class View {
     const { record } = signed
     const known = this.#records.get(record.peer)
     if (known !== undefined && !newer(record, known.record)) return false
+    if (known === undefined && !this.#admits(record)) return false
     if (known !== undefined) this.#digest.remove(this.#weight(known.record))
     this.#records.set(record.peer, signed)
     this.#digest.add(this.#weight(record))
     this.changes += 1
+    // It may be a neighbour now, or no longer one; cheap to find again when a stranger comes.
+    this.#worst = undefined
     if (this.#records.size > this.#init.size) this.#evict()
     return this.#records.has(record.peer)
   }
@@ -64,13 +73,26 @@ export class View {
     return [...this.#records.values()].map(({ record }) => [record.peer, record.incarnation, record.counter])
   }
 
-  /** Records newer than those of a neighbour's vector. */
-  newerThan(vector: readonly (readonly [string, number, number])[]): SignedRecord[] {
+  /** How many peers that this view does not know may be offered to it: all it has place for; a few for the sample, when full. */
+  get room(): number {
+    return Math.max(this.#init.size - this.#records.size, STRANGERS_WHEN_FULL)
+  }
+
+  /** Records newer than those of a neighbour's vector, and at most `room` of peers that it does not name. */
+  newerThan(
+    vector: readonly (readonly [string, number, number])[],
+    room: number,
+    generator: Generator
+  ): SignedRecord[] {
     const theirs = new Map(vector.map(([peer, incarnation, counter]) => [peer, { incarnation, counter }]))
-    return [...this.#records.values()].filter(({ record }) => {
-      const known = theirs.get(record.peer)
-      return known === undefined || newer(record, known)
-    })
+    const fresher: SignedRecord[] = []
+    const strangers: SignedRecord[] = []
+    for (const signed of this.#records.values()) {
+      const known = theirs.get(signed.record.peer)
+      if (known === undefined) strangers.push(signed)
+      else if (newer(signed.record, known)) fresher.push(signed)
+    }
+    return fresher.concat(strangers.length <= room ? strangers : generator.sample(strangers, room))
   }
 
   /** Whether a neighbour's vector names anything newer that this view would keep. */
@@ -79,6 +101,13 @@ export class View {
       const known = this.#records.get(peer)
       return known === undefined ? this.#records.size < this.#init.size : newer({ incarnation, counter }, known.record)
     })
+  }
+
+  /** A full view takes a stranger only in place of one that it would rather lose. */
+  #admits(record: PeerRecord): boolean {
+    if (this.#records.size < this.#init.size || record.peer === this.#init.self || this.#init.keeps(record)) return true
+    this.#worst ??= this.#findWorst()
+    return this.#worst !== undefined && this.#preference(record) < this.#preference(this.#worst)
   }
 
   /** Order in which this peer keeps strangers, salted with its own name. Remembered: hashing is most of an eviction. */
@@ -94,27 +123,40 @@ export class View {
     return this.#init.hash53(`${record.peer}.${record.incarnation}.${record.counter}`)
   }
 
-  #evict(): void {
-    let victim: PeerRecord | undefined
-    let worst = -1
+  /** The lower, the rather kept: failures are worth knowing. */
+  #preference(record: PeerRecord): number {
+    const failing = Object.values(record.objects).some((object) => object.failed.length > 0)
+    return this.#rank(record.peer) / (failing ? 4 : 1)
+  }
+
+  #findWorst(): PeerRecord | undefined {
+    let worst: PeerRecord | undefined
+    let least = -1
     for (const { record } of this.#records.values()) {
       if (record.peer === this.#init.self || this.#init.keeps(record)) continue
-      const failing = Object.values(record.objects).some((object) => object.failed.length > 0)
-      const rank = this.#rank(record.peer) / (failing ? 4 : 1)
-      if (rank > worst) {
-        worst = rank
-        victim = record
-      }
+      const preference = this.#preference(record)
+      if (preference <= least) continue
+      least = preference
+      worst = record
     }
-    // Everything left is to be kept: the bound still holds. The newest neighbour goes rather than a member of the own
-    // group, without whose record no permit can be had.
-    const own = this.#records.get(this.#init.self)?.record.group ?? null
-    const others = [...this.#records.values()].map((one) => one.record).filter((one) => one.peer !== this.#init.self)
-    victim ??= others.findLast((record) => own === null || record.group !== own) ?? others.at(-1)
+    return worst
+  }
+
+  #evict(): void {
+    // Everything left may be to be kept: the bound still holds. The newest neighbour goes rather than a member of the
+    // own group, without whose record no permit can be had.
+    const victim = this.#findWorst() ?? this.#leastNeeded()
     if (victim === undefined) return
     this.#records.delete(victim.peer)
     this.#ranks.delete(victim.peer)
     this.#digest.remove(this.#weight(victim))
+    this.#worst = undefined
     this.changes += 1
+  }
+
+  #leastNeeded(): PeerRecord | undefined {
+    const own = this.#records.get(this.#init.self)?.record.group ?? null
+    const others = [...this.#records.values()].map((one) => one.record).filter((one) => one.peer !== this.#init.self)
+    return others.findLast((record) => own === null || record.group !== own) ?? others.at(-1)
   }
 }
