@@ -24,7 +24,7 @@ export interface Places {
   /** Peers that might become neighbours, own group excluded. */
   candidates(): readonly string[]
   /** Members of the own group: always neighbours. */
-  group(): readonly string[]
+  group(): ReadonlySet<string>
   bootstrap: readonly { peer: string; addresses: readonly string[] }[]
 }
 
@@ -132,7 +132,7 @@ export class Neighbours {
   }
 
   #reachStrangers(missing: number, now: number): number {
-    const group = new Set(this.#places.group())
+    const group = this.#places.group()
     const known = this.#places.candidates().filter((peer) => !this.#neighbours.has(peer) && !group.has(peer))
     const seeds = this.#places.bootstrap
       .map((one) => one.peer)
@@ -212,7 +212,7 @@ export class Neighbours {
   }
 
   #isGroup(peer: string): boolean {
-    return this.#places.group().includes(peer)
+    return this.#places.group().has(peer)
   }
 
   /** Back-off is remembered for a bounded number of peers. */

@@ -61,6 +61,9 @@ export class Peer {
   readonly #sight: PermitSight
   readonly #around: Surroundings
   readonly #askedAt = new Map<string, number>()
+  #groupMembers: ReadonlySet<string> = new Set()
+  /** Changes of view and statements when the members were last looked up. */
+  #groupSeen = -1
   #addresses: string[]
   #contacts: Contact[]
   #incarnation: number
@@ -442,14 +445,22 @@ export class Peer {
 
   // ---- what is known of others
 
-  /** Members of the own group: those of the newest roster, and whoever's record says so. */
-  #group(): string[] {
+  /** Other members of the own group: those of the newest roster, and whoever's record says so. Asked for many times a step. */
+  #group(): ReadonlySet<string> {
+    const seen = this.view.changes + this.statements.size
+    if (this.#groupSeen === seen) return this.#groupMembers
+    this.#groupSeen = seen
     const { group } = this.#init
-    if (group === null) return []
-    const members = new Set(this.statements.roster(group, this.statements.newestRoster(group))?.members ?? [])
-    for (const { record } of this.view.all()) if (record.group === group && members.size < 64) members.add(record.peer)
-    members.delete(this.id)
-    return [...members]
+    const members = new Set<string>()
+    if (group !== null) {
+      for (const peer of this.statements.roster(group, this.statements.newestRoster(group))?.members ?? [])
+        members.add(peer)
+      for (const { record } of this.view.all())
+        if (record.group === group && members.size < 64) members.add(record.peer)
+      members.delete(this.id)
+    }
+    this.#groupMembers = members
+    return members
   }
 
   #addressesOf(peer: string): readonly string[] {

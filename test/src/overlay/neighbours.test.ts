@@ -12,7 +12,7 @@ describe('neighbours (SPEC O2)', () => {
       self: 'self0001',
       addresses: () => ['/a'],
       candidates: () => others,
-      group: () => [],
+      group: () => new Set<string>(),
       bootstrap: []
     }
     const neighbours = new Neighbours(places, DEFAULT_LIMITS, new Generator(1), outbox)
@@ -33,7 +33,13 @@ describe('neighbours (SPEC O2)', () => {
   it('O2: a peer that has only a few neighbours must not be refused: together they may be an island', () => {
     const others = Array.from({ length: 10 }, (_, index) => `other${String(index).padStart(3, '0')}`)
     const outbox = new Outbox()
-    const places = { self: 'self0001', addresses: () => [], candidates: () => others, group: () => [], bootstrap: [] }
+    const places = {
+      self: 'self0001',
+      addresses: () => [],
+      candidates: () => others,
+      group: () => new Set<string>(),
+      bootstrap: []
+    }
     const neighbours = new Neighbours(places, DEFAULT_LIMITS, new Generator(1), outbox)
     const urgency: boolean[] = []
     for (const peer of others) {
@@ -48,7 +54,13 @@ describe('neighbours (SPEC O2)', () => {
 
   it('O2: a full peer takes an urgent one in, gives another up and tells it', () => {
     const outbox = new Outbox()
-    const places = { self: 'self0001', addresses: () => [], candidates: () => [], group: () => [], bootstrap: [] }
+    const places = {
+      self: 'self0001',
+      addresses: () => [],
+      candidates: () => [],
+      group: () => new Set<string>(),
+      bootstrap: []
+    }
     const neighbours = new Neighbours(places, DEFAULT_LIMITS, new Generator(1), outbox)
     const ask = (number: number, urgent: boolean) => {
       const peer = `other${String(number).padStart(3, '0')}`
