@@ -28,6 +28,18 @@ export const statementBodySchema = z.discriminatedUnion('what', [
   }),
   /** No node begins `target` (an upgrade entry's hash) while this stands; null: any upgrade. */
   z.strictObject({ ...common, what: z.literal('pause'), target: hashSchema.nullable() }),
+  /** Stops `target` and its successors for good, where they are not committed yet. Nothing lifts it. */
+  z.strictObject({ ...common, what: z.literal('abort'), target: hashSchema }),
+  /** A node, or every node, on which `target` failed may try it once more. */
+  z.strictObject({ ...common, what: z.literal('retry'), target: hashSchema, peer: peerIdSchema.nullable() }),
+  /** The peer is gone for good: under rosters up to `roster` it holds nothing, gets nothing, and nobody waits for it. */
+  z.strictObject({
+    ...common,
+    what: z.literal('exclude'),
+    group: groupSchema,
+    peer: peerIdSchema,
+    roster: z.int().min(1).max(1_000_000)
+  }),
   /** Lifts the pause that it names by the statement's hash. */
   z.strictObject({ ...common, what: z.literal('resume'), lifts: hashSchema })
 ])

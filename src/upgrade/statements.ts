@@ -18,6 +18,11 @@ export class StatementSet {
   readonly #identities = new Map<string, string>()
   readonly #rosters = new Map<string, Map<number, Roster>>()
   readonly #lifted = new Set<string>()
+  readonly #aborts = new Map<string, Statement>()
+  /** Entry's hash → its retries. */
+  readonly #retries = new Map<string, Statement[]>()
+  /** group/peer → the newest roster under which the peer is excluded. */
+  readonly #exclusions = new Map<string, number>()
   readonly #hash53: (text: string) => number
   readonly #digest = new SetDigest()
 
@@ -50,6 +55,12 @@ export class StatementSet {
     const { body } = statement
     if (body.what === 'roster') this.#addRoster(body.group, body.number, body.members)
     if (body.what === 'resume') this.#lifted.add(body.lifts)
+    if (body.what === 'abort') this.#aborts.set(body.target, statement)
+    if (body.what === 'retry') this.#retries.set(body.target, [...(this.#retries.get(body.target) ?? []), statement])
+    if (body.what === 'exclude') {
+      const name = `${body.group}/${body.peer}`
+      this.#exclusions.set(name, Math.max(body.roster, this.#exclusions.get(name) ?? 0))
+    }
     const identity = `${statement.keys.join()}/${body.sequence}`
     const known = this.#identities.get(identity)
     if (known === undefined) this.#identities.set(identity, statement.hash)
@@ -74,6 +85,22 @@ export class StatementSet {
     let number = 0
     while (rosters?.has(number + 1)) number += 1
     return number
+  }
+
+  /** The abort of an upgrade entry, if there is one. */
+  abort(entryHash: string): Statement | undefined {
+    return this.#aborts.get(entryHash)
+  }
+
+  /** How many retries of an entry were stated for this peer or for all: a failure is lifted by one more than it knew. */
+  retries(entryHash: string, peer: string): number {
+    const stated = this.#retries.get(entryHash) ?? []
+    return stated.filter(({ body }) => body.what === 'retry' && (body.peer === null || body.peer === peer)).length
+  }
+
+  /** Whether a peer is excluded from a group under this roster. */
+  excluded(group: string, peer: string, roster: number): boolean {
+    return (this.#exclusions.get(`${group}/${peer}`) ?? 0) >= roster
   }
 
   /** The pauses in force against an upgrade entry at `now` (ms). */

@@ -77,3 +77,32 @@ describe('statements (SPEC T)', () => {
     )
   })
 })
+
+describe('statements that stop, retry and exclude (SPEC T)', () => {
+  it('an abort stands for good; a retry counts for its peer, or for all', () => {
+    const set = setOf([
+      statement(1, { what: 'abort', target: UPGRADE }, { expires: 0 }),
+      statement(2, { what: 'retry', target: UPGRADE, peer: null }),
+      statement(3, { what: 'retry', target: UPGRADE, peer: 'peer00001' })
+    ])
+    assert.equal(set.abort(UPGRADE)?.hash, hashOf(1))
+    assert.equal(set.abort(hashOf(7)), undefined)
+    assert.equal(set.retries(UPGRADE, 'peer00001'), 2)
+    assert.equal(set.retries(UPGRADE, 'peer00002'), 1)
+    assert.equal(set.retries(hashOf(7), 'peer00001'), 0)
+  })
+
+  it('an exclusion holds up to its roster, whatever came first', () => {
+    const exclude = (serial: number, roster: number) =>
+      statement(serial, { what: 'exclude', group: 'g', peer: 'peer00001', roster })
+    for (const order of [
+      [exclude(1, 2), exclude(2, 1)],
+      [exclude(2, 1), exclude(1, 2)]
+    ]) {
+      const set = setOf(order)
+      assert.ok(set.excluded('g', 'peer00001', 1) && set.excluded('g', 'peer00001', 2))
+      assert.ok(!set.excluded('g', 'peer00001', 3))
+      assert.ok(!set.excluded('g', 'peer00002', 1))
+    }
+  })
+})
