@@ -29,7 +29,8 @@ export class Demonstration {
   readonly #init: DemonstrationInit
   readonly #begun = performance.now()
   readonly #fleet: Fleet
-  readonly #failed = Promise.withResolvers<never>()
+  /** Ends the run; there is nothing to end before it. */
+  #fail: (reason: Error) => void = () => undefined
   readonly #commands: string[] = []
   #load: Load | undefined
   #watch: Watch | undefined
@@ -44,9 +45,7 @@ export class Demonstration {
       this.#commands.push(command)
       this.screen.line(`$ ${command}`)
     })
-    this.#fleet = new Fleet(init.directory, this.operator.root, this.#failed.reject)
-    // Whoever waits for it hears of it; before that nobody does.
-    this.#failed.promise.catch(() => undefined)
+    this.#fleet = new Fleet(init.directory, this.operator.root, (reason) => this.#fail(reason))
   }
 
   /** Address of the first peer. */
@@ -56,9 +55,11 @@ export class Demonstration {
 
   /** Rejects when something fails, or is not done within the bound; the message says what, and what each peer waits for. */
   async run(boundMs: number): Promise<Findings> {
-    const timer = setTimeout(() => this.#failed.reject(new Error(this.#stuck(boundMs))), boundMs)
+    const failed = Promise.withResolvers<never>()
+    this.#fail = failed.reject
+    const timer = setTimeout(() => this.#fail(new Error(this.#stuck(boundMs))), boundMs)
     try {
-      return await Promise.race([this.#run(), this.#failed.promise])
+      return await Promise.race([this.#run(), failed.promise])
     } finally {
       clearTimeout(timer)
     }
@@ -114,8 +115,8 @@ export class Demonstration {
     })
     const { members } = this.#fleet
     this.#watch = new Watch(members, this.operator.root, (seen) => this.screen.line(sentence(seen)))
-    this.#load = new Load(this.#failed.reject)
-    await this.#watch.start(this.#failed.reject)
+    this.#load = new Load((reason) => this.#fail(reason))
+    await this.#watch.start((reason) => this.#fail(reason))
     for (const [group, of] of Map.groupBy(members, (one) => one.group)) {
       const ids = of.map(({ peer }) => peer)
       await this.operator.roster(group, ids, of[0]!.address)

@@ -48,6 +48,11 @@ export class Looks {
     else if (askedMs > this.#since) this.#proven.push({ fromMs: this.#since, toMs: askedMs })
   }
 
+  /** A look that failed: what was before and after it are no looks in a row. */
+  miss(): void {
+    this.#since = undefined
+  }
+
   get proven(): Stretch[] {
     return union(this.#proven)
   }

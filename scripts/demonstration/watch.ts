@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Client, createClient } from '../../node/client.ts'
 import type { ObjectStatus, Status } from '../../node/daemon/status.ts'
+import { Refusal } from '../../src/errors.ts'
 import type { PhaseName } from '../../src/overlay/record.ts'
 import type { Member } from './fleet.ts'
 import { Looks, mostAtOnce, type Stretch } from './outages.ts'
@@ -64,7 +65,7 @@ export class Watch {
     }))
   }
 
-  /** @param failed told once, when a peer cannot be asked any more */
+  /** @param failed told once, when a look fails for another reason than that the peer did not answer */
   async start(failed: (reason: Error) => void): Promise<void> {
     const root = await readFile(this.#root)
     for (const { member } of this.seen) this.#clients.push(await createClient({ root, peers: [member.address] }))
@@ -110,10 +111,10 @@ export class Watch {
 
   async #look(seen: Seen, client: Client): Promise<void> {
     const askedMs = now()
-    const status = await client.status()
+    const status = await statusOf(client)
     const answeredMs = now()
     // A client that lost its peer asks another one; that is nothing this look can use.
-    if (status.peer !== seen.member.peer) throw new Error(`peer ${seen.member.name} does not answer any more`)
+    if (status?.peer !== seen.member.peer) return seen.looks.miss()
     const last = seen.history.at(-1)
     if (last !== undefined && seen.status !== undefined) {
       const rate = ((answered(status) - answered(seen.status)) * 1000) / (answeredMs - last.atMs)
@@ -129,6 +130,16 @@ export class Watch {
     if (state !== (last?.state ?? '.')) this.#changed(seen)
     if (askedMs < this.#countsFromMs || seen.object === undefined) return
     seen.looks.add(isDown(seen.object), askedMs, answeredMs)
+  }
+}
+
+/** Undefined where the peer did not answer: whether it lives is for its process to say, and how long to wait for the bound. */
+async function statusOf(client: Client): Promise<Status | undefined> {
+  try {
+    return await client.status()
+  } catch (error) {
+    if (error instanceof Refusal && error.code === 'Unreachable') return undefined
+    throw error
   }
 }
 

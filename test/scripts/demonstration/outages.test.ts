@@ -39,6 +39,8 @@ describe('demo, outages', () => {
     looks.add(true, 200, 210)
     looks.add(false, 300, 310)
     looks.add(true, 400, 410)
+    looks.miss()
+    looks.add(true, 500, 510)
     assert.deepEqual(looks.proven, [stretch(5, 200)])
   })
 })
