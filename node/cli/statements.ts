@@ -79,11 +79,21 @@ async function state(
 }
 
 function describe(body: StatementBody): string {
-  if (body.what === 'roster')
-    return `roster ${body.number} of ${body.group}: ${body.members.length} member${body.members.length === 1 ? '' : 's'}`
-  if (body.what === 'pause')
-    return body.target === null ? 'every upgrade is paused' : `upgrade ${body.target.slice(0, 16)}… is paused`
-  return `pause ${body.lifts.slice(0, 16)}… is lifted`
+  const short = (hash: string): string => `${hash.slice(0, 16)}…`
+  switch (body.what) {
+    case 'roster':
+      return `roster ${body.number} of ${body.group}: ${body.members.length} member${body.members.length === 1 ? '' : 's'}`
+    case 'pause':
+      return body.target === null ? 'every upgrade is paused' : `upgrade ${short(body.target)} is paused`
+    case 'resume':
+      return `pause ${short(body.lifts)} is lifted`
+    case 'abort':
+      return `upgrade ${short(body.target)} is aborted for good`
+    case 'retry':
+      return `upgrade ${short(body.target)} may be tried again by ${body.peer ?? 'every peer on which it failed'}`
+    case 'exclude':
+      return `${body.peer} is excluded from group ${body.group} up to roster ${body.roster}`
+  }
 }
 
 function wholeNumber(text: string): number {
@@ -95,6 +105,15 @@ interface RosterOptions extends StatementOptions {
   group: string
   members?: string[]
   number?: number
+}
+
+interface RetryOptions extends StatementOptions {
+  node?: string
+}
+
+interface ExcludeOptions extends StatementOptions {
+  group: string
+  roster?: number
 }
 
 /** Members as given, or those peers of the group that the asked peer knows; the number follows the newest one known. */
@@ -131,6 +150,27 @@ async function targetOf(upgrade: string, status: () => Promise<Status>): Promise
   )
 }
 
+/** One upgrade, where `all` makes no sense. */
+async function upgradeOf(upgrade: string, status: () => Promise<Status>): Promise<string> {
+  const target = await targetOf(upgrade, status)
+  if (target === null) throw new Refusal('Usage', 'name one upgrade, by its version or its entry hash')
+  return target
+}
+
+async function exclusionOf(
+  peer: string,
+  { group, roster }: ExcludeOptions,
+  status: () => Promise<Status>
+): Promise<Said> {
+  if (roster !== undefined) return { what: 'exclude', group, peer, roster }
+  const { rosters } = await status()
+  const newest = rosters.find((one) => one.group === group)
+  if (newest?.members.includes(peer) === true) return { what: 'exclude', group, peer, roster: newest.number }
+  const known =
+    newest === undefined ? 'that group has no roster' : `its roster ${newest.number} is ${newest.members.join(', ')}`
+  throw new Refusal('Usage', `${peer} is no member of group ${group}: ${known}`)
+}
+
 async function liftedBy(pause: string | undefined, status: () => Promise<Status>): Promise<string> {
   if (pause !== undefined && /^[0-9a-f]{64}$/.test(pause)) return pause
   const { pauses } = await status()
@@ -151,6 +191,14 @@ export function statementCommands(program: Command, terminal: Terminal, connect:
       .addOption(outOption('write the statement instead of handing it to a peer'))
       .option('--note <text>', 'why; shown to operators', '')
       .option('--expires <time>', 'when it stops counting', expires)
+  rosterCommand(statement, terminal, connect)
+  holdingCommands(statement, terminal, connect)
+  endingCommands(statement, terminal, connect)
+}
+
+type Statement = (name: string, description: string, expires: string) => Command
+
+function rosterCommand(statement: Statement, terminal: Terminal, connect: Connect): void {
   answering<RosterOptions>(
     statement('roster', "state a group's members, the base of rolling upgrades", '366d')
       .requiredOption('--group <group>', 'the group')
@@ -159,6 +207,9 @@ export function statementCommands(program: Command, terminal: Terminal, connect:
     terminal,
     (options) => state(connect, options, (status) => rosterOf(options, status))
   )
+}
+
+function holdingCommands(statement: Statement, terminal: Terminal, connect: Connect): void {
   answering<StatementOptions>(
     statement('pause', 'no peer begins an upgrade while this stands', '7d').argument(
       '[upgrade]',
@@ -177,5 +228,37 @@ export function statementCommands(program: Command, terminal: Terminal, connect:
     terminal,
     (options, [pause]) =>
       state(connect, options, async (status) => ({ what: 'resume', lifts: await liftedBy(pause, status) }))
+  )
+}
+
+function endingCommands(statement: Statement, terminal: Terminal, connect: Connect): void {
+  answering<StatementOptions>(
+    statement('abort', 'stop an upgrade and its successors for good, where it is not committed', '3660d').argument(
+      '<upgrade>',
+      'version or entry hash'
+    ),
+    terminal,
+    (options, [upgrade]) =>
+      state(connect, options, async (status) => ({ what: 'abort', target: await upgradeOf(upgrade!, status) }))
+  )
+  answering<RetryOptions>(
+    statement('retry', 'let nodes on which an upgrade failed try it once more', '366d')
+      .argument('<upgrade>', 'version or entry hash')
+      .option('--node <peer>', 'id of the one peer that may (default: every peer on which it failed)'),
+    terminal,
+    (options, [upgrade]) =>
+      state(connect, options, async (status) => ({
+        what: 'retry',
+        target: await upgradeOf(upgrade!, status),
+        peer: options.node ?? null
+      }))
+  )
+  answering<ExcludeOptions>(
+    statement('exclude', 'state that a member is gone for good, so that its group need not wait for it', '3660d')
+      .argument('<member>', 'peer id')
+      .requiredOption('--group <group>', 'the group')
+      .option('--roster <n>', 'newest roster this holds for (default: the newest that the peer knows)', wholeNumber),
+    terminal,
+    (options, [member]) => state(connect, options, (status) => exclusionOf(member!, options, status))
   )
 }
