@@ -42,6 +42,8 @@ export interface PeerOptions extends Configuration {
   log: Logger
   /** Another host than child processes. */
   host?: Host
+  /** The peer has failed and is closing. @default the error is thrown, and nobody catches it */
+  failed?(error: unknown): void
 }
 
 export interface RunningPeer {
@@ -110,6 +112,7 @@ class Daemon implements RunningPeer {
   readonly #callee: Callee
   readonly #progress = new Map<string, number>()
   readonly #begun = performance.now()
+  #closed: Promise<void> | undefined
   #calls!: Calls
   #router!: Router
 
@@ -128,6 +131,7 @@ class Daemon implements RunningPeer {
       bundles,
       run: (command) => this.#hosting.run(command),
       settled: () => this.#moments.settled(),
+      failed: (error) => this.#failed(error),
       log: options.log
     })
     const post = (event: Event): void => this.#driver.post(event)
@@ -191,7 +195,21 @@ class Daemon implements RunningPeer {
     })
   }
 
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    this.#closed ??= this.#close()
+    return this.#closed
+  }
+
+  /** D20: loud, and nothing of it goes on. */
+  #failed(error: unknown): void {
+    const { log, failed } = this.#options
+    log.fatal({ error }, 'the core or its store failed; the peer stops')
+    this.close().catch((reason: unknown) => log.error({ error: reason }, 'did not end cleanly'))
+    if (failed === undefined) throw error
+    failed(error)
+  }
+
+  async #close(): Promise<void> {
     await this.#hosting.close(STOP_MS)
     await this.#calls.close()
     this.#driver.close()

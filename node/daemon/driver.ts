@@ -27,6 +27,8 @@ export interface DriverInit {
   run(command: HostCommand): void
   /** After every step: others look at the peer's new state. */
   settled(): void
+  /** The core or its store failed: this loop has ended, whatever becomes of the error. */
+  failed(error: unknown): void
   log: Logger
 }
 
@@ -51,14 +53,16 @@ export class Driver {
   }
 
   post(event: Event): void {
+    if (this.#closed) return
     this.#queue.push(event)
-    if (this.#scheduled || this.#closed) return
+    if (this.#scheduled) return
     this.#scheduled = true
     setImmediate(() => this.#turn())
   }
 
   /** An operator's entry or statement, once it is durable here. @throws Refusal */
   inject(topic: Topic, bytes: Uint8Array, bundleHeld: boolean): Promise<string> {
+    if (this.#closed) return Promise.reject(stopping())
     this.#request += 1
     const request = this.#request
     return new Promise((resolve, reject) => {
@@ -70,19 +74,27 @@ export class Driver {
   close(): void {
     this.#closed = true
     clearTimeout(this.#timer)
-    for (const { reject } of this.#requests.values())
-      reject(new Refusal('Unreachable', 'this peer is stopping; inject at another'))
+    for (const { reject } of this.#requests.values()) reject(stopping())
     this.#requests.clear()
   }
 
+  /** A store or a core that fails must not go on: what it would say next could contradict what is on disk (D20). */
   #turn(): void {
     this.#scheduled = false
     if (this.#closed) return
+    try {
+      this.#takeEvents()
+    } catch (error) {
+      this.close()
+      this.#init.failed(error)
+    }
+  }
+
+  #takeEvents(): void {
     const { peer, store } = this.#init
     const effects: Effect[] = []
     const put = new Map<string, unknown>()
     const gone = new Set<string>()
-    // A store or a core that fails must not go on: what it would say next could contradict what is on disk.
     for (const event of this.#queue.splice(0)) {
       for (const effect of peer.step(event, this.now())) {
         if (effect.type !== 'persist') {
@@ -201,3 +213,5 @@ export class Driver {
     else request?.reject(new Refusal(effect.refusal ?? 'Malformed', effect.text))
   }
 }
+
+const stopping = (): Refusal => new Refusal('Unreachable', 'this peer is stopping; inject at another')

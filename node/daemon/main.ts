@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { pino } from 'pino'
 import { Refusal } from '../../src/errors.ts'
 import { type Configuration, readConfiguration, USAGE } from './configuration.ts'
-import { startPeer } from './daemon.ts'
+import { type RunningPeer, startPeer } from './daemon.ts'
 import { RELEASE } from './release.ts'
 import { outliveStreams } from './strays.ts'
 
@@ -36,29 +36,43 @@ async function run(configuration: Configuration): Promise<void> {
       `--root ${configuration.root} cannot be read (${error.message}); make one with: upstart root new`
     )
   })
-  const peer = await startPeer({ ...configuration, rootBytes, log })
-  // The first line of stdout is for programs that start a peer; everything else is log, on stderr.
-  process.stdout.write(`${JSON.stringify({ peer: peer.id, addresses: peer.addresses() })}\n`)
+  let peer: RunningPeer | undefined
   let ending = false
-  const end = (signal: string): void => {
+  const end = (code: number): void => {
     if (ending) return
     ending = true
-    log.info({ signal }, 'ending')
     setTimeout(() => process.exit(1), END_MS).unref()
-    peer.close().then(
-      () => process.exit(0),
+    const closed = peer?.close() ?? Promise.resolve()
+    closed.then(
+      () => process.exit(code),
       (error: unknown) => {
         log.error({ error }, 'did not end cleanly')
         process.exit(1)
       }
     )
   }
-  process.on('SIGTERM', () => end('SIGTERM'))
-  process.on('SIGINT', () => end('SIGINT'))
+  const failed = (error: unknown): void => {
+    complain(error)
+    end(1)
+  }
+  peer = await startPeer({ ...configuration, rootBytes, log, failed })
+  // The first line of stdout is for programs that start a peer; everything else is log, on stderr.
+  process.stdout.write(`${JSON.stringify({ peer: peer.id, addresses: peer.addresses() })}\n`)
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(signal, () => {
+      log.info({ signal }, 'ending')
+      end(0)
+    })
+  }
+}
+
+/** One line, with the mend; the stack of what is our own fault. */
+function complain(error: unknown): void {
+  const text = error instanceof Refusal ? `${error.name}: ${error.message}` : (error as Error).stack
+  process.stderr.write(`upstart-peer: ${text}\n`)
 }
 
 main(process.argv.slice(2)).catch((error: unknown) => {
-  const known = error instanceof Refusal
-  process.stderr.write(`upstart-peer: ${known ? `${error.name}: ${error.message}` : (error as Error).stack}\n`)
-  process.exit(known && error.code === 'Usage' ? 2 : 1)
+  complain(error)
+  process.exit(error instanceof Refusal && error.code === 'Usage' ? 2 : 1)
 })
