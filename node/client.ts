@@ -88,7 +88,7 @@ function wiresOf(fleet: string, transport: Libp2pTransport): Wires {
     },
     wire: async (peer, addresses, name, signal) => {
       await transport.dial(peer, addresses, signal)
-      const wire = await transport.open(peer, protocolOf(fleet, name))
+      const wire = await transport.open(peer, protocolOf(fleet, name), signal)
       if (wire !== undefined) return wire
       throw new Refusal('WrongFleet', `peer ${peer} does not belong to fleet ${fleet.slice(0, 16)}; use its root.json`)
     }
@@ -173,7 +173,7 @@ class LightClient implements Client {
     await this.#end()
   }
 
-  /** Where nobody answers, the call that wanted to know says so itself: it goes to the peers it was given. */
+  /** That nobody answers is reported by the call that wanted to know: it goes to the peers it was given. */
   async #learn(): Promise<void> {
     await this.status().catch(() => undefined)
   }

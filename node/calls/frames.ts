@@ -15,6 +15,8 @@ export const WINDOW_BYTES = 16 * 1024 * 1024
 /** The least a call costs, so that the window bounds the number of calls too (4096). */
 export const MIN_COST_BYTES = 4096
 const MAX_TEXT = 1000
+const MAX_MS = 86_400_000
+export const MAX_CALL_ID_LENGTH = 200
 
 const id = z.int().min(1).max(Number.MAX_SAFE_INTEGER)
 const text = z.string().max(MAX_TEXT)
@@ -33,12 +35,13 @@ const callSchema = z.strictObject({
   method: nameSchema,
   args: z.array(z.unknown()).max(256),
   /** Stable over retries, visible to the object. */
-  callId: z.string().min(1).max(200),
+  callId: z.string().min(1).max(MAX_CALL_ID_LENGTH),
   held: z.boolean(),
-  timeoutMs: z.int().min(0).max(86_400_000),
+  timeoutMs: z.int().min(0).max(MAX_MS),
   observersOnly: z.boolean()
 })
 
+const messageSchema = callSchema.omit({ kind: true, id: true })
 const fromCaller = z.discriminatedUnion('kind', [callSchema, z.strictObject({ kind: z.literal('cancel'), id }), head])
 const fromCallee = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('reply'), id, value: z.unknown() }),
@@ -47,7 +50,7 @@ const fromCallee = z.discriminatedUnion('kind', [
     id,
     name: z.string().refine((name) => CALL_ERROR_NAMES.has(name), 'a name of a call error'),
     text,
-    retryAfterMs: z.int().min(0).max(86_400_000).optional()
+    retryAfterMs: z.int().min(0).max(MAX_MS).optional()
   }),
   head
 ])
@@ -82,17 +85,29 @@ export function writeFrame(frame: FromCaller | FromCallee, what: string): Uint8A
 
 export const costOf = (bytes: number): number => Math.max(bytes, MIN_COST_BYTES)
 
+/**
+ * A call as its frame must be, or CallError `ApplicationError`: the other end would take a wire that carries anything
+ * else for broken, and all other calls on it would end with it.
+ */
+export function checkedCall(message: CallMessage): CallMessage {
+  const parsed = messageSchema.safeParse(message)
+  if (parsed.success) return message
+  const issue = parsed.error.issues[0]
+  throw new CallError('ApplicationError', `not a call: ${issue?.path.join('.')}: ${issue?.message}; it was not sent`)
+}
+
 /** Any failure of an object's code as it travels: names of the contract stay, everything else is the application's. */
 export function errorFrame(callId: number, error: unknown): FromCallee {
   const known = error instanceof CallError || CALL_ERROR_NAMES.has((error as Error)?.name)
   const { message, name } = error instanceof Error ? error : new Error(String(error))
-  const retryAfterMs = (error as CallError | undefined)?.retryAfterMs
+  const hintMs = known ? (error as CallError).retryAfterMs : undefined
   return {
     kind: 'error',
     id: callId,
     name: known ? name : 'ApplicationError',
     text: message.slice(0, MAX_TEXT),
-    ...(known && typeof retryAfterMs === 'number' ? { retryAfterMs: Math.max(0, Math.round(retryAfterMs)) } : {})
+    // Hosted code may have made the hint up; a frame that the other end refuses would cost every call on its wire.
+    ...(hintMs !== undefined && hintMs >= 0 ? { retryAfterMs: Math.min(Math.round(hintMs), MAX_MS) } : {})
   }
 }
 

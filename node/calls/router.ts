@@ -2,11 +2,12 @@
  * Routes a call to a peer that can serve it (SPEC N12 to N14): itself, one that hosts the class, or the member of a
  * group that a key chooses; retries elsewhere what was certainly not executed, with the same id, until the deadline.
  */
-import { randomUUID } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { CallError } from '../../src/errors.ts'
 import { hash53 } from '../../src/upgrade/seal.ts'
 import type { CallRequest, CallTarget, Value } from '../../src/versions/types.ts'
+import { checkedCall, MAX_CALL_ID_LENGTH } from './frames.ts'
 import type { CallMessage, Calls, Serve } from './session.ts'
 
 /** A peer that may serve a call, as the directory knows it; its record may be old. */
@@ -113,17 +114,17 @@ class CallRouter implements Router {
     const { class: className, version, method, args, id, timeoutMs = DEFAULT_TIMEOUT_MS } = request
     this.#lastId += 1
     const entry = this.#init.entry?.(className, version)
-    const message: CallMessage = {
+    const message = checkedCall({
       class: className,
       version,
       ...(entry === undefined ? {} : { entry }),
       method,
       args,
-      callId: id ?? marks.callId ?? `${this.#ids}.${this.#lastId}`,
+      callId: id ?? (marks.callId === undefined ? `${this.#ids}.${this.#lastId}` : bounded(marks.callId)),
       held: marks.held ?? false,
-      timeoutMs,
+      timeoutMs: Math.floor(timeoutMs),
       observersOnly: marks.observersOnly ?? false
-    }
+    })
     const repeatable = id !== undefined || this.#init.idempotent?.(className, version, method) === true
     const deadline = performance.now() + timeoutMs
     return {
@@ -173,7 +174,8 @@ class CallRouter implements Router {
           hint.retryMs = Math.min(hint.retryMs, error.retryAfterMs ?? 0)
           return undefined
         }
-        if (error.name !== 'OutcomeUnknown') throw error
+        // N14: this attempt was not executed, or went wrong; the earlier one may have been executed all the same.
+        if (error.name !== 'OutcomeUnknown') throw errand.uncertain === undefined ? error : unknown(errand, error)
         errand.uncertain = error
         if (!errand.repeatable) throw error
         if (!again) return undefined
@@ -231,6 +233,16 @@ class CallRouter implements Router {
       this.#counted.set(name, { class: className, version, method, outcome, count: 1 })
     else this.#count('…', 0, '…', outcome)
   }
+}
+
+/** An id that grew with the depth of nested calls; a retry shortens it to the same. */
+const bounded = (id: string): string =>
+  id.length <= MAX_CALL_ID_LENGTH ? id : createHash('sha256').update(id).digest('hex')
+
+function unknown({ uncertain }: Errand, later: CallError): CallError {
+  return new CallError('OutcomeUnknown', `${uncertain?.message}; a later try: ${later.name}: ${later.message}`, {
+    cause: later
+  })
 }
 
 const named = ({ request }: Errand): string => `${request.class}.${request.method}@${request.version}`

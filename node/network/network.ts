@@ -33,7 +33,7 @@ export interface NetworkHandlers {
 export interface Wires {
   readonly peer: string
   readonly fleet: string
-  /** Dials if need be. Throws Refusal: `Unreachable`, or `WrongFleet` where the peer does not speak the protocol. */
+  /** Dials if need be; `signal` ends the wait for connection and wire. Throws Refusal: `Unreachable`, or `WrongFleet` where the peer does not speak the protocol. */
   wire(peer: string, addresses: string[], name: string, signal?: AbortSignal): Promise<Wire>
   serve(name: string, accept: (wire: Wire) => void): Promise<void>
   reachable(peer: string): boolean
@@ -208,7 +208,7 @@ export class OverlayNetwork implements Network {
 
   async wire(peer: string, addresses: string[], name: string, signal?: AbortSignal): Promise<Wire> {
     await this.#transport.dial(peer, addresses, signal)
-    const wire = await this.#transport.open(peer, protocolOf(this.fleet, name))
+    const wire = await this.#transport.open(peer, protocolOf(this.fleet, name), signal)
     if (wire === undefined) throw new Refusal('WrongFleet', `peer ${peer} does not speak ${name} of this fleet`)
     return wire
   }

@@ -146,11 +146,12 @@ export class Libp2pTransport implements Transport {
     }
   }
 
-  async open(peer: string, protocol: string): Promise<Wire | undefined> {
+  async open(peer: string, protocol: string, signal?: AbortSignal): Promise<Wire | undefined> {
     const connection = this.#connection(peer)
     if (connection === undefined) throw unreachable(peer, 'not connected')
     try {
-      return new StreamWire(peer, await connection.newStream(protocol))
+      const stream = await connection.newStream(protocol, { signal: anyOf(signal, NEGOTIATION_TIMEOUT_MS) })
+      return new StreamWire(peer, stream)
     } catch (error) {
       if ((error as Error).name === 'UnsupportedProtocolError') return undefined
       throw unreachable(peer, firstMessage(error), error)

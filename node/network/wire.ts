@@ -51,7 +51,7 @@ export interface Transport {
   /** Resolves when a connection exists. Throws Refusal `Unreachable`. */
   dial(peer: string, addresses: string[], signal?: AbortSignal): Promise<void>
   /** A new wire to a connected peer, or undefined where the peer does not speak the protocol. Throws Refusal `Unreachable`. */
-  open(peer: string, protocol: string): Promise<Wire | undefined>
+  open(peer: string, protocol: string, signal?: AbortSignal): Promise<Wire | undefined>
   handle(protocol: string, accept: (wire: Wire) => void): Promise<void>
   /** Closes all connections with a peer; `abrupt` without sending what is queued. */
   hangUp(peer: string, abrupt: boolean): Promise<void>

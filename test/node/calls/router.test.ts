@@ -103,6 +103,37 @@ describe('calls: router', () => {
     await assert.rejects(router.call({ ...REQUEST, id: 'mine', timeoutMs: 200 }), { name: 'OutcomeUnknown' })
   })
 
+  it('N14: … nor does an answer that says nothing of the earlier try', async () => {
+    for (const later of ['Retired', 'NoSuchMethod', 'WouldBlock', 'ApplicationError'] as const) {
+      const answer: Answer = (message, attempt) => fail(attempt === 1 ? 'OutcomeUnknown' : later)(message, attempt)
+      const { router } = scripted({ a: answer })
+      const call = router.call({ ...REQUEST, id: 'mine' })
+      await assert.rejects(call, { name: 'OutcomeUnknown', message: new RegExp(later) })
+    }
+  })
+
+  it('N8: what the other end would take for a broken wire is not sent', async () => {
+    const { router, asked } = scripted({ a: () => 'value' })
+    const odd: Partial<CallRequest>[] = [
+      { args: Array.from({ length: 300 }, () => 1) },
+      { method: 'no method' },
+      { version: 0 },
+      { id: 'i'.repeat(300) },
+      { timeoutMs: Number.POSITIVE_INFINITY }
+    ]
+    for (const one of odd) await assert.rejects(router.call({ ...REQUEST, ...one }), { name: 'ApplicationError' })
+    assert.deepEqual(asked, [])
+  })
+
+  it('N8: an id that grew with the depth of nested calls is shortened, to the same at every retry', async () => {
+    const { router, ids } = scripted({ a: () => 'value' })
+    const callId = `${'i'.repeat(200)}.1`
+    for (const marks of [{ callId }, { callId }, { callId: `${callId}.1` }]) await router.call(REQUEST, marks)
+    assert.equal(ids[0], ids[1])
+    assert.notEqual(ids[0], ids[2])
+    assert.ok(ids.every((id) => id.length <= 200))
+  })
+
   it('N12: a serving, near and idle peer is asked first; a version out of range comes last', async () => {
     const all = { far: () => 1, busy: () => 2, idle: () => 3, old: () => 4, down: () => 5 }
     const { router, asked, busy, candidates } = scripted(all, { reachable: (peer) => peer !== 'far' })

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import {
+  errorFrame,
   MAX_PAYLOAD_BYTES,
   readFromCallee,
   readFromCaller,
@@ -278,6 +279,20 @@ for (const [name, create] of forms) {
 }
 
 describe('calls: frames', () => {
+  it('N9: a hint that hosted code made up is within what the other end takes', () => {
+    for (const [retryAfterMs, told] of [
+      [Number.POSITIVE_INFINITY, 86_400_000],
+      [1e12, 86_400_000],
+      [Number.NaN, undefined],
+      [-5, undefined],
+      [12.6, 13]
+    ] as const) {
+      const error = errorFrame(1, new CallError('Unavailable', 'busy', { retryAfterMs }))
+      const read = readFromCallee(writeFrame(error, 'error').subarray(4)) as { retryAfterMs?: number }
+      assert.equal(read.retryAfterMs, told)
+    }
+  })
+
   it('N8: every call comes out as it went in, and no bytes do anything but be refused', () => {
     const name = fc
       .stringMatching(/^[A-Za-z][A-Za-z0-9_]{0,20}$/)
