@@ -20,7 +20,7 @@ export const pathSchema = z
   .string()
   .max(MAX_PATH_LENGTH)
   .regex(
-    /^(?!.*(^|\/)\.{1,2}(\/|$))[A-Za-z0-9_@.+-]+(\/[A-Za-z0-9_@.+-]+)*$/,
+    /^(?!__proto__$)(?!.*(^|\/)\.{1,2}(\/|$))[A-Za-z0-9_@.+-]+(\/[A-Za-z0-9_@.+-]+)*$/,
     'a path is relative, of plain names joined by /'
   )
 

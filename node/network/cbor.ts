@@ -8,6 +8,8 @@ import { Refusal } from '../../src/errors.ts'
 /** Nesting allowed in a value: deeper input would overflow the stack of whoever walks it. */
 export const MAX_DEPTH = 64
 const MAX_BIGINT_BYTES = 1024
+/** Arrays, maps, dates and bigints of a value: each takes a byte or two here and fifty or a hundred once it is decoded. */
+export const MAX_OBJECTS = 500_000
 const TAG_DATE = 1
 const TAG_BIGINT = 2
 const TAG_NEGATIVE_BIGINT = 3
@@ -53,6 +55,7 @@ class Walk {
   /** Per open container: items still to come, and whether it is a map (its items alternate key, value). */
   readonly #left: number[] = [1]
   readonly #isMap: boolean[] = [false]
+  #objects = 0
 
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes
@@ -79,6 +82,7 @@ class Walk {
     const major = initial >> 5
     const short = initial & 31
     if (isKey && major !== 3) this.#refuse('a key that is not a string')
+    if (major >= 4 && major <= 6 && ++this.#objects > MAX_OBJECTS) this.#refuse(`more than ${MAX_OBJECTS} objects`)
     switch (major) {
       case 0:
       case 1:

@@ -117,8 +117,10 @@ async function* answers(
     for (const payload of reader.read(chunk)) {
       // The clock stands still while the peer itself is at work.
       patience.end()
-      yield await answered(payload, handlers)
+      const answer = await answered(payload, handlers)
+      // It runs while the answer leaves: whoever does not read must not hold a place either.
       patience.begin()
+      yield answer
     }
   }
 }

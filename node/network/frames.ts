@@ -3,6 +3,8 @@ import { Refusal } from '../../src/errors.ts'
 import { encode } from './cbor.ts'
 
 export const PREFIX_BYTES = 4
+/** Chunks from this size on are kept as they are. */
+const JOINED_BYTES = 16 * 1024
 
 /** A value as one frame. Throws Refusal `Oversize` above `limit` and `Malformed` for what is no plain value. */
 export function frameOf(value: unknown, limit: number): Uint8Array {
@@ -36,8 +38,7 @@ export class FrameReader {
   *read(chunk: Uint8Array): Generator<Uint8Array, void, undefined> {
     let rest = chunk
     if (this.#held > 0) {
-      this.#chunks.push(chunk)
-      this.#held += chunk.byteLength
+      this.#keep(chunk)
       const wanted = this.#wanted()
       if (wanted === undefined || this.#held < wanted) return
       rest = Buffer.concat(this.#chunks, this.#held)
@@ -54,6 +55,21 @@ export class FrameReader {
       this.#chunks = [rest]
       this.#held = rest.byteLength
     }
+  }
+
+  /** Small chunks are joined, the smaller to the larger: a frame that comes byte by byte must not cost an object a byte. */
+  #keep(chunk: Uint8Array): void {
+    this.#held += chunk.byteLength
+    let last = chunk
+    for (
+      let before = this.#chunks.at(-1);
+      before !== undefined && before.byteLength <= last.byteLength && last.byteLength < JOINED_BYTES;
+      before = this.#chunks.at(-1)
+    ) {
+      this.#chunks.pop()
+      last = Buffer.concat([before, last])
+    }
+    this.#chunks.push(last)
   }
 
   /** Bytes needed before the first frame is complete; undefined while even its prefix is not. */

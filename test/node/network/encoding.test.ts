@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { Encoder } from 'cbor-x'
 import fc from 'fast-check'
-import { check, decode, encode, MAX_DEPTH } from '../../../node/network/cbor.ts'
+import { check, decode, encode, MAX_DEPTH, MAX_OBJECTS } from '../../../node/network/cbor.ts'
 import { FrameReader, frame, frameOf } from '../../../node/network/frames.ts'
 
 const malformed = { name: 'Malformed' }
@@ -113,6 +113,28 @@ describe('network: encodings', () => {
         }
       )
     )
+  })
+
+  it('N3: a value of very many small objects is refused before they are made', () => {
+    const many = (count: number) => encode(new Uint8Array(count)).subarray(0, 5)
+    const array = (count: number, item: number) => {
+      const bytes = new Uint8Array(5 + count).fill(item)
+      bytes.set(many(count))
+      bytes[0] = 0x9a
+      return bytes
+    }
+    assert.equal((decode(array(MAX_OBJECTS + 1, 0x01)) as unknown[]).length, MAX_OBJECTS + 1)
+    assert.equal((decode(array(MAX_OBJECTS - 1, 0x80)) as unknown[]).length, MAX_OBJECTS - 1)
+    for (const item of [0x80, 0xa0]) assert.throws(() => decode(array(MAX_OBJECTS, item)), { name: 'Malformed' })
+  })
+
+  it('N4: a large frame that comes byte by byte is the same frame', () => {
+    const reader = new FrameReader(200_000)
+    const payload = Uint8Array.from({ length: 200_000 }, (_, index) => index % 251)
+    const found = [...frame(payload, 200_000)].flatMap((byte) => [...reader.read(Uint8Array.of(byte))])
+    assert.equal(found.length, 1)
+    assert.ok(Buffer.from(payload).equals(found[0]!))
+    assert.equal(reader.held, 0)
   })
 
   it('N4: an oversize frame is refused at its prefix, and before it is sent', () => {
