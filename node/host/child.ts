@@ -4,7 +4,7 @@ import { z } from 'zod'
 import { CallError } from '../../src/errors.ts'
 import { nameSchema, versionSchema } from '../../src/names.ts'
 import type { Value } from '../../src/versions/types.ts'
-import type { Handlers } from './conversation.ts'
+import { type Handlers, MAX_ERROR_LENGTH } from './conversation.ts'
 import type {
   Host,
   HostCall,
@@ -64,8 +64,8 @@ export class ChildHost implements Host {
     const hosted = await this.#start([plan.attemptDirectory], modulesOf(plan.links), log, {
       outward: ([request]) => outward.call(outwardCallSchema.parse(request)),
       log: ([message, fields]) => log(String(message), fields),
-      faulty: ([version, reason]) => outward.faulty?.(Number(version), String(reason)),
-      fatal: ([reason]) => void hosted.kill(String(reason))
+      faulty: ([version, reason]) => outward.faulty?.(Number(version), brief(reason)),
+      fatal: ([reason]) => void hosted.kill(brief(reason))
     })
     await this.#ready(hosted, 'warm', plan)
     return new ChildObject(hosted, plan, outward, this.#settings, (module) => this.probe(module))
@@ -158,6 +158,8 @@ export class ChildHost implements Host {
     }
   }
 }
+
+const brief = (reason: unknown): string => String(reason).slice(0, MAX_ERROR_LENGTH)
 
 function modulesOf(links: LinkPlan[]): string[] {
   return links.flatMap((link) => (link.module === null ? [] : [dirname(link.module)]))

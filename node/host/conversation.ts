@@ -14,6 +14,7 @@ export type Handlers = Record<string, (args: any, id: number) => Promise<unknown
 export interface ConversationInit {
   handlers: Handlers
   maxFrameBytes: number
+  /** What may wait to be written, and what may be asked by the other end at once; calls beyond it are `Unavailable`. */
   maxQueuedBytes: number
   /** The pipe is closed, or the other end broke the protocol. Called once; requests under way are failed after. */
   closed(reason: string): void
@@ -35,7 +36,11 @@ interface Pending {
   reject: (error: Error) => void
 }
 
-const MAX_ERROR_LENGTH = 4000
+export const MAX_ERROR_LENGTH = 4000
+/** Kinds of requests that application code causes; there may be any number of them. */
+const CALLS: ReadonlySet<string> = new Set(['call', 'outward'])
+/** What a call costs beside its arguments. */
+const CALL_BYTES = 4096
 
 export class Conversation {
   readonly #stream: Duplex
@@ -43,6 +48,8 @@ export class Conversation {
   readonly #pending = new Map<number, Pending>()
   #queue: { bytes: Uint8Array; pending: Pending | null }[] = []
   #queuedBytes = 0
+  /** Of the calls that the other end has made and that are not answered. */
+  #underWay = 0
   #flushing = false
   #nextId = 1
   #over: string | null = null
@@ -53,7 +60,7 @@ export class Conversation {
     const reader = new FrameReader(init.maxFrameBytes)
     stream.on('data', (chunk: Uint8Array) => {
       try {
-        for (const frame of reader.read(chunk)) this.#receive(decode(frame))
+        for (const frame of reader.read(chunk)) this.#receive(decode(frame), frame.byteLength)
       } catch (error) {
         this.end(`the other end broke the protocol: ${(error as Error).message}`)
       }
@@ -113,9 +120,8 @@ export class Conversation {
     } catch (error) {
       throw asCallError(error as Error)
     }
-    if (pending?.kind === 'call' && this.#queuedBytes + bytes.length > this.#init.maxQueuedBytes) {
-      throw new CallError('Unavailable', 'too many calls wait for this object', { retryAfterMs: 100 })
-    }
+    const bounded = pending !== null && CALLS.has(pending.kind)
+    if (bounded && this.#queuedBytes + bytes.length > this.#init.maxQueuedBytes) throw tooMany()
     this.#queue.push({ bytes, pending })
     this.#queuedBytes += bytes.length
     if (this.#flushing) return
@@ -143,7 +149,7 @@ export class Conversation {
     this.#stream.write(queue.length === 1 ? queue[0]!.bytes : Buffer.concat(queue.map(({ bytes }) => bytes)))
   }
 
-  #receive(message: unknown): void {
+  #receive(message: unknown, bytes: number): void {
     if (this.#over !== null) return
     if (!Array.isArray(message) || typeof message[0] !== 'number' || typeof message[1] !== 'string') {
       throw new Refusal('Malformed', 'a message is [id, kind, …]')
@@ -158,15 +164,19 @@ export class Conversation {
     }
     const handler = Object.hasOwn(this.#init.handlers, kind) ? this.#init.handlers[kind] : undefined
     if (handler === undefined) throw new Refusal('Malformed', `a message of unknown kind ${kind.slice(0, 40)}`)
-    void this.#answer(id, handler, args)
+    void this.#answer(id, handler, args, CALLS.has(kind) ? bytes + CALL_BYTES : 0)
   }
 
-  async #answer(id: number, handler: Handlers[string], args: Value[]): Promise<void> {
+  async #answer(id: number, handler: Handlers[string], args: Value[], cost: number): Promise<void> {
     let reply: unknown[]
+    this.#underWay += cost
     try {
+      if (this.#underWay > this.#init.maxQueuedBytes && cost > 0) throw tooMany()
       reply = [id, 'answer', await handler(args, id)]
     } catch (error) {
       reply = failure(id, error)
+    } finally {
+      this.#underWay -= cost
     }
     if (id === 0 || this.#over !== null) return
     try {
@@ -178,6 +188,10 @@ export class Conversation {
   }
 }
 
+function tooMany(): CallError {
+  return new CallError('Unavailable', 'too many calls of or at this object are under way', { retryAfterMs: 100 })
+}
+
 type Family = 'call' | 'refusal' | 'other'
 
 function failure(id: number, error: unknown): unknown[] {
@@ -187,12 +201,12 @@ function failure(id: number, error: unknown): unknown[] {
 }
 
 function errorOf([family, name, message, retryAfterMs]: any[]): Error {
-  const text = String(message)
+  const text = String(message).slice(0, MAX_ERROR_LENGTH)
   if (family === 'call' && CALL_ERROR_NAMES.has(name)) {
     return new CallError(name as CallErrorName, text, typeof retryAfterMs === 'number' ? { retryAfterMs } : {})
   }
   if (family === 'refusal') return new Refusal(String(name) as RefusalName, text)
-  return Object.assign(new Error(text), { name: String(name) })
+  return Object.assign(new Error(text), { name: String(name).slice(0, 64) })
 }
 
 /** What a caller hears of arguments or a result that cannot travel. */

@@ -1,8 +1,13 @@
 /** What a hosted process says, in bounded lines at a bounded rate: a chatty object must not fill the daemon's log (SPEC H6). */
 import type { Readable } from 'node:stream'
+import { inspect } from 'node:util'
 import type { Value } from '../../src/versions/types.ts'
 
 const MAX_LINE_LENGTH = 4096
+const MAX_FIELDS = 16
+const MAX_NAME_LENGTH = 64
+const MAX_FIELD_LENGTH = 1024
+const SHORT = { depth: 3, maxArrayLength: 32, maxStringLength: MAX_FIELD_LENGTH, breakLength: Number.POSITIVE_INFINITY }
 /** Lines a second in the long run, and at once. */
 const LINES_PER_SECOND = 50
 const LINES_AT_ONCE = 500
@@ -25,8 +30,21 @@ export function throttled(log: Log): Log {
     allowance -= 1
     if (leftOut > 0) log('lines were left out: too many', { count: leftOut })
     leftOut = 0
-    log(message.slice(0, MAX_LINE_LENGTH), fields)
+    log(message.slice(0, MAX_LINE_LENGTH), bounded(fields))
   }
+}
+
+/** Few short fields, whatever the process sent. */
+function bounded(fields: unknown): Record<string, Value> {
+  if (typeof fields !== 'object' || fields === null || Array.isArray(fields) || ArrayBuffer.isView(fields)) return {}
+  const few = Object.entries(fields).slice(0, MAX_FIELDS)
+  return Object.fromEntries(few.map(([name, value]) => [name.slice(0, MAX_NAME_LENGTH), shortened(value)]))
+}
+
+function shortened(value: unknown): Value {
+  if (typeof value === 'number' || typeof value === 'boolean' || value === null) return value
+  const text = typeof value === 'string' ? value : inspect(value, SHORT)
+  return text.slice(0, MAX_FIELD_LENGTH)
 }
 
 /** Calls `line` for every line of a stream; an overlong one is cut into several. */

@@ -9,11 +9,11 @@ import { join } from 'node:path'
 import type { Duplex, Readable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import { CallError } from '../../src/errors.ts'
-import { Conversation, type Handlers } from './conversation.ts'
+import { Conversation, type Handlers, MAX_ERROR_LENGTH } from './conversation.ts'
 import { eachLine, type Log } from './lines.ts'
 import type { HOST_DEFAULTS } from './options.ts'
 import { commandLine } from './sandbox.ts'
-import { type ProcessRecords, residentBytesOf } from './survivors.ts'
+import { killGroup, type ProcessRecords, residentBytesOf } from './survivors.ts'
 
 export type Settings = typeof HOST_DEFAULTS & { directory: string; compiledDirectory: string }
 
@@ -72,7 +72,7 @@ export class HostedProcess {
     this.#process.on('error', (error) => this.#end(`it could not be started: ${error.message}`))
     eachLine(this.#process.stdout as Readable, (text) => log(text, { stream: 'stdout' }))
     eachLine(this.#process.stderr as Readable, (text) => {
-      if (text.trim() !== '') this.#lastLine = text.trim()
+      if (text.trim() !== '') this.#lastLine = text.trim().slice(0, MAX_ERROR_LENGTH)
       log(text, { stream: 'stderr' })
     })
     this.conversation = new Conversation(this.#process.stdio[3] as Duplex, {
@@ -94,7 +94,12 @@ export class HostedProcess {
 
   #end(reason: string): void {
     this.#reason ??= reason
-    this.#process.kill('SIGKILL')
+    if (this.#process.exitCode === null && this.#process.signalCode === null) this.#killAll()
+  }
+
+  /** It leads a group of its own: what it started ends with it, or would go on writing to state that others open. */
+  #killAll(): void {
+    if (this.pid > 0) killGroup(this.pid)
   }
 
   /** The pipe of a process that just ended closes too: its exit says more than that. */
@@ -106,6 +111,7 @@ export class HostedProcess {
   async #watchEnd(workDirectory: string): Promise<string> {
     const closed = once(this.#process, 'close')
     const [code, signal] = this.pid > 0 ? await once(this.#process, 'exit') : [null, null]
+    this.#killAll()
     await Promise.race([closed, delay(LAST_WORDS_MS)])
     const exit = signal === null ? `it exited with code ${code}` : `it was killed by ${signal}`
     const said = this.#lastLine === '' ? '' : `: ${this.#lastLine}`

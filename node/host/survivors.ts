@@ -8,6 +8,8 @@ import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promise
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
+import { z } from 'zod'
+import { Refusal } from '../../src/errors.ts'
 import { syncOne } from './sync.ts'
 
 const run = promisify(execFile)
@@ -15,10 +17,9 @@ const POLL_MS = 10
 /** A killed process is gone in milliseconds, unless it hangs in the kernel. */
 const GONE_TIMEOUT_MS = 10_000
 
-interface ProcessRecord {
-  pid: number
-  started: string
-}
+const recordSchema = z.strictObject({ pid: z.int().min(2), started: z.string() })
+
+type ProcessRecord = z.infer<typeof recordSchema>
 
 export class ProcessRecords {
   readonly #directory: string
@@ -47,21 +48,26 @@ export class ProcessRecords {
     for (const name of await readdir(this.#directory)) {
       const file = join(this.#directory, name)
       // An unfinished record is of a process that was not yet told to open any state; it ends with its pipe.
-      if (name.endsWith('.json')) ended += await endOne(JSON.parse(await readFile(file, 'utf8')), file)
+      if (name.endsWith('.json')) ended += await endOne(await recordOf(file))
       await rm(file, { force: true })
     }
     return ended
   }
 }
 
-async function endOne({ pid, started }: ProcessRecord, file: string): Promise<number> {
-  if (!Number.isSafeInteger(pid) || pid <= 1) throw new Error(`${file} names no process; remove it`)
-  if ((await startTimeOf(pid)) !== started) return 0
+async function recordOf(file: string): Promise<ProcessRecord> {
+  const text = await readFile(file, 'utf8')
   try {
-    process.kill(pid, 'SIGKILL')
-  } catch (error) {
-    if (!isGone(error)) throw error
+    return recordSchema.parse(JSON.parse(text))
+  } catch (cause) {
+    const mend = 'end the hosted processes of this data directory, then remove the file'
+    throw new Refusal('DamagedStore', `${file} names no process; ${mend}`, { cause })
   }
+}
+
+async function endOne({ pid, started }: ProcessRecord): Promise<number> {
+  if ((await startTimeOf(pid)) !== started) return 0
+  killGroup(pid)
   for (let waitedMs = 0; (await startTimeOf(pid)) === started; waitedMs += POLL_MS) {
     if (waitedMs >= GONE_TIMEOUT_MS) {
       throw new Error(`process ${pid}, left by an earlier daemon, does not end; end it before its object is started`)
@@ -69,6 +75,15 @@ async function endOne({ pid, started }: ProcessRecord, file: string): Promise<nu
     await delay(POLL_MS)
   }
   return 1
+}
+
+/** Kills a process that leads a group, and what it has started there; fine where nothing of it is left. */
+export function killGroup(pid: number): void {
+  try {
+    process.kill(-pid, 'SIGKILL')
+  } catch (error) {
+    if (!isGone(error)) throw error
+  }
 }
 
 /** When a process started, in whatever unit the system tells; null when there is no such process, or only its remains. */

@@ -146,6 +146,25 @@ describe('host, child process alone', () => {
     )
   })
 
+  it('H6 what an object has started ends with it, however it ends', async () => {
+    for (const end of ['kill', 'exit'] as const) {
+      const object = await serve()
+      const started = await caller(object)(1, 'spawn')
+      assert.notEqual(await startTimeOf(started), null)
+      if (end === 'kill') await object.kill()
+      else await assert.rejects(caller(object)(1, 'exit'), { name: 'OutcomeUnknown' })
+      await object.ended
+      await until('the other process is gone', async () => (await startTimeOf(started)) === null)
+    }
+  })
+
+  it('H5 a record that cannot be read is named', async () => {
+    const object = await serve()
+    await object.kill()
+    writeFileSync(join(directory(), 'processes', '7.json'), '{"pid":')
+    await assert.rejects(make().endSurvivors(), { name: 'DamagedStore', message: /7\.json/ })
+  })
+
   it('H2 a probe that hangs ends in bounded time', async () => {
     const hasty = make({ warmTimeoutMs: 300 })
     await assert.rejects(hasty.probe(moduleOf('host/hangs')), /not imported within 300 ms/)
