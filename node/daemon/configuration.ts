@@ -4,6 +4,8 @@ import { parseArgs } from 'node:util'
 import { z } from 'zod'
 import { Refusal } from '../../src/errors.ts'
 import { groupSchema, nameSchema } from '../../src/names.ts'
+import { MAX_LABELS } from '../../src/overlay/record.ts'
+import { MAX_CLASSES } from '../../src/upgrade/manifest.ts'
 
 export const USAGE = `upstart-peer: one peer of a fleet that upgrades itself
 
@@ -35,8 +37,11 @@ export const configurationSchema = z.strictObject({
     .max(64)
     .default([]),
   group: groupSchema.nullable().default(null),
-  labels: z.record(z.string().min(1).max(64), z.string().max(64)).default({}),
-  classes: z.array(nameSchema).max(16).nullable().default(null),
+  labels: z
+    .record(z.string().min(1).max(64), z.string().max(64))
+    .refine((labels) => Object.keys(labels).length <= MAX_LABELS, `at most ${MAX_LABELS} labels`)
+    .default({}),
+  classes: z.array(nameSchema).max(MAX_CLASSES).nullable().default(null),
   sandbox: z.enum(['auto', 'bwrap', 'none']).default('auto'),
   memoryLimitMib: z
     .int()

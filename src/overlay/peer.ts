@@ -18,7 +18,7 @@ import { HostedObject, type Surroundings } from './object.ts'
 import { Outbox } from './outbox.ts'
 import { decidePermits, noPermits, type PermitSight, type PermitState, permitRecord, sayPermit } from './permits.ts'
 import { Pieces } from './pieces.ts'
-import type { ObjectRecord, PeerRecord } from './record.ts'
+import { boundedObjects, type ObjectRecord, type PeerRecord } from './record.ts'
 import { permitSight } from './sight.ts'
 import { View } from './view.ts'
 
@@ -434,7 +434,7 @@ export class Peer {
       group: this.#init.group,
       labels: this.#init.labels,
       addresses: this.#addresses.slice(0, 8),
-      objects,
+      objects: boundedObjects(objects),
       permit
     }
     const bytes = this.#authority.sealRecord(record)

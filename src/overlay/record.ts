@@ -5,8 +5,15 @@
  */
 import { z } from 'zod'
 import { groupSchema, hashSchema, MAX_GROUP_MEMBERS, nameSchema, peerIdSchema, versionSchema } from '../names.ts'
+import { MAX_CLASSES } from '../upgrade/manifest.ts'
 
-export const MAX_RECORD_BYTES = 8 * 1024
+export const MAX_RECORD_BYTES = 64 * 1024
+export const MAX_LABELS = 16
+const MAX_REASON_LENGTH = 300
+/** Failures of one object that its record names, the newest. */
+const MAX_FAILED = 8
+/** Of all reasons in one record, as JSON: what is said of failures must never keep a peer from being heard. */
+const MAX_REASONS_BYTES = 4 * 1024
 
 const count = z.int().min(0).max(Number.MAX_SAFE_INTEGER)
 
@@ -38,8 +45,8 @@ export const objectRecordSchema = z.strictObject({
   target: z.int().min(0),
   serving: z.boolean(),
   /** One sentence: why it waits, or why it went back. */
-  reason: z.string().max(300),
-  failed: z.array(z.strictObject({ version: versionSchema, reason: z.string().max(300) })).max(8)
+  reason: z.string().max(MAX_REASON_LENGTH),
+  failed: z.array(z.strictObject({ version: versionSchema, reason: z.string().max(MAX_REASON_LENGTH) })).max(MAX_FAILED)
 })
 
 /** `own`: given by this member itself; else inherited from the roster before (SPEC P6), which no holder may count. */
@@ -78,9 +85,11 @@ export const recordSchema = z.strictObject({
   group: groupSchema.nullable(),
   labels: z
     .record(z.string().max(64), z.string().max(64))
-    .refine((l) => Object.keys(l).length <= 16, 'at most 16 labels'),
+    .refine((l) => Object.keys(l).length <= MAX_LABELS, `at most ${MAX_LABELS} labels`),
   addresses: z.array(z.string().max(200)).max(8),
-  objects: z.record(nameSchema, objectRecordSchema).refine((o) => Object.keys(o).length <= 16, 'at most 16 objects'),
+  objects: z
+    .record(nameSchema, objectRecordSchema)
+    .refine((o) => Object.keys(o).length <= MAX_CLASSES, `at most ${MAX_CLASSES} objects`),
   permit: permitRecordSchema.nullable()
 })
 
@@ -96,3 +105,26 @@ export interface SignedRecord {
   readonly record: PeerRecord
   readonly bytes: Uint8Array
 }
+
+/** The objects of a record that can be signed and is accepted: reasons are cut, the older failures' first (O3). */
+export function boundedObjects(objects: Readonly<Record<string, ObjectRecord>>): Record<string, ObjectRecord> {
+  const names = Object.keys(objects)
+  const bounded: Record<string, ObjectRecord> = {}
+  for (const name of names) {
+    let left = MAX_REASONS_BYTES / names.length
+    const cut = (reason: string): string => {
+      let kept = reason.slice(0, MAX_REASON_LENGTH)
+      while (jsonBytes(kept) > left) kept = kept.slice(0, Math.floor(kept.length * 0.9))
+      left -= jsonBytes(kept)
+      return kept
+    }
+    const object = objects[name]!
+    const reason = cut(object.reason)
+    const failed = object.failed.slice(-MAX_FAILED).reverse()
+    bounded[name] = { ...object, reason, failed: failed.map((one) => ({ ...one, reason: cut(one.reason) })).reverse() }
+  }
+  return bounded
+}
+
+/** Bytes of a text between its quotes. */
+const jsonBytes = (text: string): number => new TextEncoder().encode(JSON.stringify(text)).byteLength - 2

@@ -11,7 +11,7 @@ export const MAX_ENTRY_BYTES = 64 * 1024
 export const MAX_BUNDLE_BYTES = 1024 * 1024 * 1024
 export const MAX_PIECES = 512
 export const MIN_PIECE_BYTES = 256 * 1024
-export const MAX_CLASSES = 64
+export const MAX_CLASSES = 32
 export const MAX_METHODS = 128
 
 export const methodSchema = z.strictObject({

@@ -3,7 +3,7 @@
  * object through all its upgrades, named by its first class; class names change along it.
  */
 import { Refusal } from '../errors.ts'
-import type { ClassUpgrade, Entry } from './manifest.ts'
+import { type ClassUpgrade, type Entry, MAX_CLASSES } from './manifest.ts'
 
 export interface LineageVersion {
   version: number
@@ -48,6 +48,12 @@ export class Schema {
         ...(next.get(lineage) ?? []),
         { version: entry.version, className: upgrade.to, upgrade, entry }
       ])
+    }
+    if (next.size > MAX_CLASSES) {
+      throw new Refusal(
+        'UnknownClass',
+        `version ${entry.version} brings the fleet to ${next.size} classes; at most ${MAX_CLASSES} are known at once, replace one instead`
+      )
     }
     return new Schema(next)
   }

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import { Refusal } from '../../../src/errors.ts'
-import { MAX_RECORD_BYTES, type PeerRecord } from '../../../src/overlay/record.ts'
+import { MAX_GROUP_MEMBERS } from '../../../src/names.ts'
+import { boundedObjects, MAX_RECORD_BYTES, type PeerRecord } from '../../../src/overlay/record.ts'
 import { peerIdOf, publicKeyOfPeer } from '../../../src/upgrade/keys.ts'
+import { MAX_CLASSES } from '../../../src/upgrade/manifest.ts'
 import { authority, hash53, recordOpener } from '../../../src/upgrade/seal.ts'
 import { testFleet } from './fleet.ts'
 
@@ -53,6 +55,33 @@ describe('sealed records', () => {
       bytes.set(body, 64)
       assert.throws(() => one.openRecord(bytes.subarray(0, 64 + body.length)), { name: 'Malformed' })
     }
+  })
+
+  it('O3: the fullest record can be sealed, and is opened by others', () => {
+    const failed = Array.from({ length: 12 }, (_, i) => ({ version: i + 2, reason: '\u001b[31m火'.repeat(100) }))
+    const object = {
+      version: 1,
+      entry: 'e'.repeat(16),
+      lowest: 1,
+      highest: 1_000_000,
+      phase: 'transforming' as const,
+      target: 1_000_000,
+      serving: true,
+      reason: '\u0000'.repeat(300),
+      failed
+    }
+    const names = Array.from({ length: MAX_CLASSES }, (_, i) => `C${String(i).padStart(40, 'x')}`)
+    const objects = boundedObjects(Object.fromEntries(names.map((name) => [name, object])))
+    const grant = { holder: one.peer, attempt: 1_000_000, roster: 1_000_000, unavailable: 64, own: false }
+    const permit = {
+      ...{ group: 'g1', adopted: 1, active: 1, asking: 1, askedUnder: 1, unavailable: 1, holding: false, released: 1 },
+      grants: Array.from({ length: 4 * MAX_GROUP_MEMBERS }, () => grant)
+    }
+    const record = { ...recordOf(one.peer), objects, permit }
+    const opened = two.openRecord(one.sealRecord(record))
+    assert.deepEqual(opened, record)
+    assert.equal(opened.objects[names[0]!]?.failed.at(-1)?.version, 13)
+    assert.equal(boundedObjects({ A: { ...object, reason: 'it waits' } }).A?.reason, 'it waits')
   })
 
   it('T11: any flipped bit is refused', () => {
