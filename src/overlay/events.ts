@@ -76,7 +76,8 @@ export type Event =
   | { type: 'wanted'; object: string; version: number }
   /** `wrong`: not what its hash says, the sender's fault; `failed`: our disk's. */
   | { type: 'piece-stored'; bundle: string; index: number; from: string; outcome: 'stored' | 'wrong' | 'failed' }
-  | { type: 'unpacked'; bundle: string; ok: boolean; reason: string }
+  /** Not ok: `wrong` if the pieces do not give what the table names, else the disk failed and it is tried again. */
+  | { type: 'unpacked'; bundle: string; ok: boolean; wrong?: boolean; reason: string }
   /** Completion of a HostCommand. */
   | {
       type: 'done'

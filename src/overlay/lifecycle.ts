@@ -6,7 +6,7 @@
  *   L2  the old state is untouched until the commit; the commit is the one write that names the new attempt;
  *   L3  a TF is rerun from untouched inputs into a fresh attempt;
  *   L4  before the commit every failure leads back to the old version; after it there is no way back;
- *   L5  a version that failed here is not tried again.
+ *   L5  a version that failed here is not tried again, unless a later retry says so.
  */
 import type { Progress } from '../schedule/evaluate.ts'
 import type { PhaseName } from './record.ts'
@@ -44,6 +44,8 @@ export interface Failure {
   /** Hash of the entry that failed: an entry on another branch is another upgrade. */
   entry: string
   reason: string
+  /** Retries of the entry that had been stated when it failed: one more lifts the failure. */
+  retries: number
 }
 
 /** Durable state of one object on one node. */
@@ -96,12 +98,13 @@ export function commit(state: ObjectState): ObjectState {
 }
 
 /** L5: back to the old version; remembered. */
-export function fail(state: ObjectState, reason: string): ObjectState {
+export function fail(state: ObjectState, reason: string, retries: number): ObjectState {
   if (!('attempt' in state.phase)) throw new Error(`${state.object} cannot go back while ${state.phase.name}`)
   const { target, entry, attempt } = state.phase
-  const failures = [...state.failures.filter((one) => one.entry !== entry), { version: target, entry, reason }].slice(
-    -8
-  )
+  const failures = [
+    ...state.failures.filter((one) => one.entry !== entry),
+    { version: target, entry, reason, retries }
+  ].slice(-8)
   return { ...enter(state, { name: 'returning', target, entry, attempt, reason }), failures, progress: {} }
 }
 

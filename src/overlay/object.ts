@@ -5,6 +5,7 @@
 import { evaluate, type Verdict } from '../schedule/evaluate.ts'
 import type { UpgradeLog } from '../upgrade/log.ts'
 import type { LineageVersion } from '../upgrade/schema.ts'
+import type { Statement } from '../upgrade/statement.ts'
 import type { StatementSet } from '../upgrade/statements.ts'
 import type { Event, HostCommand } from './events.ts'
 import { BEGUN, commit, enter, fail, type ObjectState, resume, targetOf } from './lifecycle.ts'
@@ -12,6 +13,7 @@ import type { Outbox } from './outbox.ts'
 import type { PermitWish } from './permits.ts'
 import type { Pieces } from './pieces.ts'
 import type { ObjectRecord } from './record.ts'
+import { abortOf, chooseTarget } from './target.ts'
 
 const FIRST_RESTART_MS = 200
 const LAST_RESTART_MS = 30_000
@@ -25,6 +27,7 @@ export type Service = 'none' | 'starting' | 'serving' | 'stopped' | 'failing'
 
 /** What an object sees of its peer. */
 export interface Surroundings {
+  readonly self: string
   readonly log: UpgradeLog
   readonly statements: StatementSet
   readonly pieces: Pieces
@@ -168,31 +171,21 @@ export class HostedObject {
 
   // ---- choosing and scheduling the next version
 
-  /** L1: strictly the next version; an empty object takes the newest. None while the chain does not say, or after a failure. */
-  #target(): LineageVersion | undefined {
-    const { schema } = this.#around.log
-    const { current, object } = this.state
-    if (current === null) {
-      const failed = new Set(this.state.failures.map((one) => one.entry))
-      return schema.versions(object).findLast((one) => !failed.has(one.entry.hash))
-    }
-    if (this.#around.log.at(current.version)?.hash !== current.entry) return undefined
-    return schema.next(object, current.version)
-  }
-
   #considerUpgrade(now: number): number {
     this.#permitWish = null
-    const target = this.#target()
-    const failure = this.state.failures.find((one) => one.entry === target?.entry.hash)
-    if (target === undefined || failure !== undefined) {
+    const choice = chooseTarget(this.state, this.#around)
+    const { target } = choice
+    if (target === undefined) {
       if (this.state.phase.name !== 'idle') this.#keep(enter(this.state, { name: 'idle' }))
-      if (this.service === 'serving')
-        this.reason = failure === undefined ? '' : `went back from version ${failure.version}: ${failure.reason}`
+      if (this.service === 'serving' || this.service === 'none') this.reason = choice.reason
       return Number.POSITIVE_INFINITY
     }
     const { version, entry } = target
     if (!('entry' in this.state.phase) || this.state.phase.entry !== entry.hash) {
-      this.#keep({ ...enter(this.state, { name: 'fetching', target: version, entry: entry.hash }), progress: {} })
+      // A failure that a retry has lifted is forgotten here: it is the new attempt that counts.
+      const failures = this.state.failures.filter((one) => one.entry !== entry.hash)
+      const next = enter(this.state, { name: 'fetching', target: version, entry: entry.hash })
+      this.#keep({ ...next, failures, progress: {} })
       this.#evaluatedAt = now
     }
     const missing = this.#missingBundle(target)
@@ -317,7 +310,7 @@ export class HostedObject {
     if (this.state.phase.name !== 'warming' || event.attempt !== this.state.phase.attempt) return
     if (!event.ok) return this.#fail(event.reason)
     const { target, entry, attempt } = this.#attempt()
-    const wanted = this.#target()
+    const wanted = chooseTarget(this.state, this.#around).target
     const lapsed = wanted?.entry.hash !== entry || !this.#judge(wanted, now).go || !this.#mayBegin(wanted)
     if (lapsed) {
       this.#keep(enter(this.state, { name: 'waiting', target, entry }))
@@ -344,7 +337,14 @@ export class HostedObject {
     if (!event.ok) this.#fail(event.reason)
     // No peer runs a version that the fleet disputes (T6): what was begun before the fork was heard of goes back.
     else if (this.#around.log.at(target)?.hash !== entry) this.#fail('the log forked at this version')
+    else if (this.#abort(entry) !== undefined)
+      this.#fail(`aborted by statement ${this.#abort(entry)?.hash.slice(0, 12)}`)
     else go()
+  }
+
+  #abort(entry: string): Statement | undefined {
+    const known = this.#around.log.get(entry)
+    return known === undefined ? undefined : abortOf(this.#around, known)
   }
 
   #transform(): void {
@@ -356,9 +356,10 @@ export class HostedObject {
 
   /** L4, L5: the way back. */
   #fail(reason: string): void {
-    const { target, attempt } = this.#attempt()
+    const { target, entry, attempt } = this.#attempt()
     this.reason = `went back from version ${target}: ${reason}`
-    this.#keep(fail(this.state, reason.slice(0, 300)))
+    const retries = this.#around.statements.retries(entry, this.#around.self)
+    this.#keep(fail(this.state, reason.slice(0, 300), retries))
     this.#around.outbox.send({ type: 'alarm', name: 'UpgradeFailed', text: `${this.state.object}: ${this.reason}` })
     this.#run({ command: 'abandon', object: this.state.object, attempt })
   }

@@ -10,6 +10,7 @@ import type { LineageVersion } from '../upgrade/schema.ts'
 import { StatementSet } from '../upgrade/statements.ts'
 import { AntiEntropy } from './antientropy.ts'
 import type { Authority, Effect, Event, PeerInit, PeerLimits, Topic } from './events.ts'
+import { OwnGroup } from './group.ts'
 import { type Learned, Learning } from './learning.ts'
 import { emptyObject, type ObjectState } from './lifecycle.ts'
 import type { Message } from './messages.ts'
@@ -61,9 +62,6 @@ export class Peer {
   readonly #sight: PermitSight
   readonly #around: Surroundings
   readonly #askedAt = new Map<string, number>()
-  #groupMembers: ReadonlySet<string> = new Set()
-  /** Changes of view and statements when the members were last looked up. */
-  #groupSeen = -1
   #addresses: string[]
   #contacts: Contact[]
   #incarnation: number
@@ -102,11 +100,12 @@ export class Peer {
     this.#incarnation = meta.incarnation
     this.#permit = (snapshot.get('permit') as PermitState | undefined) ?? noPermits
     this.#contacts = (snapshot.get('contacts') as Contact[] | undefined) ?? []
+    const group = new OwnGroup({ self: init.peer, group: init.group, statements: this.statements, view: this.view })
     const places = {
       self: init.peer,
       addresses: (peer: string) => this.#addressesOf(peer),
       candidates: () => [...this.view.all()].map((one) => one.record.peer).filter((peer) => peer !== this.id),
-      group: () => this.#group(),
+      group: () => group.members,
       bootstrap: [...init.bootstrap, ...this.#contacts]
     }
     const outbox = this.#outbox
@@ -205,6 +204,9 @@ export class Peer {
         const learned =
           event.topic === 'entry' ? this.#learning.entry(event.bytes) : this.#learning.statement(event.bytes)
         this.#weigh(event.from, learned)
+        // Its parent was missed, or others may have missed it too.
+        if (learned.what === 'orphan') this.#askOnce(event.from)
+        if (learned.what === 'new') this.#antiEntropy.wake(this.#now)
         return
       }
       case 'inject':
@@ -220,8 +222,9 @@ export class Peer {
         return
       }
       case 'unpacked':
-        this.pieces.onUnpacked(event.bundle, event.ok)
-        if (!event.ok) this.#outbox.send({ type: 'alarm', name: 'WrongBundle', text: event.reason })
+        this.pieces.onUnpacked(event, this.#now)
+        if (event.ok) return
+        this.#outbox.send({ type: 'alarm', name: event.wrong ? 'WrongBundle' : 'UnpackFailed', text: event.reason })
         return
       case 'done':
         return this.objects.get(event.object)?.onDone(event, this.#now)
@@ -352,10 +355,14 @@ export class Peer {
     const behind =
       !this.log.has(event.head.hash) && event.head.version >= this.log.head.version && event.head.version > 0
     if (!behind && event.statements === this.statements.digest) return
-    if (!this.neighbours.connected.has(event.from)) return
-    if ((this.#askedAt.get(event.from) ?? Number.NEGATIVE_INFINITY) + ASK_AGAIN_MS > this.#now) return
-    this.#askedAt.set(event.from, this.#now)
-    this.#antiEntropy.ask(event.from)
+    this.#askOnce(event.from)
+  }
+
+  #askOnce(peer: string): void {
+    if (!this.neighbours.connected.has(peer)) return
+    if ((this.#askedAt.get(peer) ?? Number.NEGATIVE_INFINITY) + ASK_AGAIN_MS > this.#now) return
+    this.#askedAt.set(peer, this.#now)
+    this.#antiEntropy.ask(peer)
   }
 
   // ---- settling: everything that follows from the new state
@@ -445,24 +452,6 @@ export class Peer {
 
   // ---- what is known of others
 
-  /** Other members of the own group: those of the newest roster, and whoever's record says so. Asked for many times a step. */
-  #group(): ReadonlySet<string> {
-    const seen = this.view.changes + this.statements.size
-    if (this.#groupSeen === seen) return this.#groupMembers
-    this.#groupSeen = seen
-    const { group } = this.#init
-    const members = new Set<string>()
-    if (group !== null) {
-      for (const peer of this.statements.roster(group, this.statements.newestRoster(group))?.members ?? [])
-        members.add(peer)
-      for (const { record } of this.view.all())
-        if (record.group === group && members.size < 64) members.add(record.peer)
-      members.delete(this.id)
-    }
-    this.#groupMembers = members
-    return members
-  }
-
   #addressesOf(peer: string): readonly string[] {
     const known = this.view.get(peer)?.addresses
     if (known !== undefined && known.length > 0) return known
@@ -484,6 +473,7 @@ export class Peer {
 
   #makeSurroundings(): Surroundings {
     return {
+      self: this.id,
       log: this.log,
       statements: this.statements,
       pieces: this.pieces,

@@ -49,6 +49,8 @@ export interface PermitSight {
   roster(number: number): Roster | undefined
   /** The newest verified permit record of a member of this group. */
   record(peer: string): PermitRecord | undefined
+  /** Whether an operator stated that a member is gone for good, as far as this roster goes (P10). */
+  excluded(peer: string, roster: number): boolean
   /** Why a member counts as down, or undefined if it serves. */
   down(peer: string): string | undefined
   hash53(text: string): number
@@ -74,15 +76,18 @@ export function decidePermits(state: PermitState, sight: PermitSight, wish: Perm
   return next
 }
 
-/** P3, P4: a grant ends with the holder's own release. */
+/** P3, P4, P10: a grant ends with the holder's own release, or its exclusion. */
 function noteReleases(state: PermitState, sight: PermitSight): PermitState {
   let { released } = state
   for (const { holder } of state.grants) {
     const heard = holder === sight.self ? releasedBy(state) : (sight.record(holder)?.released ?? 0)
     if (heard > (released[holder] ?? 0)) released = { ...released, [holder]: heard }
   }
-  if (released === state.released) return state
-  return { ...state, released, grants: state.grants.filter((grant) => grant.attempt > (released[grant.holder] ?? 0)) }
+  const grants = state.grants.filter(
+    ({ holder, attempt, roster }) => attempt > (released[holder] ?? 0) && !sight.excluded(holder, roster)
+  )
+  if (released === state.released && grants.length === state.grants.length) return state
+  return { ...state, released, grants }
 }
 
 const releasedBy = (state: PermitState): number => (state.asking > 0 ? state.asking - 1 : state.attempt)
@@ -115,7 +120,7 @@ function activate(state: PermitState, number: number, sight: PermitSight): Permi
   for (const grant of adopters.flatMap((record) => record!.grants)) {
     const known = grants.some((one) => one.holder === grant.holder && one.attempt === grant.attempt)
     if (known || grant.roster >= number) continue
-    if (grant.attempt <= (state.released[grant.holder] ?? 0)) continue
+    if (grant.attempt <= (state.released[grant.holder] ?? 0) || sight.excluded(grant.holder, grant.roster)) continue
     grants = [...grants, { ...grant, own: false }]
   }
   return { ...state, active: number, grants }
@@ -162,6 +167,7 @@ function grant(state: PermitState, sight: PermitSight): PermitState {
     const asked = holder === sight.self ? permitRecord(state, sight.group) : sight.record(holder)
     if (asked === undefined || asked.asking === 0 || asked.askedUnder !== state.active) continue
     const { asking: attempt, unavailable } = asked
+    if (sight.excluded(holder, state.active)) continue
     if (attempt <= (state.released[holder] ?? 0) || grants.some((one) => one.holder === holder)) continue
     const sameK = grants.every((one) => one.unavailable === unavailable)
     if (grants.length >= unavailable || !sameK) continue
@@ -200,7 +206,10 @@ export function permitObstacle(state: PermitState, sight: PermitSight): string |
   if (roster.disputed)
     return `roster ${roster.number} of group ${sight.group} is disputed: two statements name different members; sign roster ${roster.number + 1}`
   if (!roster.members.includes(sight.self)) return `this peer is not in roster ${roster.number} of group ${sight.group}`
-  const down = roster.members.filter((peer) => peer !== sight.self).map((peer) => ({ peer, why: sight.down(peer) }))
+  if (sight.excluded(sight.self, roster.number))
+    return `this peer is excluded from group ${sight.group}; a new roster that names it lets it in again`
+  const others = roster.members.filter((peer) => peer !== sight.self && !sight.excluded(peer, roster.number))
+  const down = others.map((peer) => ({ peer, why: sight.down(peer) }))
   const missing = down.filter((one) => one.why !== undefined)
   if (missing.length < state.unavailable) return undefined
   return `${missing.length} of group ${sight.group} may not be down beside it (at most ${state.unavailable} in all): ${missing.map((one) => `${shortPeer(one.peer)} ${one.why}`).join(', ')}`
@@ -228,6 +237,7 @@ function earlierAsker(state: PermitState, sight: PermitSight): string | undefine
   for (const peer of inOrder(roster, sight)) {
     if (peer === sight.self) return undefined
     const record = sight.record(peer)
+    if (sight.excluded(peer, state.askedUnder)) continue
     const waits = record !== undefined && record.asking > 0 && !record.holding && record.askedUnder === state.askedUnder
     if (waits && sight.down(peer) === undefined) return peer
   }

@@ -10,6 +10,7 @@ import type { Outbox } from './outbox.ts'
 
 const PER_NEIGHBOUR = 4
 const MAX_UNPACK_FAILURES = 3
+const LAST_UNPACK_MS = 10 * 60_000
 
 interface Bundle {
   table: BundleTable
@@ -25,6 +26,9 @@ interface Bundle {
   /** When a neighbour is asked for a piece that none is known to hold (Infinity: no need), and after how long again. */
   searchAt: number
   searchMs: number
+  /** When a bundle that the disk would not take is unpacked again (Infinity: no need), and after how long the next time. */
+  unpackAt: number
+  unpackMs: number
 }
 
 export class Pieces {
@@ -63,7 +67,9 @@ export class Pieces {
       announced: held.size,
       failures: 0,
       searchAt: Number.POSITIVE_INFINITY,
-      searchMs: this.#limits.pieceTimeoutMs
+      searchMs: this.#limits.pieceTimeoutMs,
+      unpackAt: Number.POSITIVE_INFINITY,
+      unpackMs: this.#limits.pieceTimeoutMs
     }
     this.#bundles.set(table.sha256, bundle)
     this.#unpackIfWhole(bundle)
@@ -182,12 +188,18 @@ export class Pieces {
     return undefined
   }
 
-  onUnpacked(bundleHash: string, ok: boolean): void {
-    const bundle = this.#bundles.get(bundleHash)
+  onUnpacked(event: Extract<Event, { type: 'unpacked' }>, now: number): void {
+    const bundle = this.#bundles.get(event.bundle)
     if (bundle === undefined) return
     bundle.unpacking = false
-    bundle.unpacked = ok
-    if (ok) return
+    bundle.unpacked = event.ok
+    if (event.ok) return
+    if (!event.wrong) {
+      // The disk is full, or ails: the pieces are good, and it may be mended at any time.
+      bundle.unpackAt = now + bundle.unpackMs
+      bundle.unpackMs = Math.min(2 * bundle.unpackMs, LAST_UNPACK_MS)
+      return
+    }
     // The disk lost or damaged something: fetch it anew, but not for ever.
     bundle.failures += 1
     if (bundle.failures >= MAX_UNPACK_FAILURES) return
@@ -209,6 +221,7 @@ export class Pieces {
     const load = new Map<string, number>()
     let inFlight = 0
     for (const bundle of this.#bundles.values()) {
+      next = Math.min(next, this.#unpackAgain(bundle, now))
       for (const [index, asked] of bundle.asked) {
         if (asked.deadline <= now) {
           bundle.asked.delete(index)
@@ -269,6 +282,13 @@ export class Pieces {
       }
     }
     return this.#generator.shuffle([...holders]).sort((a, b) => a[1].length - b[1].length)
+  }
+
+  #unpackAgain(bundle: Bundle, now: number): number {
+    if (bundle.unpackAt > now) return bundle.unpackAt
+    bundle.unpackAt = Number.POSITIVE_INFINITY
+    this.#unpackIfWhole(bundle)
+    return Number.POSITIVE_INFINITY
   }
 
   #unpackIfWhole(bundle: Bundle): void {

@@ -22,6 +22,7 @@ export function permitSight(parts: {
       const permit = view.get(peer)?.permit
       return permit?.group === group ? permit : undefined
     },
+    excluded: (peer, roster) => statements.excluded(group, peer, roster),
     down: (peer) => {
       const record = view.get(peer)
       if (record === undefined) return 'has not been heard of'

@@ -58,11 +58,11 @@ describe('the life cycle (SPEC L)', () => {
 
   it('L4, L5: going back keeps the old version and remembers the entry that failed', () => {
     for (const name of PHASES.filter((one) => TRANSITIONS[one].includes('returning'))) {
-      const after = fail(running(name), 'it broke')
+      const after = fail(running(name), 'it broke', 1)
       assert.deepEqual(after.current, running().current)
-      assert.deepEqual(after.failures, [{ version: 2, entry: ENTRY, reason: 'it broke' }])
+      assert.deepEqual(after.failures, [{ version: 2, entry: ENTRY, reason: 'it broke', retries: 1 }])
     }
-    assert.throws(() => fail(running('activating'), 'too late'), /illegal transition/)
+    assert.throws(() => fail(running('activating'), 'too late', 0), /illegal transition/)
   })
 
   it('L3, L4: a restart serves the old version before the drain and the new one after the commit, and goes on between', () => {

@@ -4,6 +4,20 @@ import { LonePeer, OBJECT } from './lone-peer.ts'
 const names = (peer: LonePeer) => peer.commands.map((one) => one.command)
 const object = (peer: LonePeer) => peer.peer.objects.get(OBJECT)
 
+describe('what is broadcast (SPEC O4)', () => {
+  it('an entry whose parent was missed makes the peer ask whoever passed it on, once', () => {
+    const peer = new LonePeer()
+    peer.step({ type: 'connected', peer: 'peer-b' })
+    const freely = { when: { kind: 'immediately' as const }, constraints: [] }
+    const make = () => peer.world.makeEntry({ lineages: ['A'], schedule: freely, pieces: 1, future: true, past: true })
+    make()
+    const { bytes } = make()
+    const hear = () => peer.step({ type: 'published', from: 'peer-b', topic: 'entry', bytes })
+    const asks = () => hear().filter((effect) => effect.type === 'send' && effect.message.kind === 'digest').length
+    assert.deepEqual([asks(), asks()], [1, 0])
+  })
+})
+
 describe('one object of a peer (SPEC L)', () => {
   it('L4: an object that dies between its commit and its first call is restarted', () => {
     const peer = new LonePeer()

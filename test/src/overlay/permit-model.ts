@@ -62,6 +62,7 @@ function sightOf(setting: Setting, group: Group, self: number): PermitSight {
     record: (peer) => member.seen[Number(peer.slice(4))],
     // Reachability is only advice: the harshest network says that everybody is fine.
     down: () => undefined,
+    excluded: () => false,
     hash53: (text) => (Number(text.slice(-4)) * 7) % 5
   }
 }

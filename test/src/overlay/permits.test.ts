@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { decidePermits, noPermits, type PermitSight, permitRecord, quorum } from '../../../src/overlay/permits.ts'
+import type { PermitRecord } from '../../../src/overlay/record.ts'
 import { Generator } from '../../../src/prng.ts'
 import { actions, begin, decide, type Group, holders, name, type Setting } from './permit-model.ts'
 
@@ -112,6 +113,7 @@ describe('permits (SPEC P)', () => {
 
   it('P8: who may not begin gives back what it asked for or holds; who has begun keeps it', () => {
     let down = ''
+    const excluded = ''
     const sight: PermitSight = {
       self: name(0),
       group: 'g',
@@ -119,6 +121,7 @@ describe('permits (SPEC P)', () => {
       roster: (number) =>
         number === 1 ? { group: 'g', number, members: [0, 1, 2].map(name), disputed: false } : undefined,
       record: () => undefined,
+      excluded: (peer, roster) => peer === excluded && roster === 1,
       down: (peer) => (peer === down ? 'does not serve (idle)' : undefined),
       hash53: (text) => Number(text.slice(-4))
     }
@@ -134,6 +137,45 @@ describe('permits (SPEC P)', () => {
       assert.deepEqual([given.asking, given.holding, given.grants], [0, false, []])
       assert.equal(decidePermits(state, sight, { unavailable: 1, begun: true }).asking, 1)
     }
+  })
+
+  it('P10: who is excluded holds nothing, gets nothing, and is not waited for', () => {
+    let excluded = ''
+    const asks = (attempt: number): PermitRecord => ({
+      ...permitRecord(noPermits, 'g'),
+      adopted: 1,
+      active: 1,
+      asking: attempt,
+      askedUnder: 1
+    })
+    const sight: PermitSight = {
+      self: name(0),
+      group: 'g',
+      newestRoster: () => 1,
+      roster: (number) =>
+        number === 1 ? { group: 'g', number, members: [0, 1, 2].map(name), disputed: false } : undefined,
+      record: (peer) => (peer === name(1) ? asks(3) : undefined),
+      excluded: (peer, roster) => peer === excluded && roster === 1,
+      down: (peer) => (peer === name(1) ? 'cannot be reached' : undefined),
+      hash53: (text) => Number(text.slice(-4))
+    }
+    const nothing = { unavailable: null, begun: false }
+    const wish = { unavailable: 1, begun: false }
+    const granted = decidePermits(noPermits, sight, nothing)
+    assert.deepEqual(
+      granted.grants.map((one) => one.holder),
+      [name(1)]
+    )
+    assert.equal(decidePermits(granted, sight, wish).asking, 0, 'the dead member is waited for')
+    excluded = name(1)
+    const freed = decidePermits(granted, sight, wish)
+    assert.deepEqual(
+      freed.grants.map((one) => one.holder),
+      [name(0)]
+    )
+    assert.equal(freed.asking, 1)
+    excluded = name(0)
+    assert.equal(decidePermits(noPermits, sight, wish).asking, 0, 'an excluded member asks')
   })
 
   it('liveness: three that ask at once all get their turn when records arrive', () => {

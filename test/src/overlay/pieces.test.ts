@@ -24,6 +24,31 @@ function fetching() {
 }
 
 describe('pieces (SPEC O7)', () => {
+  it('O7: a bundle that the disk would not take is unpacked again, ever more rarely, and not fetched again', () => {
+    const { pieces, outbox, ask } = fetching()
+    pieces.holdAll(TABLE.sha256)
+    const unpacked: number[] = []
+    for (let now = 0; now <= 4 * 3_600_000; now = Math.min(ask(now), now + 60_000)) {
+      const effects = outbox.drain()
+      assert.ok(effects.every((effect) => effect.type === 'unpack' || effect.type === 'wake'))
+      if (effects.length === 0) continue
+      unpacked.push(now)
+      pieces.onUnpacked({ type: 'unpacked', bundle: TABLE.sha256, ok: false, wrong: false, reason: 'disk full' }, now)
+    }
+    assert.ok(unpacked.length > 20 && unpacked.length < 40, `${unpacked.length} times in four hours`)
+    assert.ok(unpacked.at(-1)! > 3.5 * 3_600_000)
+  })
+
+  it('O7: a bundle whose pieces do not give it is fetched anew, three times at most', () => {
+    const { pieces, outbox } = fetching()
+    for (let round = 1; round <= 3; round++) {
+      pieces.holdAll(TABLE.sha256)
+      assert.equal(outbox.drain().length, 1)
+      pieces.onUnpacked({ type: 'unpacked', bundle: TABLE.sha256, ok: false, wrong: true, reason: 'damaged' }, 0)
+      assert.deepEqual(pieces.share(TABLE.sha256), [round < 3 ? 0 : 3, 3])
+    }
+  })
+
   it('O7: while nobody is known to hold what is missing, any neighbour is asked, ever more rarely', () => {
     const { ask, wants } = fetching()
     assert.equal(ask(0), DEFAULT_LIMITS.pieceTimeoutMs)

@@ -1,0 +1,29 @@
+/** Other members of a peer's own group (SPEC O2): those of the newest roster, and whoever's record says so. */
+import { MAX_GROUP_MEMBERS } from '../names.ts'
+import type { StatementSet } from '../upgrade/statements.ts'
+import type { View } from './view.ts'
+
+export class OwnGroup {
+  readonly #parts: { self: string; group: string | null; statements: StatementSet; view: View }
+  #members: ReadonlySet<string> = new Set()
+  /** Changes of view and statements when the members were last looked up. */
+  #seen = -1
+
+  constructor(parts: { self: string; group: string | null; statements: StatementSet; view: View }) {
+    this.#parts = parts
+  }
+
+  /** Asked for many times a step, looked up once a change. */
+  get members(): ReadonlySet<string> {
+    const { group, statements, view } = this.#parts
+    const seen = view.changes + statements.size
+    if (group === null || this.#seen === seen) return this.#members
+    this.#seen = seen
+    const members = new Set(statements.roster(group, statements.newestRoster(group))?.members ?? [])
+    for (const { record } of view.all())
+      if (record.group === group && members.size < MAX_GROUP_MEMBERS) members.add(record.peer)
+    members.delete(this.#parts.self)
+    this.#members = members
+    return members
+  }
+}
