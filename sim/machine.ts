@@ -230,7 +230,8 @@ export class Machine implements Watched, HostEvents {
         const bundle = this.#around.world.bundles.get(effect.bundle)
         const held = this.pieces.get(effect.bundle)
         const ok = bundle?.pieces.every((_, index) => hasBit(held, index)) ?? false
-        return this.#complete({ type: 'unpacked', bundle: effect.bundle, ok, reason: ok ? '' : 'a piece is missing' })
+        const reason = ok ? '' : 'a piece is missing'
+        return this.#complete({ type: 'unpacked', bundle: effect.bundle, ok, wrong: !ok, reason })
       }
       case 'run':
         return this.host.run(effect.command)

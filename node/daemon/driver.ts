@@ -196,7 +196,8 @@ export class Driver {
       this.post({ type: 'unpacked', bundle, ok: true, reason: '' })
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error)
-      this.post({ type: 'unpacked', bundle, ok: false, reason })
+      const wrong = error instanceof Refusal && error.code === 'WrongBundle'
+      this.post({ type: 'unpacked', bundle, ok: false, wrong, reason })
     }
   }
 
