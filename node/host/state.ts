@@ -65,10 +65,12 @@ export class State implements ChainStore {
         return row === undefined ? undefined : (decode(row.value) as Value)
       },
       put: (key, value) => {
+        this.#checkOpen()
         this.#put.run(name, checkedKey(key), checkedValue(key, value))
         this.#wrote()
       },
       delete: (key) => {
+        this.#checkOpen()
         this.#delete.run(name, key)
         this.#wrote()
       },
@@ -88,6 +90,7 @@ export class State implements ChainStore {
     this.#db.exec('BEGIN IMMEDIATE')
   }
   savepoint(): void {
+    this.#checkOpen()
     this.#savepoint(this.#depth).open.run()
     this.#depth += 1
   }
@@ -97,11 +100,14 @@ export class State implements ChainStore {
   }
   rollback(): void {
     this.#depth -= 1
+    // Undone already, with everything else.
+    if (!this.#db.isTransaction) return
     const { rollback, release } = this.#savepoint(this.#depth)
     rollback.run()
     release.run()
   }
   commit(): void {
+    this.#checkOpen()
     this.#db.exec('COMMIT')
   }
 
@@ -115,6 +121,15 @@ export class State implements ChainStore {
   /** Closes it as a crash would: what is not committed is lost. */
   drop(): void {
     if (this.#db.isOpen) this.#db.close()
+  }
+
+  /**
+   * On some failures, a full disk among them, SQLite undoes the whole transaction by itself. What is written after that
+   * would be durable at once, as half of an operation.
+   */
+  #checkOpen(): void {
+    if (this.#db.isTransaction) return
+    throw new Error('the disk refused a write, and all since the last commit was undone; free some space')
   }
 
   *#entries(space: string, options: { prefix?: string; after?: string; limit?: number }): Iterable<[string, Value]> {
