@@ -4,7 +4,9 @@ import { type ControlHandlers, type ControlLimits, openControl, serveControl } f
 import { frame, frameOf } from '../../../node/network/frames.ts'
 import { createPeerKey } from '../../../node/network/key.ts'
 import { createMemoryNetwork, MemoryHub } from '../../../node/network/memory.ts'
+import type { Wires } from '../../../node/network/network.ts'
 import { createNetwork, type Network } from '../../../node/network/network.ts'
+import type { Wire, WireHandlers } from '../../../node/network/wire.ts'
 import { Refusal } from '../../../src/errors.ts'
 import { FLEET, record, until } from './contract.ts'
 
@@ -127,3 +129,49 @@ for (const [name, create] of forms) {
     })
   })
 }
+
+/** A wire whose other end asks once and never reads. */
+class DeafWire implements Wire {
+  readonly peer = 'deaf'
+  open = true
+  reason: string | undefined
+  #handlers: WireHandlers | undefined
+  listen(handlers: WireHandlers) {
+    this.#handlers = handlers
+    handlers.data(frameOf({ op: 'status' }, 100))
+  }
+  send() {
+    return false
+  }
+  pause() {}
+  resume() {}
+  async close() {}
+  abort(reason: string) {
+    if (!this.open) return
+    this.open = false
+    this.reason = reason
+    this.#handlers?.closed(reason)
+  }
+}
+
+describe('network: control', () => {
+  it('N15: who does not read its answers loses its place', async () => {
+    let accept: (wire: Wire) => void = () => undefined
+    const wires = {
+      serve: async (_name: string, accepted: (wire: Wire) => void) => {
+        accept = accepted
+      }
+    } as Partial<Wires> as Wires
+    const handlers = { status: () => 'well' } as Partial<ControlHandlers> as ControlHandlers
+    await serveControl(wires, handlers, { wires: 1, requestMs: 20 })
+    const deaf = new DeafWire()
+    accept(deaf)
+    await until('it is ended', () => !deaf.open)
+    assert.match(deaf.reason!, /no request within/)
+    await new Promise((resolve) => setImmediate(resolve))
+    const next = new DeafWire()
+    accept(next)
+    assert.equal(next.open, true, 'the place is free')
+    await until('so is this one', () => !next.open)
+  })
+})
