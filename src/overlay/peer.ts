@@ -9,6 +9,7 @@ import { UpgradeLog } from '../upgrade/log.ts'
 import type { LineageVersion } from '../upgrade/schema.ts'
 import { StatementSet } from '../upgrade/statements.ts'
 import { AntiEntropy } from './antientropy.ts'
+import { type Contact, Contacts } from './contacts.ts'
 import type { Authority, Effect, Event, PeerInit, PeerLimits, Topic } from './events.ts'
 import { OwnGroup } from './group.ts'
 import { type Learned, Learning } from './learning.ts'
@@ -24,7 +25,6 @@ import { permitSight } from './sight.ts'
 import { View } from './view.ts'
 
 export const SNAPSHOT_FORMAT = 1
-const MAX_CONTACTS = 32
 /** A peer is asked for what it has at most once in this time because of a head that travelled with a call. */
 const ASK_AGAIN_MS = 500
 
@@ -38,8 +38,6 @@ export const DEFAULT_LIMITS: PeerLimits = {
   piecesInFlight: 8,
   pieceTimeoutMs: 10_000
 }
-
-type Contact = { peer: string; addresses: string[] }
 
 export class Peer {
   readonly id: string
@@ -63,7 +61,7 @@ export class Peer {
   readonly #around: Surroundings
   readonly #askedAt = new Map<string, number>()
   #addresses: string[]
-  #contacts: Contact[]
+  readonly #contacts: Contacts
   #incarnation: number
   #counter = 0
   #ownKey = ''
@@ -99,14 +97,15 @@ export class Peer {
     }
     this.#incarnation = meta.incarnation
     this.#permit = (snapshot.get('permit') as PermitState | undefined) ?? noPermits
-    this.#contacts = (snapshot.get('contacts') as Contact[] | undefined) ?? []
+    const kept = (snapshot.get('contacts') as Contact[] | undefined) ?? []
+    this.#contacts = new Contacts(init.bootstrap, kept, this.view, this.#outbox)
     const group = new OwnGroup({ self: init.peer, group: init.group, statements: this.statements, view: this.view })
     const places = {
       self: init.peer,
-      addresses: (peer: string) => this.#addressesOf(peer),
+      addresses: (peer: string) => this.#contacts.addresses(peer),
       candidates: () => [...this.view.all()].map((one) => one.record.peer).filter((peer) => peer !== this.id),
       group: () => group.members,
-      bootstrap: [...init.bootstrap, ...this.#contacts]
+      bootstrap: this.#contacts.seeds()
     }
     const outbox = this.#outbox
     this.neighbours = new Neighbours(places, this.limits, generator, outbox)
@@ -275,7 +274,7 @@ export class Peer {
     this.#antiEntropy.summarise(peer)
     this.pieces.announceTo(peer)
     this.#antiEntropy.wake(this.#now)
-    this.#noteContacts()
+    this.#contacts.note(this.neighbours.all())
   }
 
   #onDelta(from: string, delta: Extract<Message, { kind: 'delta' }>): void {
@@ -451,25 +450,6 @@ export class Peer {
   }
 
   // ---- what is known of others
-
-  #addressesOf(peer: string): readonly string[] {
-    const known = this.view.get(peer)?.addresses
-    if (known !== undefined && known.length > 0) return known
-    return [...this.#init.bootstrap, ...this.#contacts].find((one) => one.peer === peer)?.addresses ?? []
-  }
-
-  /** Where to begin after a restart. */
-  #noteContacts(): void {
-    const contacts: Contact[] = []
-    for (const peer of this.neighbours.all()) {
-      const addresses = this.view.get(peer)?.addresses
-      if (addresses !== undefined && addresses.length > 0 && contacts.length < MAX_CONTACTS)
-        contacts.push({ peer, addresses })
-    }
-    if (contacts.length <= this.#contacts.length) return
-    this.#contacts = contacts
-    this.#outbox.persist('contacts', contacts)
-  }
 
   #makeSurroundings(): Surroundings {
     return {
