@@ -149,6 +149,8 @@ export class HostedObject {
       case 'simulate':
         return this.#onSimulated(event)
       case 'clean':
+        if (event.ok) return
+        this.#around.outbox.send({ type: 'alarm', name: 'CleanFailed', text: `${this.state.object}: ${event.reason}` })
         return
     }
   }
@@ -255,11 +257,16 @@ export class HostedObject {
   }
 
   #noteProgress(progress: ObjectState['progress'], now: number): void {
-    const grown = Object.keys(progress).length !== Object.keys(this.state.progress).length
-    if (grown || now - this.#persistedAt >= PROGRESS_MS) {
-      this.#persistedAt = now
-      if (grown || Object.keys(progress).length > 0) this.#keep({ ...this.state, progress })
-    } else this.state = { ...this.state, progress }
+    const known = this.state.progress
+    const grown = Object.keys(progress).length !== Object.keys(known).length
+    const changed = grown || Object.entries(progress).some(([path, passed]) => known[path] !== passed)
+    if (!changed) return
+    if (!grown && now - this.#persistedAt < PROGRESS_MS) {
+      this.state = { ...this.state, progress }
+      return
+    }
+    this.#persistedAt = now
+    this.#keep({ ...this.state, progress })
   }
 
   #missingBundle(target: LineageVersion): string | undefined {

@@ -38,7 +38,8 @@ function at(condition: Condition, path: string, progress: Progress, passedMs: nu
     case 'immediately':
       return { go: true, progress }
     case 'after': {
-      const elapsed = path in progress ? progress[path]! + passedMs : 0
+      // No more than it asks for: what cannot change any more is not written again and again.
+      const elapsed = path in progress ? Math.min(condition.delayMs, progress[path]! + passedMs) : 0
       const next = { ...progress, [path]: elapsed }
       if (elapsed >= condition.delayMs) return { go: true, progress: next }
       const left = condition.delayMs - elapsed
