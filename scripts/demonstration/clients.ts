@@ -10,8 +10,8 @@ import type { Value } from '../../src/versions/types.ts'
 import { Ledger } from './ledger.ts'
 import type { LoadReport, News, Order, Version } from './load.ts'
 
-/** Writes under way while the store is filled and read again: enough to share fsyncs. */
-const MANY = 96
+/** Calls under way while the store is filled and read again: the more, the fewer writes to sockets and fsyncs each of them costs. */
+const MANY = 256
 const WORKERS = 8
 /** Between two operations of a worker: the load leaves some of two cores to the fleet. */
 const PAUSE_MS = 40
