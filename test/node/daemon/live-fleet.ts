@@ -72,7 +72,11 @@ export class LiveFleet {
     return first === undefined ? [] : [first]
   }
 
-  async embed(name: string, group: string | null = 'g0', more: { classes?: string[] } = {}): Promise<RunningPeer> {
+  async embed(
+    name: string,
+    group: string | null = 'g0',
+    more: { classes?: string[]; bootstrap?: string[] } = {}
+  ): Promise<RunningPeer> {
     const root = this.keys.rootBytes
     const peer = await createPeer({
       data: join(this.directory, name),
