@@ -3,14 +3,20 @@
  * TF's child warm before the old object stops, and the calls that wait meanwhile.
  */
 import { mkdir, readdir, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { CallError } from '../../src/errors.ts'
 import type { Event, HostCommand } from '../../src/overlay/events.ts'
 import type { Schema } from '../../src/upgrade/schema.ts'
 import type { Value } from '../../src/versions/types.ts'
 import type { Host, HostCall, ObjectProcess, Outward, TransformProcess } from '../host/host.ts'
+import { HOST_DEFAULTS } from '../host/options.ts'
+import { checkSpace } from '../host/transform.ts'
 import { Gate } from './gate.ts'
 import { type BundlePath, chainLinks, futureLink } from './links.ts'
+
+const HEALTH_MS = 10_000
+/** Failed probes in a row after which an object is restarted. */
+const UNHEALTHY = 3
 
 type CommandOf<N extends HostCommand['command']> = Extract<HostCommand, { command: N }>
 
@@ -23,6 +29,10 @@ export interface HostingInit {
   /** The schema that knows a version of an object, whatever branch it is on. */
   schema(object: string): Schema
   bundlePath: BundlePath
+  /** How often the object that serves is probed, ms. @default 10000 */
+  healthMs?: number
+  /** Free space that must remain when a transform begins, bytes. @default 64 MiB */
+  reserveBytes?: number
   outward(object: string): Outward
   /** Completions and deaths, for the core. */
   tell(event: Extract<Event, { type: 'done' | 'died' }>): void
@@ -67,11 +77,10 @@ export class Hosting {
       if (this.#closing) return
       const failure = await this.#perform(hosted, command).then(
         () => undefined,
-        (error: unknown) => (error instanceof Error ? error.message : String(error))
+        (error: unknown) => (error instanceof Error ? error : new Error(String(error)))
       )
       const attempt = 'attempt' in command ? command.attempt : 0
       const version = 'version' in command ? command.version : 0
-      const reason = failure ?? ''
       if (this.#closing) return
       this.#init.tell({
         type: 'done',
@@ -80,7 +89,8 @@ export class Hosting {
         attempt,
         version,
         ok: failure === undefined,
-        reason
+        again: failure?.name === 'NoSpace',
+        reason: failure?.message ?? ''
       })
     })
   }
@@ -150,6 +160,8 @@ export class Hosting {
   async #warm(hosted: Hosted, { attempt, version }: CommandOf<'warm'>): Promise<void> {
     const next: NonNullable<Hosted['next']> = { attempt, process: undefined, transform: undefined }
     hosted.next = next
+    // Before the old object stops: what cannot be transformed for want of space must not cost service (L12).
+    if (hosted.current !== undefined) await this.#checkSpace(hosted.name, hosted.current.attempt)
     const past = this.#init.schema(hosted.name).past(hosted.name, version)
     const [process, transform] = await Promise.allSettled([
       this.#warmProcess(hosted, attempt, { past, current: version, future: [] }),
@@ -160,6 +172,11 @@ export class Hosting {
     next.process = process.status === 'fulfilled' ? process.value : undefined
     next.transform = transform.status === 'fulfilled' ? transform.value : undefined
     for (const one of [process, transform]) if (one.status === 'rejected') throw one.reason
+  }
+
+  async #checkSpace(object: string, attempt: number): Promise<void> {
+    const old = this.#directory(object, attempt)
+    await checkSpace(old, dirname(old), this.#init.reserveBytes ?? HOST_DEFAULTS.reserveBytes)
   }
 
   async #drain(hosted: Hosted, { boundMs }: CommandOf<'drain'>): Promise<void> {
@@ -236,12 +253,39 @@ export class Hosting {
     }
     hosted.closedAt = 0
     hosted.gate.open()
+    const watch = this.#watchHealth(running)
     void running.process.ended.then((reason) => {
+      clearInterval(watch)
       if (hosted.current !== running) return
       hosted.current = undefined
       hosted.gate.close()
       if (!this.#closing) this.#init.tell({ type: 'died', object: hosted.name, attempt: running.attempt, reason })
     })
+  }
+
+  /** An object that fails its probe three times in a row is restarted: it may be stuck for ever (L13). */
+  #watchHealth({ process }: Running): NodeJS.Timeout {
+    let failures = 0
+    let asked = false
+    return setInterval(() => {
+      if (asked) return
+      asked = true
+      process
+        .health()
+        .then(
+          () => {
+            failures = 0
+          },
+          () => {
+            failures += 1
+            // The reason is told by the end of the process, which the core hears of.
+            if (failures >= UNHEALTHY) void process.kill()
+          }
+        )
+        .finally(() => {
+          asked = false
+        })
+    }, this.#init.healthMs ?? HEALTH_MS).unref()
   }
 
   async #warmProcess(

@@ -154,7 +154,7 @@ async function linkState(state: State, directory: string, space: string): Promis
 }
 
 /** Room for the copy and for an output of the same size. Whether the file system shares blocks cannot be known before. */
-async function checkSpace(oldDirectory: string, newDirectory: string, reserveBytes: number): Promise<void> {
+export async function checkSpace(oldDirectory: string, newDirectory: string, reserveBytes: number): Promise<void> {
   const size = await sizeOf(oldDirectory)
   const needed = 2 * size + reserveBytes
   const { bavail, bsize } = await statfs(newDirectory)

@@ -86,6 +86,8 @@ export type Event =
       attempt: number
       version: number
       ok: boolean
+      /** Not ok, and not the version's fault (a full disk, say): it may be tried again by itself. */
+      again?: boolean
       reason: string
     }
   /** The object's process ended without being told to. */

@@ -97,15 +97,20 @@ export function commit(state: ObjectState): ObjectState {
   }
 }
 
-/** L5: back to the old version; remembered. */
-export function fail(state: ObjectState, reason: string, retries: number): ObjectState {
+/** L4: back to the old version, for a reason that is not the new one's fault. */
+export function goBack(state: ObjectState, reason: string): ObjectState {
   if (!('attempt' in state.phase)) throw new Error(`${state.object} cannot go back while ${state.phase.name}`)
   const { target, entry, attempt } = state.phase
-  const failures = [
-    ...state.failures.filter((one) => one.entry !== entry),
-    { version: target, entry, reason, retries }
-  ].slice(-8)
-  return { ...enter(state, { name: 'returning', target, entry, attempt, reason }), failures, progress: {} }
+  return { ...enter(state, { name: 'returning', target, entry, attempt, reason }), progress: {} }
+}
+
+/** L5: back to the old version; remembered. */
+export function fail(state: ObjectState, reason: string, retries: number): ObjectState {
+  const next = goBack(state, reason)
+  if (next.phase.name !== 'returning') throw new Error('going back is returning')
+  const { target, entry } = next.phase
+  const others = state.failures.filter((one) => one.entry !== entry)
+  return { ...next, failures: [...others, { version: target, entry, reason, retries }].slice(-8) }
 }
 
 /** Where a node goes on after a restart (L3, L4). */

@@ -8,7 +8,7 @@ import type { LineageVersion } from '../upgrade/schema.ts'
 import type { Statement } from '../upgrade/statement.ts'
 import type { StatementSet } from '../upgrade/statements.ts'
 import type { Event, HostCommand } from './events.ts'
-import { BEGUN, commit, enter, fail, type ObjectState, resume, targetOf } from './lifecycle.ts'
+import { BEGUN, commit, enter, fail, goBack, type ObjectState, resume, targetOf } from './lifecycle.ts'
 import type { Outbox } from './outbox.ts'
 import type { PermitWish } from './permits.ts'
 import type { Pieces } from './pieces.ts'
@@ -19,6 +19,8 @@ const FIRST_RESTART_MS = 200
 const LAST_RESTART_MS = 30_000
 /** An object that has served for this long is forgiven its earlier deaths. */
 const STEADY_MS = 60_000
+/** How long to wait after an obstacle that is not the version's fault. */
+const TRY_AGAIN_MS = 30_000
 /** How much of a soak a crash may cost. */
 const PROGRESS_MS = 60_000
 
@@ -60,6 +62,9 @@ export class HostedObject {
   /** Versions whose future SO did not start here; not tried again by this process. */
   readonly #unsimulable = new Set<number>()
   #permitWish: number | null = null
+  /** After an obstacle that is not the version's fault: no new attempt before this time, and what the obstacle was. */
+  #notBefore = 0
+  #obstacle = ''
 
   constructor(state: ObjectState, around: Surroundings) {
     this.state = state
@@ -121,18 +126,18 @@ export class HostedObject {
       case 'warm':
         return this.#onWarm(event, now)
       case 'drain':
-        return this.#onStep(event, 'draining', () => {
+        return this.#onStep(event, 'draining', now, () => {
           this.#keep(enter(this.state, { ...this.#attempt(), name: 'transforming' }))
           this.#transform()
         })
       case 'transform':
-        return this.#onStep(event, 'transforming', () => {
+        return this.#onStep(event, 'transforming', now, () => {
           const { target, attempt } = this.#attempt()
           this.#keep(enter(this.state, { ...this.#attempt(), name: 'proving' }))
           this.#run({ command: 'prove', object: this.state.object, attempt, version: target, past: this.#past(target) })
         })
       case 'prove':
-        return this.#onStep(event, 'proving', () => {
+        return this.#onStep(event, 'proving', now, () => {
           const { target, attempt } = this.#attempt()
           this.#keep(commit(this.state))
           this.#run({ command: 'serve', object: this.state.object, attempt, version: target })
@@ -241,6 +246,7 @@ export class HostedObject {
       return wait('pause', `paused by statement ${pause.hash.slice(0, 12)}${note}`, pause.expires - now)
     }
     if (!verdict.go) return verdict
+    if (now < this.#notBefore) return wait('turn', this.#obstacle, this.#notBefore - now)
     if (this.service === 'starting') return wait('turn', 'the current object is starting')
     if (this.#simulating > 0) return wait('turn', `the future SO of version ${this.#simulating} is starting`)
     if (this.#around.othersBusy(this.state.object)) return wait('turn', 'another object of this node is upgrading')
@@ -315,7 +321,7 @@ export class HostedObject {
 
   #onWarm(event: Done, now: number): void {
     if (this.state.phase.name !== 'warming' || event.attempt !== this.state.phase.attempt) return
-    if (!event.ok) return this.#fail(event.reason)
+    if (!event.ok) return this.#unsuccessful(event, now)
     const { target, entry, attempt } = this.#attempt()
     const wanted = chooseTarget(this.state, this.#around).target
     const lapsed = wanted?.entry.hash !== entry || !this.#judge(wanted, now).go || !this.#mayBegin(wanted)
@@ -337,11 +343,11 @@ export class HostedObject {
   }
 
   /** A completion of the step that the object is in; late ones of earlier attempts are nothing to it. */
-  #onStep(event: Done, phase: 'draining' | 'transforming' | 'proving', go: () => void): void {
+  #onStep(event: Done, phase: 'draining' | 'transforming' | 'proving', now: number, go: () => void): void {
     if (this.state.phase.name !== phase) return
     if (phase !== 'draining' && event.attempt !== this.state.phase.attempt) return
     const { target, entry } = this.#attempt()
-    if (!event.ok) this.#fail(event.reason)
+    if (!event.ok) this.#unsuccessful(event, now)
     // No peer runs a version that the fleet disputes (T6): what was begun before the fork was heard of goes back.
     else if (this.#around.log.at(target)?.hash !== entry) this.#fail('the log forked at this version')
     else if (this.#abort(entry) !== undefined)
@@ -359,6 +365,19 @@ export class HostedObject {
     const { current, futures, object } = this.state
     const from = current === null ? null : { attempt: current.attempt, version: current.version, future: futures }
     this.#run({ command: 'transform', object, attempt, version: target, from })
+  }
+
+  /** A step that did not succeed: the version failed here, or the node could not (L12) and tries again later. */
+  #unsuccessful(event: Done, now: number): void {
+    if (event.again !== true) return this.#fail(event.reason)
+    this.#notBefore = now + TRY_AGAIN_MS
+    this.#obstacle = event.reason
+    this.reason = event.reason
+    const { target, entry, attempt } = this.#attempt()
+    const warming = this.state.phase.name === 'warming'
+    this.#keep(warming ? enter(this.state, { name: 'waiting', target, entry }) : goBack(this.state, event.reason))
+    this.#around.outbox.send({ type: 'alarm', name: 'UpgradePostponed', text: `${this.state.object}: ${event.reason}` })
+    this.#run({ command: 'abandon', object: this.state.object, attempt })
   }
 
   /** L4, L5: the way back. */

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Hosting } from '../../../node/daemon/hosting.ts'
@@ -15,8 +15,11 @@ type Told = Extract<Event, { type: 'done' | 'died' }>
 class Process implements ObjectProcess {
   readonly #end = Promise.withResolvers<string>()
   readonly ended = this.#end.promise
+  healthy = true
   async start() {}
-  async health() {}
+  async health() {
+    if (!this.healthy) throw new Error('sick')
+  }
   serve() {}
   async call() {
     return null
@@ -38,7 +41,7 @@ class Stage {
   readonly hosting: Hosting
   readonly directory: string
 
-  constructor(directory: string) {
+  constructor(directory: string, limits: { healthMs?: number; reserveBytes?: number } = {}) {
     this.directory = directory
     const world = new World(1, true)
     const log = new UpgradeLog(world.fleet)
@@ -59,6 +62,7 @@ class Stage {
     this.hosting = new Hosting({
       host,
       directory,
+      ...limits,
       peer: 'peer-a',
       group: null,
       schema: () => log.schema,
@@ -132,5 +136,23 @@ describe('hosting of objects (SPEC D22, D23)', () => {
     await stage.run({ ...transform, from: null }, { ...transform, attempt: 7, from: null }, warm)
     await stage.run({ command: 'clean', object: OBJECT, keep: 7 })
     assert.deepEqual((await readdir(join(directory, OBJECT))).sort(), ['2', '7'])
+  })
+
+  it('L12: want of space is found before the old object stops, and is no fault of the version', async () => {
+    const scarce = new Stage(directory, { reserveBytes: Number.MAX_SAFE_INTEGER })
+    await mkdir(join(directory, OBJECT, '1'), { recursive: true })
+    const [, told] = await scarce.run(start, warm)
+    assert.ok(told?.type === 'done' && !told.ok && told.again === true, JSON.stringify(told))
+    assert.match(told.reason, /free some space/)
+    assert.equal(await scarce.hosting.call(OBJECT, call), null)
+    await scarce.hosting.close(100)
+  })
+
+  it('L13: an object that fails its probe three times in a row is ended, and the core hears of it', async () => {
+    const watched = new Stage(directory, { healthMs: 1 })
+    await watched.run(start)
+    watched.processes[0]!.healthy = false
+    while (!watched.told.some((event) => event.type === 'died')) await new Promise(setImmediate)
+    await watched.hosting.close(100)
   })
 })

@@ -48,7 +48,10 @@ export class LonePeer {
   }
 
   /** The oldest command must be this one; its completion is told. */
-  answer(command: HostCommandName, outcome: { ok: boolean; reason: string } = { ok: true, reason: '' }): void {
+  answer(
+    command: HostCommandName,
+    outcome: { ok: boolean; again?: boolean; reason: string } = { ok: true, reason: '' }
+  ): void {
     const next = this.commands.shift()
     if (next?.command !== command) throw new Error(`the host was told to ${next?.command ?? 'do nothing'}`)
     const { object } = next

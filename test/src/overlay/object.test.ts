@@ -66,4 +66,27 @@ describe('one object of a peer (SPEC L)', () => {
     peer.answerAll('clean', 'start')
     assert.equal(peer.record?.objects[OBJECT]?.serving, true)
   })
+
+  for (const [when, before] of [
+    ['before the old object stops', []],
+    ['in the middle of the transform', ['warm', 'drain']]
+  ] as const) {
+    it(`L12: for want of space ${when} the node goes back, remembers no failure, and tries again later`, () => {
+      const peer = new LonePeer()
+      peer.installed()
+      peer.inject()
+      peer.answerAll(...before)
+      const noSpace = { ok: false, again: true, reason: 'the transform needs 9 bytes, 1 is free' }
+      peer.answer(before.length === 0 ? 'warm' : 'transform', noSpace)
+      peer.answerAll('abandon')
+      if (before.length > 0) peer.answerAll('start', 'clean')
+      assert.equal(peer.record?.objects[OBJECT]?.serving, true)
+      assert.deepEqual(peer.record?.objects[OBJECT]?.failed, [])
+      assert.match(object(peer)!.reason, /1 is free/)
+      assert.deepEqual(names(peer), [])
+      peer.passes(31_000)
+      peer.answerAll('warm', 'drain', 'transform', 'prove', 'serve')
+      assert.equal(peer.record?.objects[OBJECT]?.version, 2)
+    })
+  }
 })
