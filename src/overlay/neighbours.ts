@@ -16,6 +16,9 @@ const DIALS_AT_ONCE = 4
 /** An `ask` that nobody answered is forgotten after this time. */
 const ASK_TIMEOUT_MS = 5_000
 
+/** Distance of one peer's explorations. Any peer of a split fleet that crosses mends it, so fifty mend it in a minute. */
+const EXPLORE_MS = 30 * 60_000
+
 /** What is known of other peers' places; the peer's view answers it. */
 export interface Places {
   self: string
@@ -44,6 +47,9 @@ export class Neighbours {
   readonly #neighbours = new Set<string>()
   readonly #asked = new Map<string, number>()
   readonly #dials = new Map<string, Dial>()
+  #exploreAt = 0
+  /** The stranger that is to become a neighbour beyond need. */
+  #explored = ''
 
   constructor(places: Places, limits: PeerLimits, generator: Generator, outbox: Outbox) {
     this.#places = places
@@ -66,7 +72,7 @@ export class Neighbours {
     this.connected.add(peer)
     this.#dials.delete(peer)
     if (this.#neighbours.has(peer)) return
-    const wanted = this.#isGroup(peer) || this.#strangers() < this.#limits.degree
+    const wanted = this.#isGroup(peer) || this.#strangers() < this.#limits.degree || peer === this.#explored
     if (wanted) this.#ask(peer, now)
   }
 
@@ -100,6 +106,7 @@ export class Neighbours {
       }
       case 'accept':
         if (!this.#asked.delete(from)) return undefined
+        if (from === this.#explored && this.#strangers() >= this.#limits.degree) this.#dropOne()
         return this.#add(from)
       case 'refuse':
         this.#asked.delete(from)
@@ -128,7 +135,24 @@ export class Neighbours {
     const missing = this.#limits.degree - this.#strangers()
     if (missing > 0) next = Math.min(next, this.#reachStrangers(missing, now))
     for (const at of this.#asked.values()) next = Math.min(next, at + ASK_TIMEOUT_MS)
-    return next
+    return Math.min(next, this.#explore(now))
+  }
+
+  /**
+   * Now and then a stranger takes the place of a neighbour: two halves of a fleet whose neighbours filled up while a
+   * partition lasted would never find each other again.
+   */
+  #explore(now: number): number {
+    if (this.#exploreAt === 0) this.#exploreAt = now + this.#jitter(EXPLORE_MS)
+    if (now < this.#exploreAt) return this.#exploreAt
+    this.#exploreAt = now + this.#jitter(EXPLORE_MS)
+    const strangers = this.#places.candidates().filter((peer) => !this.#neighbours.has(peer) && !this.#isGroup(peer))
+    if (strangers.length > 0) {
+      this.#explored = this.#generator.pick(strangers)
+      this.#dials.delete(this.#explored)
+      this.#reach(this.#explored, now)
+    }
+    return this.#exploreAt
   }
 
   #reachStrangers(missing: number, now: number): number {

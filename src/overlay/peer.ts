@@ -190,7 +190,10 @@ export class Peer {
       case 'message':
         return this.#onMessage(event.from, event.message)
       case 'connected':
-        return this.neighbours.onConnected(event.peer, this.#now)
+        this.neighbours.onConnected(event.peer, this.#now)
+        // Whoever is met may know what our neighbours do not: after a partition, say.
+        this.#antiEntropy.summarise(event.peer)
+        return
       case 'disconnected':
         this.neighbours.onDisconnected(event.peer, this.#now)
         this.#antiEntropy.forget(event.peer)

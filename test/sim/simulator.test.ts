@@ -54,6 +54,21 @@ describe('sim/simulator', () => {
     assert.deepEqual(report([result]), [])
   })
 
+  it('O2: halves of a fleet that filled up while a partition lasted find each other again', () => {
+    const cells = Array.from({ length: 60 }, (_, index) => index % 2)
+    const calm = scenario({ seed: 5, peers: 60, groupSize: 0, strict: false, history: 4, durationMs: 4 * 3_600_000 })
+    const [install] = calm.actions
+    const upgrade = { ...install!, atMs: 1_900_000 }
+    const faults = [
+      { atMs: 20_000, what: 'partition' as const, cells },
+      { atMs: 1_800_000, what: 'heal' as const },
+      { atMs: 1_810_000, what: 'stop' as const }
+    ]
+    const result = run({ ...calm, actions: [install!, upgrade], faults })
+    assert.deepEqual(report([result]), [])
+    assert.equal(result.converged, true)
+  })
+
   it('a peer that joins after the upgrade gets it', () => {
     const late = scenario({ seed: 7, peers: 12, lateShare: 0.3, lateMs: 60_000 })
     const result = run({ ...late, faults: [{ atMs: 65_000, what: 'stop' }] })
