@@ -7,14 +7,18 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { type Client, createClient } from '../../node/client.ts'
 import { CallError } from '../../src/errors.ts'
 import type { Value } from '../../src/versions/types.ts'
+import { GROUP_SIZE } from './fleet.ts'
 import { Ledger } from './ledger.ts'
 import type { LoadReport, News, Order, Version } from './load.ts'
 
-/** Calls under way while the store is filled and read again: the more, the fewer writes to sockets and fsyncs each of them costs. */
-const MANY = 256
+/** Calls under way for each peer while the store is filled and read again: the more, the fewer writes and fsyncs each costs. */
+const CALLS_FOR_EACH_PEER = 40
+/** Of each version. */
 const WORKERS = 8
-/** Between two operations of a worker: the load leaves some of two cores to the fleet. */
-const PAUSE_MS = 40
+/** Between two operations of a worker: the load leaves most of two cores to the fleet, which starts three processes a peer. */
+const PAUSE_MS = 120
+/** Clients would rather wait than fail; how long they waited is in the report. */
+const CALL_TIMEOUT_MS = 30_000
 const NAMESPACE = 'carts'
 /** Keys that only version 2 knows: the future SO keeps them, the TF hands them on. */
 const NAMED_KEYS = 200
@@ -185,6 +189,7 @@ class Clients {
         method,
         args,
         to: { group, key },
+        timeoutMs: CALL_TIMEOUT_MS,
         id: `demo-${version}.${this.#operations}`
       })
       return { value }
@@ -202,7 +207,8 @@ class Clients {
     const next = async (): Promise<void> => {
       for (const item of left) await use(item)
     }
-    await Promise.all(Array.from({ length: MANY }, next))
+    const atOnce = this.#groups.length * GROUP_SIZE * CALLS_FOR_EACH_PEER
+    await Promise.all(Array.from({ length: atOnce }, next))
   }
 }
 

@@ -10,7 +10,7 @@ import { Looks, mostAtOnce, type Stretch } from './outages.ts'
 
 /** Between two looks at one peer. A status of 30 peers is large: then it is looked at less often. */
 const LOOK_MS = 100
-const LOOK_MS_FOR_EACH_PEER = 12
+const LOOK_MS_FOR_EACH_PEER = 20
 const OBJECT = 'KV'
 
 const DOWN: ReadonlySet<PhaseName> = new Set(['draining', 'transforming', 'proving', 'activating', 'returning'])
