@@ -89,6 +89,8 @@ function describe(body: StatementBody): string {
       return `pause ${short(body.lifts)} is lifted`
     case 'abort':
       return `upgrade ${short(body.target)} is aborted for good`
+    case 'approve':
+      return `upgrade ${short(body.target)} is approved`
     case 'retry':
       return `upgrade ${short(body.target)} may be tried again by ${body.peer ?? 'every peer on which it failed'}`
     case 'exclude':
@@ -193,7 +195,7 @@ export function statementCommands(program: Command, terminal: Terminal, connect:
       .option('--expires <time>', 'when it stops counting', expires)
   rosterCommand(statement, terminal, connect)
   holdingCommands(statement, terminal, connect)
-  endingCommands(statement, terminal, connect)
+  decidingCommands(statement, terminal, connect)
 }
 
 type Statement = (name: string, description: string, expires: string) => Command
@@ -231,7 +233,7 @@ function holdingCommands(statement: Statement, terminal: Terminal, connect: Conn
   )
 }
 
-function endingCommands(statement: Statement, terminal: Terminal, connect: Connect): void {
+function decidingCommands(statement: Statement, terminal: Terminal, connect: Connect): void {
   answering<StatementOptions>(
     statement('abort', 'stop an upgrade and its successors for good, where it is not committed', '3660d').argument(
       '<upgrade>',
@@ -240,6 +242,15 @@ function endingCommands(statement: Statement, terminal: Terminal, connect: Conne
     terminal,
     (options, [upgrade]) =>
       state(connect, options, async (status) => ({ what: 'abort', target: await upgradeOf(upgrade!, status) }))
+  )
+  answering<StatementOptions>(
+    statement('approve', 'let an upgrade go whose schedule waits for an approval', '3660d').argument(
+      '<upgrade>',
+      'version or entry hash'
+    ),
+    terminal,
+    (options, [upgrade]) =>
+      state(connect, options, async (status) => ({ what: 'approve', target: await upgradeOf(upgrade!, status) }))
   )
   answering<RetryOptions>(
     statement('retry', 'let nodes on which an upgrade failed try it once more', '366d')

@@ -238,7 +238,9 @@ export class HostedObject {
     })
     const passedMs = this.#evaluatedAt === undefined ? 0 : Math.max(0, now - this.#evaluatedAt)
     this.#evaluatedAt = now
-    const verdict = evaluate(target.upgrade.schedule.when, progress, passedMs)
+    const verdict = evaluate(target.upgrade.schedule.when, progress, passedMs, {
+      approved: this.#around.statements.approved(target.entry.hash)
+    })
     this.#noteProgress(verdict.progress, now)
     const pause = this.#around.statements.pauses(target.entry.hash, now)[0]
     if (pause !== undefined) {

@@ -28,6 +28,11 @@ export function immediately(): Condition {
   return { kind: 'immediately' }
 }
 
+/** When an operator approved the upgrade (`upstart approve`). */
+export function manual(): Condition {
+  return { kind: 'manual' }
+}
+
 /** When `delay` has passed since the node learned of the upgrade (in a sequence: since the step before was met). */
 export function after({ delay }: { delay: Duration }): Condition {
   return { kind: 'after', delayMs: durationMs(delay) }

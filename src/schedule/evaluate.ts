@@ -28,18 +28,30 @@ export function sayDuration(ms: number): string {
   return `${Math.ceil(seconds / 86400)}d`
 }
 
-/** `passedMs`: time since the last evaluation with this progress, while the peer was up. */
-export function evaluate(condition: Condition, progress: Progress, passedMs: number): Verdict {
-  return at(condition, '', progress, passedMs)
+/** What conditions look at beside time. */
+export interface Facts {
+  /** An operator approved the upgrade. */
+  approved: boolean
 }
 
-function at(condition: Condition, path: string, progress: Progress, passedMs: number): Verdict {
+/** `passedMs`: time since the last evaluation with this progress, while the peer was up. */
+export function evaluate(condition: Condition, progress: Progress, passedMs: number, facts: Facts): Verdict {
+  return at(condition, '', progress, { passedMs, ...facts })
+}
+
+type Moment = Facts & { passedMs: number }
+
+function at(condition: Condition, path: string, progress: Progress, moment: Moment): Verdict {
   switch (condition.kind) {
     case 'immediately':
       return { go: true, progress }
+    case 'manual': {
+      if (moment.approved) return { go: true, progress }
+      return { go: false, progress, reason: { kind: 'manual', sentence: 'waits for an approval' }, inMs: undefined }
+    }
     case 'after': {
       // No more than it asks for: what cannot change any more is not written again and again.
-      const elapsed = path in progress ? Math.min(condition.delayMs, progress[path]! + passedMs) : 0
+      const elapsed = path in progress ? Math.min(condition.delayMs, progress[path]! + moment.passedMs) : 0
       const next = { ...progress, [path]: elapsed }
       if (elapsed >= condition.delayMs) return { go: true, progress: next }
       const left = condition.delayMs - elapsed
@@ -53,7 +65,7 @@ function at(condition: Condition, path: string, progress: Progress, passedMs: nu
     case 'all': {
       let verdict = { go: true, progress } as Verdict
       for (const [index, child] of condition.of.entries()) {
-        const one = at(child, `${path}/${index}`, verdict.progress, passedMs)
+        const one = at(child, `${path}/${index}`, verdict.progress, moment)
         verdict = verdict.go
           ? one
           : { ...verdict, progress: one.progress, inMs: earlier(verdict.inMs, one.go ? undefined : one.inMs) }
@@ -61,16 +73,16 @@ function at(condition: Condition, path: string, progress: Progress, passedMs: nu
       return verdict
     }
     case 'sequence':
-      return sequence(condition.of, path, progress, passedMs)
+      return sequence(condition.of, path, progress, moment)
   }
 }
 
 /** Steps come true in their order; one that has come true stays so. A step's time begins when its turn comes. */
-function sequence(steps: readonly Condition[], path: string, progress: Progress, passedMs: number): Verdict {
+function sequence(steps: readonly Condition[], path: string, progress: Progress, moment: Moment): Verdict {
   let next = progress
   let passed = progress[path] ?? 0
   for (; passed < steps.length; passed++) {
-    const one = at(steps[passed]!, `${path}/${passed}`, next, passedMs)
+    const one = at(steps[passed]!, `${path}/${passed}`, next, moment)
     next = { ...one.progress, [path]: passed }
     if (!one.go) {
       const sentence = `step ${passed + 1} of ${steps.length}: ${one.reason.sentence}`

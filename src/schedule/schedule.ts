@@ -13,6 +13,7 @@ export const MAX_DELAY_MS = 366 * 24 * 3600 * 1000
 
 export type Condition =
   | { kind: 'immediately' }
+  | { kind: 'manual' }
   | { kind: 'after'; delayMs: number }
   | { kind: 'all'; of: Condition[] }
   | { kind: 'sequence'; of: Condition[] }
@@ -26,6 +27,7 @@ export interface Schedule {
 
 const leaf = [
   z.strictObject({ kind: z.literal('immediately') }),
+  z.strictObject({ kind: z.literal('manual') }),
   z.strictObject({ kind: z.literal('after'), delayMs: z.int().min(0).max(MAX_DELAY_MS) })
 ] as const
 

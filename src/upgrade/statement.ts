@@ -30,6 +30,8 @@ export const statementBodySchema = z.discriminatedUnion('what', [
   z.strictObject({ ...common, what: z.literal('pause'), target: hashSchema.nullable() }),
   /** Stops `target` and its successors for good, where they are not committed yet. Nothing lifts it. */
   z.strictObject({ ...common, what: z.literal('abort'), target: hashSchema }),
+  /** Lets the upgrades go whose schedule waits for it (`manual`). */
+  z.strictObject({ ...common, what: z.literal('approve'), target: hashSchema }),
   /** A node, or every node, on which `target` failed may try it once more. */
   z.strictObject({ ...common, what: z.literal('retry'), target: hashSchema, peer: peerIdSchema.nullable() }),
   /** The peer is gone for good: under rosters up to `roster` it holds nothing, gets nothing, and nobody waits for it. */

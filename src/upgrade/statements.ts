@@ -19,6 +19,7 @@ export class StatementSet {
   readonly #rosters = new Map<string, Map<number, Roster>>()
   readonly #lifted = new Set<string>()
   readonly #aborts = new Map<string, Statement>()
+  readonly #approved = new Set<string>()
   /** Entry's hash → its retries. */
   readonly #retries = new Map<string, Statement[]>()
   /** group/peer → the newest roster under which the peer is excluded. */
@@ -56,6 +57,7 @@ export class StatementSet {
     if (body.what === 'roster') this.#addRoster(body.group, body.number, body.members)
     if (body.what === 'resume') this.#lifted.add(body.lifts)
     if (body.what === 'abort') this.#aborts.set(body.target, statement)
+    if (body.what === 'approve') this.#approved.add(body.target)
     if (body.what === 'retry') this.#retries.set(body.target, [...(this.#retries.get(body.target) ?? []), statement])
     if (body.what === 'exclude') {
       const name = `${body.group}/${body.peer}`
@@ -90,6 +92,10 @@ export class StatementSet {
   /** The abort of an upgrade entry, if there is one. */
   abort(entryHash: string): Statement | undefined {
     return this.#aborts.get(entryHash)
+  }
+
+  approved(entryHash: string): boolean {
+    return this.#approved.has(entryHash)
   }
 
   /** How many retries of an entry were stated for this peer or for all: a failure is lifted by one more than it knew. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
-import { after, all, immediately, sequence } from '../../../src/schedule/combinators.ts'
+import { after, all, immediately, manual, sequence } from '../../../src/schedule/combinators.ts'
 import { evaluate, type Progress } from '../../../src/schedule/evaluate.ts'
 import type { Condition } from '../../../src/schedule/schedule.ts'
 
@@ -8,7 +8,7 @@ import type { Condition } from '../../../src/schedule/schedule.ts'
 function run(condition: Condition, distances: (number | null)[]): boolean[] {
   let progress: Progress = {}
   return distances.map((distance) => {
-    const verdict = evaluate(condition, progress, distance ?? 0)
+    const verdict = evaluate(condition, progress, distance ?? 0, { approved: false })
     progress = verdict.progress
     return verdict.go
   })
@@ -41,8 +41,17 @@ describe('schedules (SPEC S)', () => {
     assert.deepEqual(run(all(after({ delay: '10s' }), after({ delay: '5s' })), [0, 5_000, 5_000]), [false, false, true])
   })
 
+  it('S6: manual waits for an approval, without a time, and a step after it begins with it', () => {
+    const condition = sequence(manual(), after({ delay: '5s' }))
+    const first = evaluate(condition, {}, 0, { approved: false })
+    assert.ok(!first.go && first.inMs === undefined && /approval/.test(first.reason.sentence))
+    const second = evaluate(condition, first.progress, 60_000, { approved: true })
+    assert.ok(!second.go && second.inMs === 5_000)
+    assert.ok(evaluate(condition, second.progress, 5_000, { approved: true }).go)
+  })
+
   it('S2: waiting names what it waits for, and for how long', () => {
-    const verdict = evaluate(sequence(immediately(), after({ delay: '10m' })), {}, 0)
+    const verdict = evaluate(sequence(immediately(), after({ delay: '10m' })), {}, 0, { approved: false })
     assert.ok(!verdict.go)
     assert.equal(verdict.inMs, 600_000)
     assert.equal(verdict.reason.kind, 'after')
@@ -67,6 +76,8 @@ describe('schedules (SPEC S)', () => {
     switch (one.kind) {
       case 'immediately':
         return 0
+      case 'manual':
+        return Number.POSITIVE_INFINITY
       case 'after':
         return one.delayMs
       case 'all':
@@ -83,10 +94,10 @@ describe('schedules (SPEC S)', () => {
         let at = 0
         let passed = 0
         for (let turn = 0; turn < 200; turn++) {
-          const verdict = evaluate(one, progress, passed)
+          const verdict = evaluate(one, progress, passed, { approved: false })
           progress = verdict.progress
           assert.equal(verdict.go, at >= dueMs(one))
-          if (verdict.go) return assert.ok(evaluate(one, progress, 5).go)
+          if (verdict.go) return assert.ok(evaluate(one, progress, 5, { approved: false }).go)
           assert.ok(verdict.inMs !== undefined && verdict.inMs > 0)
           passed = verdict.inMs
           at += passed
