@@ -49,12 +49,12 @@ const fromRoot = (given: string, args: string[]): string[] =>
   args.map((arg) => (arg.startsWith('-') || given === process.cwd() ? arg : relative('', resolve(given, arg)) || '.'))
 
 /**
- * Tests without processes, sockets and disks run beside each other, one file on each core. Those of test/node run one
- * after the other: they have bounds in real time, and look at the processes that they started.
+ * Tests without processes, sockets and disks run beside each other, one file on each core. Those of test/node
+ * and test/scripts run one after the other: they have bounds in real time, and look at the processes that they started.
  */
 const runAll = (): Totals => {
   const [alone, beside] = [true, false].map((one) =>
-    globSync('test/**/*.test.ts').filter((file) => file.startsWith(join('test', 'node', '')) === one)
+    globSync('test/**/*.test.ts').filter((file) => /^test[/\\](node|scripts)[/\\]/.test(file) === one)
   ) as [string[], string[]]
   const runs = [runTests(['--parallel', '--jobs', '2', ...beside.sort()]), runTests(alone.sort())]
   const sum = (of: keyof Totals) => runs.reduce((total, run) => total + run[of], 0)
