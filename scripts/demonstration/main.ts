@@ -93,8 +93,8 @@ const invitation = (root: string, address: string): string => `
    export UPSTART_ROOT=${root}
    export UPSTART_PEER=${address}
    npx upstart status --watch
-   npx upstart call KV2 get default key-00042 --at 2 --group a
-   npx upstart call KV get key-00042 --at 1 --group a
+   npx upstart call KV2 get default key-00000 --at 2 --group a
+   npx upstart call KV get key-00000 --at 1 --group a
 
 `
 
