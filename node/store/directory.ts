@@ -76,14 +76,12 @@ export function createDatabase(directory: string): void {
   }
   const draft = `${file}.${process.pid}.new`
   rmSync(draft, { force: true })
-  const database = new DatabaseSync(draft)
   try {
-    database.exec(
-      `PRAGMA synchronous = FULL; PRAGMA application_id = ${STORE_APPLICATION}; PRAGMA user_version = ${FORMAT}`
-    )
-    database.exec(`BEGIN; ${TABLES} COMMIT`)
-  } finally {
-    database.close()
+    fillDraft(draft)
+  } catch (error) {
+    // Another process was quicker, and swept our draft from under us: its store is the one, and it holds the lock.
+    if (existsSync(file)) return
+    throw error
   }
   try {
     // A link, unlike a rename, does not replace the store that another process may have made meanwhile.
@@ -94,6 +92,18 @@ export function createDatabase(directory: string): void {
   }
   rmSync(draft, { force: true })
   syncDirectory(directory)
+}
+
+function fillDraft(draft: string): void {
+  const database = new DatabaseSync(draft)
+  try {
+    database.exec(
+      `PRAGMA synchronous = FULL; PRAGMA application_id = ${STORE_APPLICATION}; PRAGMA user_version = ${FORMAT}`
+    )
+    database.exec(`BEGIN; ${TABLES} COMMIT`)
+  } finally {
+    database.close()
+  }
 }
 
 /** Called by the process that holds the lock. Drafts of creations that a crash cut off are swept on the way. */
