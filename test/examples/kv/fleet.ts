@@ -142,11 +142,12 @@ export class Member {
     this.#chain = null
     this.#instances = []
     this.#directory = this.#fresh()
+    // It dies before its disk is looked at: what it acknowledged meanwhile would be missing there.
+    this.#dead.add(chain)
+    chain.crash(new CallError('OutcomeUnknown', 'killed'))
     this.#store = emptyAt ? new MemoryStore() : this.#store.crash()
     if (emptyAt) this.version = emptyAt
     else await cp(directory, this.#directory, { recursive: true })
-    this.#dead.add(chain)
-    chain.crash(new CallError('OutcomeUnknown', 'killed'))
     for (const instance of instances) await instance.stop?.()
   }
 
