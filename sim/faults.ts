@@ -8,9 +8,10 @@ import type { Condition } from '../src/schedule/schedule.ts'
 import { hash64 } from './authority.ts'
 import { calmHost } from './host.ts'
 import { EventKind } from './kernel.ts'
+import { peerName } from './names.ts'
 import { calmNetwork } from './network.ts'
 import { type Action, type Fault, immediateSchedule, rollingSchedule, type Scenario, scenario } from './scenario.ts'
-import { peerName, type Simulator } from './simulator.ts'
+import type { Simulator } from './simulator.ts'
 
 export function applyFault(simulator: Simulator, fault: Fault): void {
   const { kernel, network, machines } = simulator

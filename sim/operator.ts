@@ -9,8 +9,9 @@ import type { Entry } from '../src/upgrade/manifest.ts'
 import type { Statement } from '../src/upgrade/statement.ts'
 import { EventKind } from './kernel.ts'
 import { EPOCH_MS, type Machine } from './machine.ts'
+import { groupName, peerName } from './names.ts'
 import type { Action } from './scenario.ts'
-import { groupName, peerName, type Simulator } from './simulator.ts'
+import type { Simulator } from './simulator.ts'
 
 const RETRY_MS = 5000
 

@@ -12,6 +12,7 @@ import { applyFault } from './faults.ts'
 import type { InFlight } from './host.ts'
 import { EventKind, Kernel } from './kernel.ts'
 import { Machine, type MakePeer, type Surroundings } from './machine.ts'
+import { addressOf, groupName, peerName } from './names.ts'
 import { Network, type Publication } from './network.ts'
 import { Operator } from './operator.ts'
 import type { Scenario } from './scenario.ts'
@@ -405,10 +406,6 @@ export class Simulator {
     })
   }
 }
-
-export const peerName = (index: number): string => `P${String(index).padStart(7, '0')}`
-export const groupName = (group: number): string => `G${group}`
-export const addressOf = (index: number): string => `/sim/${index}`
 
 const note = (times: Float64Array, node: number, now: number): void => {
   if (Number.isNaN(times[node])) times[node] = now

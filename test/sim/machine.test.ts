@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { EPOCH_MS, type MakePeer } from '../../sim/machine.ts'
+import { addressOf, peerName } from '../../sim/names.ts'
 import { type Scenario, scenario } from '../../sim/scenario.ts'
-import { addressOf, peerName, run, type Simulator } from '../../sim/simulator.ts'
+import { run, type Simulator } from '../../sim/simulator.ts'
 import type { Effect, Event } from '../../src/overlay/events.ts'
 import { Script } from './standin.ts'
 
