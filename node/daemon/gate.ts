@@ -28,6 +28,7 @@ export class Gate {
   /** Resolves with the time left of `timeoutMs` when the gate opens. @throws CallError Unavailable, Cancelled. */
   wait(timeoutMs: number, signal?: AbortSignal): Promise<number> {
     if (this.#shut !== undefined) return Promise.reject(this.#shut)
+    if (signal?.aborted === true) return Promise.reject(new CallError('Cancelled', 'the caller gave up'))
     if (this.#waiting.size >= MAX_WAITING) return Promise.reject(this.#unavailable('too many calls wait'))
     const begun = performance.now()
     return new Promise((resolve, reject) => {

@@ -132,6 +132,12 @@ describe('hosting of objects (SPEC D22, D23)', () => {
     await Promise.all([stage.hosting.close(100), assert.rejects(waiting, { name: 'Unavailable' })])
   })
 
+  it('D23: a call that was cancelled before it came to the gate does not wait there', async () => {
+    await stage.run(start, drain)
+    const waiting = stage.hosting.call(OBJECT, { ...call, timeoutMs: 60_000, signal: AbortSignal.abort() })
+    await assert.rejects(waiting, { name: 'Cancelled' })
+  })
+
   it('clean spares what is current and what is under way', async () => {
     await stage.run({ ...transform, from: null }, { ...transform, attempt: 7, from: null }, warm)
     await stage.run({ command: 'clean', object: OBJECT, keep: 7 })
