@@ -51,8 +51,6 @@ interface Hosted {
   current: Running | undefined
   /** The attempt under way: warm, or proven. */
   next: { attempt: number; process: ObjectProcess | undefined; transform: TransformProcess | undefined } | undefined
-  /** Versions whose future SO runs on the current process. */
-  futures: Set<number>
   readonly gate: Gate
   /** Commands of one object run one after another. */
   queue: Promise<void>
@@ -152,12 +150,11 @@ export class Hosting {
     await hosted.current?.process.kill()
     const process = await this.#warmProcess(hosted, attempt, { past, current: version, future })
     await startOrKill(process)
-    hosted.futures = new Set(future)
     this.#take(hosted, { attempt, version, process })
   }
 
   /** Both children import their code while the old object goes on serving. */
-  async #warm(hosted: Hosted, { attempt, version }: CommandOf<'warm'>): Promise<void> {
+  async #warm(hosted: Hosted, { attempt, version, future }: CommandOf<'warm'>): Promise<void> {
     const next: NonNullable<Hosted['next']> = { attempt, process: undefined, transform: undefined }
     hosted.next = next
     // Before the old object stops: what cannot be transformed for want of space must not cost service (L12).
@@ -167,7 +164,7 @@ export class Hosting {
       this.#warmProcess(hosted, attempt, { past, current: version, future: [] }),
       hosted.current === undefined
         ? undefined
-        : this.#warmTransform(hosted, attempt, version, hosted.current, hosted.futures.has(version))
+        : this.#warmTransform(hosted, attempt, version, hosted.current, future.includes(version))
     ])
     next.process = process.status === 'fulfilled' ? process.value : undefined
     next.transform = transform.status === 'fulfilled' ? transform.value : undefined
@@ -214,7 +211,6 @@ export class Hosting {
     const process = hosted.next?.attempt === attempt ? hosted.next.process : undefined
     if (process === undefined) throw new Error('the proven object is gone')
     hosted.next = undefined
-    hosted.futures = new Set()
     this.#take(hosted, { attempt, version, process })
   }
 
@@ -232,7 +228,6 @@ export class Hosting {
     if (hosted.current === undefined) throw new Error('the object is not running')
     const link = await futureLink(this.#init.schema(hosted.name), hosted.name, version, this.#init.bundlePath)
     await hosted.current.process.simulate(link)
-    hosted.futures.add(version)
   }
 
   async #clean(hosted: Hosted, keep: number): Promise<void> {
@@ -339,7 +334,6 @@ export class Hosting {
         name,
         current: undefined,
         next: undefined,
-        futures: new Set(),
         gate: new Gate(name),
         queue: Promise.resolve(),
         closedAt: 0,

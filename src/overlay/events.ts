@@ -32,8 +32,8 @@ export interface Authority {
 export type HostCommand =
   /** Open the state of `attempt` and serve it with the links named (boot, return, restart after a crash). */
   | { command: 'start'; object: string; attempt: number; version: number; past: number[]; future: number[] }
-  /** Start the new child and the TF's child and import their code; the old object goes on serving. */
-  | { command: 'warm'; object: string; attempt: number; version: number }
+  /** Start the new child and the TF's child and import their code; the old object goes on serving. `future`: its future SOs. */
+  | { command: 'warm'; object: string; attempt: number; version: number; future: number[] }
   /** Stop taking calls (they wait), let running ones end within the bound, then stop the old object and close its state. */
   | { command: 'drain'; object: string; boundMs: number }
   /** Copy the state of `from`, run the TF into `attempt`, fsync all. With `from` null: an empty state. */

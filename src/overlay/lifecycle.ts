@@ -58,6 +58,8 @@ export interface ObjectState {
   attempts: number
   /** Versions whose future SO was started on the current object. */
   futures: number[]
+  /** Those of them that the object is started without, since it died with them (L14). The TF still hears of them. */
+  withheld: number[]
   failures: Failure[]
   /** Of the target's schedule. */
   progress: Progress
@@ -69,6 +71,7 @@ export const emptyObject = (object: string): ObjectState => ({
   phase: { name: 'idle' },
   attempts: 0,
   futures: [],
+  withheld: [],
   failures: [],
   progress: {}
 })
@@ -93,6 +96,7 @@ export function commit(state: ObjectState): ObjectState {
     ...next,
     current: { version: target, entry, attempt },
     futures: state.futures.filter((one) => one > target),
+    withheld: [],
     progress: {}
   }
 }

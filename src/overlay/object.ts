@@ -17,6 +17,8 @@ import { abortOf, chooseTarget } from './target.ts'
 
 const FIRST_RESTART_MS = 200
 const LAST_RESTART_MS = 30_000
+/** Deaths in a row after which future SOs are held to be the cause. */
+const DEATHS_WITH_FUTURES = 3
 /** An object that has served for this long is forgiven its earlier deaths. */
 const STEADY_MS = 60_000
 /** How long to wait after an obstacle that is not the version's fault. */
@@ -167,7 +169,7 @@ export class HostedObject {
       version: current?.version ?? 0,
       entry: current?.entry.slice(0, 16) ?? '',
       lowest: past[0] ?? current?.version ?? 0,
-      highest: Math.max(current?.version ?? 0, ...this.state.futures.filter((version) => version !== this.#simulating)),
+      highest: Math.max(current?.version ?? 0, ...this.#loaded().filter((version) => version !== this.#simulating)),
       phase: phase.name,
       target: targetOf(phase),
       serving: this.service === 'serving',
@@ -223,7 +225,8 @@ export class HostedObject {
     const attempt = this.state.attempts + 1
     this.reason = ''
     this.#keep(enter(this.state, { name: 'warming', target: target.version, entry: target.entry.hash, attempt }))
-    this.#run({ command: 'warm', object: this.state.object, attempt, version: target.version })
+    const { object, futures } = this.state
+    this.#run({ command: 'warm', object, attempt, version: target.version, future: futures })
     return Number.POSITIVE_INFINITY
   }
 
@@ -404,11 +407,11 @@ export class HostedObject {
 
   #start(): void {
     this.#restartAt = Number.POSITIVE_INFINITY
-    const { current, object, futures } = this.state
+    const { current, object } = this.state
     if (current === null) return
     this.service = 'starting'
     const { version, attempt } = current
-    this.#run({ command: 'start', object, attempt, version, past: this.#past(version), future: futures })
+    this.#run({ command: 'start', object, attempt, version, past: this.#past(version), future: this.#loaded() })
   }
 
   #onStarted(event: Done, now: number): void {
@@ -439,12 +442,27 @@ export class HostedObject {
     this.reason = reason
     const waitMs = Math.min(LAST_RESTART_MS, FIRST_RESTART_MS * 2 ** Math.min(this.#deaths, 10))
     this.#deaths += 1
+    if (this.#deaths >= DEATHS_WITH_FUTURES) this.#withholdFutures()
     this.#restartAt = now + waitMs
     this.#around.outbox.send({
       type: 'alarm',
       name: 'ObjectFailing',
       text: `${this.state.object} version ${this.state.current?.version}: ${reason}`
     })
+  }
+
+  /** L14: an object that keeps dying with future SOs loaded is started without them, durably before it serves so. */
+  #withholdFutures(): void {
+    const loaded = this.#loaded()
+    if (loaded.length === 0) return
+    this.#keep({ ...this.state, withheld: [...this.state.futures] })
+    const text = `${this.state.object} died ${this.#deaths} times; it is started without the future SO of version ${loaded.join(', ')}`
+    this.#around.outbox.send({ type: 'alarm', name: 'SimulationWithheld', text })
+  }
+
+  /** Versions whose future SO the object is started with. */
+  #loaded(): number[] {
+    return this.state.futures.filter((version) => !this.state.withheld.includes(version))
   }
 
   /** A future SO that was starting when the object died never answered a call: it is left out of the next start. */

@@ -32,7 +32,10 @@ describe('sim/checkers: each one finds a defect planted in the real peer', () =>
       alter: (effects) =>
         effects.map((effect) =>
           effect.type === 'unpack'
-            ? { type: 'run', command: { command: 'warm', object: 'Thingv1', attempt: 1, version: effect.version } }
+            ? {
+                type: 'run',
+                command: { command: 'warm', object: 'Thingv1', attempt: 1, version: effect.version, future: [] }
+              }
             : effect
         )
     })

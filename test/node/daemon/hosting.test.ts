@@ -82,7 +82,7 @@ class Stage {
 }
 
 const start: HostCommand = { command: 'start', object: OBJECT, attempt: 1, version: 1, past: [], future: [] }
-const warm: HostCommand = { command: 'warm', object: OBJECT, attempt: 2, version: 2 }
+const warm: HostCommand = { command: 'warm', object: OBJECT, attempt: 2, version: 2, future: [] }
 const drain: HostCommand = { command: 'drain', object: OBJECT, boundMs: 100 }
 const transform: HostCommand = {
   command: 'transform',
