@@ -3,16 +3,13 @@
  * do, and hears its completions. Every change of `state` is persisted by the step that makes it.
  */
 import { evaluate, type Verdict } from '../schedule/evaluate.ts'
-import type { UpgradeLog } from '../upgrade/log.ts'
 import type { LineageVersion } from '../upgrade/schema.ts'
 import type { Statement } from '../upgrade/statement.ts'
-import type { StatementSet } from '../upgrade/statements.ts'
 import type { Event, HostCommand } from './events.ts'
 import { BEGUN, commit, enter, fail, goBack, type ObjectState, resume, targetOf } from './lifecycle.ts'
-import type { Outbox } from './outbox.ts'
 import type { PermitWish } from './permits.ts'
-import type { Pieces } from './pieces.ts'
 import type { ObjectRecord } from './record.ts'
+import type { Surroundings } from './surroundings.ts'
 import { abortOf, chooseTarget } from './target.ts'
 
 const FIRST_RESTART_MS = 200
@@ -28,22 +25,6 @@ const PROGRESS_MS = 60_000
 
 /** Whether the current object answers calls. `stopped`: for the upgrade. */
 export type Service = 'none' | 'starting' | 'serving' | 'stopped' | 'failing'
-
-/** What an object sees of its peer. */
-export interface Surroundings {
-  readonly self: string
-  readonly log: UpgradeLog
-  readonly statements: StatementSet
-  readonly pieces: Pieces
-  readonly outbox: Outbox
-  readonly drainMs: number
-  /** Whether this peer holds a permit that this object may begin with. */
-  holdsPermit(object: string): boolean
-  /** Why the permit is not there yet, for operators. */
-  sayPermit(unavailable: number): string
-  /** Another object of this peer is between warming and serving again. */
-  othersBusy(object: string): boolean
-}
 
 type Done = Extract<Event, { type: 'done' }>
 

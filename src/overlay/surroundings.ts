@@ -1,0 +1,20 @@
+/** What an object sees of the peer that hosts it (SPEC L). */
+import type { UpgradeLog } from '../upgrade/log.ts'
+import type { StatementSet } from '../upgrade/statements.ts'
+import type { Outbox } from './outbox.ts'
+import type { Pieces } from './pieces.ts'
+
+export interface Surroundings {
+  readonly self: string
+  readonly log: UpgradeLog
+  readonly statements: StatementSet
+  readonly pieces: Pieces
+  readonly outbox: Outbox
+  readonly drainMs: number
+  /** Whether this peer holds a permit that this object may begin with. */
+  holdsPermit(object: string): boolean
+  /** Why the permit is not there yet, for operators. */
+  sayPermit(unavailable: number): string
+  /** Another object of this peer is between warming and serving again. */
+  othersBusy(object: string): boolean
+}
