@@ -234,24 +234,15 @@ function holdingCommands(statement: Statement, terminal: Terminal, connect: Conn
 }
 
 function decidingCommands(statement: Statement, terminal: Terminal, connect: Connect): void {
-  answering<StatementOptions>(
-    statement('abort', 'stop an upgrade and its successors for good, where it is not committed', '3660d').argument(
-      '<upgrade>',
-      'version or entry hash'
-    ),
-    terminal,
-    (options, [upgrade]) =>
-      state(connect, options, async (status) => ({ what: 'abort', target: await upgradeOf(upgrade!, status) }))
-  )
-  answering<StatementOptions>(
-    statement('approve', 'let an upgrade go whose schedule waits for an approval', '3660d').argument(
-      '<upgrade>',
-      'version or entry hash'
-    ),
-    terminal,
-    (options, [upgrade]) =>
-      state(connect, options, async (status) => ({ what: 'approve', target: await upgradeOf(upgrade!, status) }))
-  )
+  const aboutOne = (what: 'abort' | 'approve', description: string): Command =>
+    answering<StatementOptions>(
+      statement(what, description, '366d').argument('<upgrade>', 'version or entry hash'),
+      terminal,
+      (options, [upgrade]) =>
+        state(connect, options, async (status) => ({ what, target: await upgradeOf(upgrade!, status) }))
+    )
+  aboutOne('abort', 'stop an upgrade and its successors for good, where it is not committed')
+  aboutOne('approve', 'let an upgrade go whose schedule waits for an approval')
   answering<RetryOptions>(
     statement('retry', 'let nodes on which an upgrade failed try it once more', '366d')
       .argument('<upgrade>', 'version or entry hash')
@@ -265,7 +256,7 @@ function decidingCommands(statement: Statement, terminal: Terminal, connect: Con
       }))
   )
   answering<ExcludeOptions>(
-    statement('exclude', 'state that a member is gone for good, so that its group need not wait for it', '3660d')
+    statement('exclude', 'state that a member is gone for good, so that its group need not wait for it', '366d')
       .argument('<member>', 'peer id')
       .requiredOption('--group <group>', 'the group')
       .option('--roster <n>', 'newest roster this holds for (default: the newest that the peer knows)', wholeNumber),

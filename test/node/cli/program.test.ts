@@ -226,6 +226,24 @@ describe('upstart', function () {
     await refused('WrongSignature', 'pause', ...root, '--peer', ADDRESS, '--sign', at('alice.key'))
   })
 
+  it('C7: abort, approve, retry and exclude name one upgrade, or one member', async () => {
+    const rest = ['--root', at('root.json'), '--peer', ADDRESS, '--sign', at('dora.key')]
+    const said = async (...words: string[]) => (await json(...words, ...rest)).statement
+    for (const what of ['abort', 'approve']) {
+      const { what: made, target } = await said(what, '1')
+      assert.deepEqual([made, target], [what, 'a'.repeat(64)])
+      await refused('Usage', what, 'all', ...rest)
+      await refused('Usage', what, '9', ...rest)
+    }
+    assert.equal((await said('retry', '1')).peer, null)
+    assert.equal((await said('retry', '1', '--node', MEMBERS[0]!)).peer, MEMBERS[0])
+    const { group, peer, roster } = await said('exclude', MEMBERS[0]!, '--group', 'g')
+    assert.deepEqual([group, peer, roster], ['g', MEMBERS[0], 4])
+    assert.equal((await said('exclude', MEMBERS[1]!, '--group', 'g', '--roster', '2')).roster, 2)
+    await refused('Usage', 'exclude', MEMBERS[1]!, '--group', 'g', ...rest)
+    await refused('Usage', 'exclude', MEMBERS[0]!, '--group', 'nobodys', ...rest)
+  })
+
   it('C7: pause names a version, resume the pause', async () => {
     const rest = ['--root', at('root.json'), '--sign', at('dora.key'), '--peer', ADDRESS]
     assert.equal((await json('pause', ...rest)).statement.target, null)
