@@ -57,6 +57,8 @@ interface HostedState {
 export interface InFlight {
   command: HostCommand
   cancelled: boolean
+  /** The process that works on it was killed from outside. */
+  killed: boolean
 }
 
 /** What the host reports: to the peer (`done`, `died`), and to the checkers. */
@@ -73,7 +75,12 @@ export interface HostEvents {
   down(object: string): void
   serving(object: string, version: number): void
   failed(version: number): void
+  /** A step towards this version was cut short from outside. */
+  interrupted(version: number): void
 }
+
+/** Commands that a process of their own carries out. */
+const KILLABLE: ReadonlySet<HostCommandName> = new Set(['start', 'warm', 'transform', 'prove', 'simulate'])
 
 const attemptOf = (command: HostCommand): number => ('attempt' in command ? command.attempt : 0)
 const versionOf = (command: HostCommand): number => ('version' in command ? command.version : 0)
@@ -125,21 +132,26 @@ export class SimulatedHost {
     }
   }
 
-  /** Ends the process of an object that serves or is about to. */
+  /** Ends every process of an object from outside: the one that serves or is about to, and those that work on a command. */
   kill(object: string): void {
     const hosted = this.#objects.get(object)
+    for (const one of hosted?.inFlight ?? []) {
+      if (!KILLABLE.has(one.command.command)) continue
+      one.killed = true
+      this.#kernel.after(0, EventKind.hostDone, this.#events.node, this.#events.life(), one)
+    }
     if (hosted?.open?.state !== 'serving' && hosted?.open?.state !== 'proven') return
     const { attempt } = hosted.open
     hosted.open = null
     hosted.died = attempt
-    this.#events.deliver({ type: 'died', object, attempt, reason: 'killed by the simulator' })
+    this.#events.deliver({ type: 'died', object, attempt, interrupted: true, reason: 'killed by the simulator' })
   }
 
   run(command: HostCommand): void {
     const hosted = this.#hosted(command.object)
     const problem = this.#begin(hosted, command)
     if (problem !== undefined) this.#events.violation('M13', `${describe(command)}: ${problem}`)
-    const inFlight: InFlight = { command, cancelled: false }
+    const inFlight: InFlight = { command, cancelled: false, killed: false }
     hosted.inFlight.add(inFlight)
     const [least, most] = this.#options.durationsMs[command.command]
     const durationMs = (least + this.#random.fraction() * (most - least)) * this.#events.slowness()
@@ -152,16 +164,27 @@ export class SimulatedHost {
     const hosted = this.#hosted(command.object)
     if (!hosted.inFlight.delete(inFlight)) return
     const fails = this.failing && this.#random.chance(this.#options.failures[command.command as 'start'] ?? 0)
-    const reason = inFlight.cancelled ? 'abandoned' : fails ? 'drawn by the simulator' : this.#finished(hosted, command)
+    const { cancelled, killed } = inFlight
+    const reason = cancelled ? 'abandoned' : killed ? 'killed' : fails ? 'drawn' : this.#finished(hosted, command)
     if (reason !== '') this.#failed(hosted, command)
-    this.#done(command, reason)
+    this.#done(command, reason, killed && !cancelled)
   }
 
-  #done(command: HostCommand, reason: string): void {
+  #done(command: HostCommand, reason: string, interrupted: boolean): void {
     const { command: name, object } = command
     const [attempt, version] = [attemptOf(command), versionOf(command)]
-    if (reason !== '' && version > 0) this.#events.failed(version)
-    this.#events.deliver({ type: 'done', command: name, object, attempt, version, ok: reason === '', reason })
+    if (version > 0 && interrupted) this.#events.interrupted(version)
+    else if (version > 0 && reason !== '') this.#events.failed(version)
+    this.#events.deliver({
+      type: 'done',
+      command: name,
+      object,
+      attempt,
+      version,
+      ok: reason === '',
+      interrupted,
+      reason
+    })
   }
 
   #hosted(object: string): HostedState {

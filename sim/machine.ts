@@ -5,8 +5,8 @@
  */
 
 import type { Authority, Effect, Event, PeerInit } from '../src/overlay/events.ts'
-import type { ObjectState } from '../src/overlay/lifecycle.ts'
-import type { PeerRecord } from '../src/overlay/record.ts'
+import { MOST_INTERRUPTIONS, type ObjectState, targetOf } from '../src/overlay/lifecycle.ts'
+import type { PeerRecord, PhaseName } from '../src/overlay/record.ts'
 import type { Generator } from '../src/prng.ts'
 import type { World } from './authority.ts'
 import type { Checkers, Watched } from './checkers.ts'
@@ -64,8 +64,9 @@ export class Machine implements Watched, HostEvents {
   readonly host: SimulatedHost
   /** The newest record that the peer signed. */
   record: PeerRecord | undefined
-  /** Versions of which the host reported a failure: only these may the peer call failed. */
+  /** Versions of which the host reported a failure, or that were cut short too often: only these may the peer call failed. */
   readonly failures = new Set<number>()
+  readonly #interruptions = new Map<number, number>()
   skewMs = 0
   slowFactor = 1
   rotten = false
@@ -136,6 +137,10 @@ export class Machine implements Watched, HostEvents {
     this.#syncing = undefined
     this.#queue = []
     this.#position = 0
+    for (const [key, state] of this.durable) {
+      const { phase } = key.startsWith('object/') ? (state as ObjectState) : { phase: undefined }
+      if (phase !== undefined && CUT_SHORT.has(phase.name)) this.interrupted(targetOf(phase))
+    }
     this.host.crash()
     this.#around.network.crash(this.index)
   }
@@ -346,6 +351,11 @@ export class Machine implements Watched, HostEvents {
   failed(version: number): void {
     this.failures.add(version)
   }
+  interrupted(version: number): void {
+    const count = (this.#interruptions.get(version) ?? 0) + 1
+    this.#interruptions.set(version, count)
+    if (count >= MOST_INTERRUPTIONS) this.failures.add(version)
+  }
 
   // ---- history
 
@@ -363,6 +373,9 @@ export class Machine implements Watched, HostEvents {
     })
   }
 }
+
+/** A restart in these phases begins the transform again (L20). */
+const CUT_SHORT: ReadonlySet<PhaseName> = new Set(['draining', 'transforming', 'proving'])
 
 const hasBit = (bits: Uint8Array | undefined, index: number): boolean =>
   bits !== undefined && ((bits[index >> 3] ?? 0) & (1 << (index & 7))) !== 0

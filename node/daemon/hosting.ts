@@ -10,6 +10,7 @@ import type { Schema } from '../../src/upgrade/schema.ts'
 import type { Value } from '../../src/versions/types.ts'
 import type { Host, HostCall, ObjectProcess, Outward, TransformProcess } from '../host/host.ts'
 import { HOST_DEFAULTS } from '../host/options.ts'
+import { Interrupted } from '../host/process.ts'
 import { checkSpace } from '../host/transform.ts'
 import { Gate } from './gate.ts'
 import { type BundlePath, chainLinks, futureLink } from './links.ts'
@@ -88,6 +89,7 @@ export class Hosting {
         version,
         ok: failure === undefined,
         again: failure?.name === 'NoSpace',
+        interrupted: failure instanceof Interrupted,
         reason: failure?.message ?? ''
       })
     })
@@ -254,7 +256,9 @@ export class Hosting {
       if (hosted.current !== running) return
       hosted.current = undefined
       hosted.gate.close()
-      if (!this.#closing) this.#init.tell({ type: 'died', object: hosted.name, attempt: running.attempt, reason })
+      if (this.#closing) return
+      const interrupted = running.process.interrupted === true
+      this.#init.tell({ type: 'died', object: hosted.name, attempt: running.attempt, interrupted, reason })
     })
   }
 

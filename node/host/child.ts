@@ -191,6 +191,10 @@ class ChildObject implements ObjectProcess {
     this.#tellMembers()
   }
 
+  get interrupted(): boolean {
+    return this.#hosted.interrupted
+  }
+
   start(): Promise<void> {
     const { startTimeoutMs } = this.#settings
     return this.#ask(startTimeoutMs, 'start')

@@ -93,6 +93,8 @@ export interface ObjectProcess {
   kill(): Promise<void>
   /** Resolves with the reason when the process ends, told to or not. */
   readonly ended: Promise<string>
+  /** Once it has ended: it was killed from outside (SPEC L20). Hosts without processes have no such thing. */
+  readonly interrupted?: boolean
 }
 
 export interface TransformProcess {

@@ -29,7 +29,12 @@ export interface HostedInit {
 /** What a process that ended may still have in its pipes is read within this time. */
 const LAST_WORDS_MS = 1000
 const WATCH_MS = 500
+/** How bubblewrap says by which signal its child ended. */
+const SIGNAL_CODES: Record<number, NodeJS.Signals> = { 137: 'SIGKILL', 143: 'SIGTERM' }
 const MIB = 1024 * 1024
+
+/** A process was killed from outside: no fault of the code that it ran (L20). */
+export class Interrupted extends Error {}
 
 export class HostedProcess {
   readonly pid: number
@@ -37,6 +42,9 @@ export class HostedProcess {
   /** Resolves with the reason when the process is gone and everything it said was read. */
   readonly ended: Promise<string>
   readonly #process: ChildProcess
+  readonly #confined: boolean
+  /** It ended by a signal that this daemon did not send (L20). */
+  interrupted = false
   #reason: string | null = null
   #lastLine = ''
   #forget: () => Promise<void> = async () => undefined
@@ -69,6 +77,7 @@ export class HostedProcess {
       detached: true
     })
     this.pid = this.#process.pid ?? 0
+    this.#confined = line.confined
     this.#process.on('error', (error) => this.#end(`it could not be started: ${error.message}`))
     eachLine(this.#process.stdout as Readable, (text) => log(text, { stream: 'stdout' }))
     eachLine(this.#process.stderr as Readable, (text) => {
@@ -80,7 +89,7 @@ export class HostedProcess {
       maxFrameBytes,
       maxQueuedBytes,
       closed: (reason) => this.#closed(reason),
-      lost
+      lost: (kind, sent, reason) => lost(kind, sent, reason, this.interrupted)
     })
     this.ended = this.#watchEnd(workDirectory)
     this.#watchMemory(settings.maxResidentBytes)
@@ -113,7 +122,9 @@ export class HostedProcess {
     const [code, signal] = this.pid > 0 ? await once(this.#process, 'exit') : [null, null]
     this.#killAll()
     await Promise.race([closed, delay(LAST_WORDS_MS)])
-    const exit = signal === null ? `it exited with code ${code}` : `it was killed by ${signal}`
+    const killer = signal ?? (this.#confined ? SIGNAL_CODES[code ?? 0] : undefined)
+    const exit = killer === undefined ? `it exited with code ${code}` : `it was killed by ${killer}`
+    this.interrupted = this.#reason === null && (killer === 'SIGKILL' || killer === 'SIGTERM')
     const said = this.#lastLine === '' ? '' : `: ${this.#lastLine}`
     const reason = this.#reason ?? `${exit}${said}`
     this.conversation.abandon(reason)
@@ -137,8 +148,11 @@ export class HostedProcess {
 }
 
 /** H10: what its callers hear of a process that ended with their calls. */
-function lost(kind: string, sent: boolean, reason: string): Error {
-  if (kind !== 'call') return new Error(`the hosted process ended: ${reason}`)
+function lost(kind: string, sent: boolean, reason: string, interrupted: boolean): Error {
+  if (kind !== 'call') {
+    const text = `the hosted process ended: ${reason}`
+    return interrupted ? new Interrupted(text) : new Error(text)
+  }
   if (sent) return new CallError('OutcomeUnknown', `the object's process ended during the call: ${reason}`)
   return new CallError('Unavailable', `the object's process ended: ${reason}`, { retryAfterMs: 500 })
 }

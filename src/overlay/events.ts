@@ -88,10 +88,12 @@ export type Event =
       ok: boolean
       /** Not ok, and not the version's fault (a full disk, say): it may be tried again by itself. */
       again?: boolean
+      /** Not ok, since a process was killed from outside (L20). */
+      interrupted?: boolean
       reason: string
     }
-  /** The object's process ended without being told to. */
-  | { type: 'died'; object: string; attempt: number; reason: string }
+  /** The object's process ended without being told to; `interrupted`: it was killed from outside. */
+  | { type: 'died'; object: string; attempt: number; interrupted?: boolean; reason: string }
   /** Addresses at which this peer can be dialled have changed. */
   | { type: 'addresses'; addresses: string[] }
 

@@ -61,6 +61,8 @@ export interface ObjectState {
   /** Those of them that the object is started without, since it died with them (L14). The TF still hears of them. */
   withheld: number[]
   failures: Failure[]
+  /** How often the upgrade on the way was cut short from outside (L20). */
+  interruptions: number
   /** Of the target's schedule. */
   progress: Progress
 }
@@ -73,8 +75,12 @@ export const emptyObject = (object: string): ObjectState => ({
   futures: [],
   withheld: [],
   failures: [],
+  interruptions: 0,
   progress: {}
 })
+
+/** L20: so often an upgrade may be cut short from outside; then it is held to be the cause, and has failed here. */
+export const MOST_INTERRUPTIONS = 5
 
 /** The state with its next phase. An illegal transition is a defect of ours, not of the world. */
 export function enter(state: ObjectState, phase: Phase): ObjectState {
@@ -97,6 +103,7 @@ export function commit(state: ObjectState): ObjectState {
     current: { version: target, entry, attempt },
     futures: state.futures.filter((one) => one > target),
     withheld: [],
+    interruptions: 0,
     progress: {}
   }
 }
@@ -114,17 +121,33 @@ export function fail(state: ObjectState, reason: string, retries: number): Objec
   if (next.phase.name !== 'returning') throw new Error('going back is returning')
   const { target, entry } = next.phase
   const others = state.failures.filter((one) => one.entry !== entry)
-  return { ...next, failures: [...others, { version: target, entry, reason, retries }].slice(-8) }
+  const failures = [...others, { version: target, entry, reason, retries }].slice(-8)
+  return { ...next, failures, interruptions: 0 }
 }
 
-/** Where a node goes on after a restart (L3, L4). */
+/** L20: the step is done again in a fresh attempt; undefined when that happened too often. */
+export function repeat(state: ObjectState): ObjectState | undefined {
+  const { phase } = state
+  if (!('attempt' in phase)) throw new Error(`${state.object} has nothing to repeat while ${phase.name}`)
+  const interruptions = state.interruptions + 1
+  if (interruptions >= MOST_INTERRUPTIONS) return undefined
+  const { target, entry } = phase
+  const next: Phase =
+    phase.name === 'warming'
+      ? { name: 'waiting', target, entry }
+      : { name: 'transforming', target, entry, attempt: state.attempts + 1 }
+  return { ...enter(state, next), interruptions }
+}
+
+/** Where a node goes on after a restart (L3, L4, L20). */
 export type Resumption =
   /** Serve what is committed; an attempt that had not stopped it is dropped. */
   | { serve: true; state: ObjectState }
   /** The old object is stopped: go on with the transform, in a fresh attempt. */
   | { serve: false; state: ObjectState; from: number }
 
-export function resume(state: ObjectState): Resumption {
+/** @param retries of the entry on the way that have been stated, should it fail here */
+export function resume(state: ObjectState, retries: number): Resumption {
   const { phase } = state
   switch (phase.name) {
     case 'idle':
@@ -138,12 +161,10 @@ export function resume(state: ObjectState): Resumption {
     case 'draining':
     case 'transforming':
     case 'proving': {
-      const attempt = state.attempts + 1
-      return {
-        serve: false,
-        state: enter(state, { name: 'transforming', target: phase.target, entry: phase.entry, attempt }),
-        from: phase.attempt
-      }
+      const again = repeat(state)
+      if (again !== undefined) return { serve: false, state: again, from: phase.attempt }
+      const reason = `this node's daemon or its processes were killed ${MOST_INTERRUPTIONS} times while ${phase.name}`
+      return { serve: true, state: fail(state, reason, retries) }
     }
   }
 }

@@ -5,19 +5,14 @@
 import { evaluate, type Verdict } from '../schedule/evaluate.ts'
 import type { LineageVersion } from '../upgrade/schema.ts'
 import type { Statement } from '../upgrade/statement.ts'
+import { Deaths } from './deaths.ts'
 import type { Event, HostCommand } from './events.ts'
-import { BEGUN, commit, enter, fail, goBack, type ObjectState, resume, targetOf } from './lifecycle.ts'
+import { BEGUN, commit, enter, fail, goBack, type ObjectState, repeat, resume, targetOf } from './lifecycle.ts'
 import type { PermitWish } from './permits.ts'
 import type { ObjectRecord } from './record.ts'
 import type { Surroundings } from './surroundings.ts'
 import { abortOf, chooseTarget } from './target.ts'
 
-const FIRST_RESTART_MS = 200
-const LAST_RESTART_MS = 30_000
-/** Deaths in a row after which future SOs are held to be the cause. */
-const DEATHS_WITH_FUTURES = 3
-/** An object that has served for this long is forgiven its earlier deaths. */
-const STEADY_MS = 60_000
 /** How long to wait after an obstacle that is not the version's fault. */
 const TRY_AGAIN_MS = 30_000
 /** How much of a soak a crash may cost. */
@@ -35,8 +30,7 @@ export class HostedObject {
   reason = ''
   readonly #around: Surroundings
   #restartAt = Number.POSITIVE_INFINITY
-  #deaths = 0
-  #servingSince = 0
+  readonly #deaths = new Deaths()
   /** Undefined until the first evaluation of this process: time while the peer was off does not count. */
   #evaluatedAt: number | undefined
   #persistedAt = 0
@@ -66,7 +60,7 @@ export class HostedObject {
 
   /** After construction from durable state. */
   boot(): void {
-    const resumption = resume(this.state)
+    const resumption = resume(this.state, this.#retries())
     if (resumption.state !== this.state) this.#keep(resumption.state)
     if (resumption.serve) {
       this.#run({ command: 'clean', object: this.state.object, keep: this.state.current?.attempt ?? 0 })
@@ -99,7 +93,7 @@ export class HostedObject {
     // The host may see the end of a process before it can tell that it took it into service.
     const activating = phase.name === 'activating' && phase.attempt === event.attempt
     if (this.service !== 'serving' && this.service !== 'starting' && !activating) return
-    this.#failing(event.reason, now)
+    this.#failing(event, now)
   }
 
   onDone(event: Done, now: number): void {
@@ -129,7 +123,7 @@ export class HostedObject {
         if (this.state.phase.name !== 'activating' || event.attempt !== this.state.phase.attempt) return
         if (this.service === 'failing' || this.service === 'starting') return
         if (event.ok) this.#serving(now)
-        else this.#failing(event.reason, now)
+        else this.#failing(event, now)
         return
       case 'abandon':
         if (this.state.phase.name === 'returning' && event.attempt === this.state.phase.attempt) this.#returned()
@@ -175,7 +169,7 @@ export class HostedObject {
       // A failure that a retry has lifted is forgotten here: it is the new attempt that counts.
       const failures = this.state.failures.filter((one) => one.entry !== entry.hash)
       const next = enter(this.state, { name: 'fetching', target: version, entry: entry.hash })
-      this.#keep({ ...next, failures, progress: {} })
+      this.#keep({ ...next, failures, interruptions: 0, progress: {} })
       this.#evaluatedAt = now
     }
     const missing = this.#missingBundle(target)
@@ -297,7 +291,7 @@ export class HostedObject {
     this.#simulating = 0
     this.#wanted = 0
     if (event.ok || this.service !== 'serving') return
-    this.#unsimulable.add(event.version)
+    if (event.interrupted !== true) this.#unsimulable.add(event.version)
     this.#keep({ ...this.state, futures: this.state.futures.filter((version) => version !== event.version) })
     this.reason = `the future SO of version ${event.version} did not start: ${event.reason}`
     this.#around.outbox.send({ type: 'alarm', name: 'SimulationFailed', text: `${this.state.object}: ${this.reason}` })
@@ -355,6 +349,7 @@ export class HostedObject {
 
   /** A step that did not succeed: the version failed here, or the node could not (L12) and tries again later. */
   #unsuccessful(event: Done, now: number): void {
+    if (event.interrupted === true) return this.#repeat(event.reason)
     if (event.again !== true) return this.#fail(event.reason)
     this.#notBefore = now + TRY_AGAIN_MS
     this.#obstacle = event.reason
@@ -366,12 +361,23 @@ export class HostedObject {
     this.#run({ command: 'abandon', object: this.state.object, attempt })
   }
 
+  /** L20: at once, in a fresh attempt; not for ever. */
+  #repeat(reason: string): void {
+    const again = repeat(this.state)
+    if (again === undefined) return this.#fail(reason)
+    const { attempt } = this.#attempt()
+    this.reason = `${this.state.phase.name} was interrupted: ${reason}`
+    this.#keep(again)
+    this.#around.outbox.send({ type: 'alarm', name: 'UpgradeInterrupted', text: `${again.object}: ${this.reason}` })
+    this.#run({ command: 'abandon', object: again.object, attempt })
+    if (again.phase.name === 'transforming') this.#transform()
+  }
+
   /** L4, L5: the way back. */
   #fail(reason: string): void {
-    const { target, entry, attempt } = this.#attempt()
+    const { target, attempt } = this.#attempt()
     this.reason = `went back from version ${target}: ${reason}`
-    const retries = this.#around.statements.retries(entry, this.#around.self)
-    this.#keep(fail(this.state, reason.slice(0, 300), retries))
+    this.#keep(fail(this.state, reason.slice(0, 300), this.#retries()))
     this.#around.outbox.send({ type: 'alarm', name: 'UpgradeFailed', text: `${this.state.object}: ${this.reason}` })
     this.#run({ command: 'abandon', object: this.state.object, attempt })
   }
@@ -398,12 +404,12 @@ export class HostedObject {
   #onStarted(event: Done, now: number): void {
     if (this.service !== 'starting' || event.attempt !== this.state.current?.attempt) return
     if (event.ok) this.#serving(now)
-    else this.#failing(event.reason, now)
+    else this.#failing(event, now)
   }
 
   #serving(now: number): void {
     this.service = 'serving'
-    this.#servingSince = now
+    this.#deaths.served(now)
     const { name } = this.state.phase
     if (name !== 'activating' && name !== 'returning') {
       if (name === 'idle') this.reason = ''
@@ -416,14 +422,12 @@ export class HostedObject {
   }
 
   /** Restarts with back-off; after the commit there is no silent way back (L4). */
-  #failing(reason: string, now: number): void {
-    if (this.service === 'serving' && now - this.#servingSince > STEADY_MS) this.#deaths = 0
+  #failing({ reason, interrupted }: { reason: string; interrupted?: boolean }, now: number): void {
+    const waitMs = this.#deaths.add(this.service === 'serving', interrupted === true, now)
     this.service = 'failing'
-    this.#dropUnprovenFuture()
+    this.#dropUnprovenFuture(interrupted === true)
     this.reason = reason
-    const waitMs = Math.min(LAST_RESTART_MS, FIRST_RESTART_MS * 2 ** Math.min(this.#deaths, 10))
-    this.#deaths += 1
-    if (this.#deaths >= DEATHS_WITH_FUTURES) this.#withholdFutures()
+    if (this.#deaths.blameFutures) this.#withholdFutures()
     this.#restartAt = now + waitMs
     this.#around.outbox.send({
       type: 'alarm',
@@ -437,7 +441,7 @@ export class HostedObject {
     const loaded = this.#loaded()
     if (loaded.length === 0) return
     this.#keep({ ...this.state, withheld: [...this.state.futures] })
-    const text = `${this.state.object} died ${this.#deaths} times; it is started without the future SO of version ${loaded.join(', ')}`
+    const text = `${this.state.object} died ${this.#deaths.count} times; it is started without the future SO of version ${loaded.join(', ')}`
     this.#around.outbox.send({ type: 'alarm', name: 'SimulationWithheld', text })
   }
 
@@ -447,9 +451,9 @@ export class HostedObject {
   }
 
   /** A future SO that was starting when the object died never answered a call: it is left out of the next start. */
-  #dropUnprovenFuture(): void {
+  #dropUnprovenFuture(interrupted: boolean): void {
     if (this.#simulating === 0) return
-    this.#unsimulable.add(this.#simulating)
+    if (!interrupted) this.#unsimulable.add(this.#simulating)
     this.#keep({ ...this.state, futures: this.state.futures.filter((version) => version !== this.#simulating) })
     this.#simulating = 0
   }
@@ -460,6 +464,12 @@ export class HostedObject {
     const { phase } = this.state
     if (!('attempt' in phase)) throw new Error(`${this.state.object} has no attempt while ${phase.name}`)
     return { target: phase.target, entry: phase.entry, attempt: phase.attempt }
+  }
+
+  /** Retries that were stated of the entry on the way. */
+  #retries(): number {
+    const { phase } = this.state
+    return 'entry' in phase ? this.#around.statements.retries(phase.entry, this.#around.self) : 0
   }
 
   #past(version: number): number[] {

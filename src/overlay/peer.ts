@@ -480,7 +480,10 @@ export class Peer {
       const value = snapshot.get(key)
       if (key.startsWith('entry/')) this.#learning.entry(value as Uint8Array)
       else if (key.startsWith('statement/')) this.#learning.statement(value as Uint8Array)
-      else if (key.startsWith('object/')) this.#states.set(key.slice('object/'.length), value as ObjectState)
+      else if (key.startsWith('object/')) {
+        const state = value as ObjectState
+        this.#states.set(state.object, { ...emptyObject(state.object), ...state })
+      }
     }
     // What was just read is durable already.
     this.#outbox.drain()

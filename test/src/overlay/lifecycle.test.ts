@@ -6,6 +6,7 @@ import {
   emptyObject,
   enter,
   fail,
+  MOST_INTERRUPTIONS,
   type ObjectState,
   type Phase,
   resume,
@@ -67,12 +68,27 @@ describe('the life cycle (SPEC L)', () => {
 
   it('L3, L4: a restart serves the old version before the drain and the new one after the commit, and goes on between', () => {
     for (const name of PHASES) {
-      const { serve, state } = resume(running(name))
+      const { serve, state } = resume(running(name), 0)
       const between = name === 'draining' || name === 'transforming' || name === 'proving'
       assert.equal(serve, !between, name)
       if (between) assert.deepEqual(state.phase, { ...phase('transforming', 3) })
       assert.deepEqual(state.current, running().current)
     }
+  })
+
+  it('L20: what is cut short by restarts again and again has failed here, and the old version serves', () => {
+    let state = running('draining')
+    for (let restart = 1; restart < MOST_INTERRUPTIONS; restart++) {
+      const resumption = resume(state, 0)
+      assert.equal(resumption.serve, false)
+      state = resumption.state
+    }
+    const last = resume(state, 7)
+    assert.equal(last.serve, true)
+    assert.equal(last.state.phase.name, 'returning')
+    assert.deepEqual(last.state.current, running().current)
+    assert.equal(last.state.failures[0]?.retries, 7)
+    assert.equal(last.state.interruptions, 0)
   })
 
   it('property: attempt numbers grow over any legal history with restarts, and are never used twice', () => {
@@ -82,7 +98,7 @@ describe('the life cycle (SPEC L)', () => {
         let state = emptyObject('IntSet')
         const used = new Set<number>()
         for (const [choice, crash] of steps) {
-          if (crash) state = resume(state).state
+          if (crash) state = resume(state, 0).state
           const names = TRANSITIONS[state.phase.name]
           const name = names[choice % names.length]!
           const same =

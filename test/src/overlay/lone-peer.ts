@@ -50,7 +50,7 @@ export class LonePeer {
   /** The oldest command must be this one; its completion is told. */
   answer(
     command: HostCommandName,
-    outcome: { ok: boolean; again?: boolean; reason: string } = { ok: true, reason: '' }
+    outcome: { ok: boolean; again?: boolean; interrupted?: boolean; reason: string } = { ok: true, reason: '' }
   ): void {
     const next = this.commands.shift()
     if (next?.command !== command) throw new Error(`the host was told to ${next?.command ?? 'do nothing'}`)

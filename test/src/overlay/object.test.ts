@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { MOST_INTERRUPTIONS } from '../../../src/overlay/lifecycle.ts'
 import { LonePeer, OBJECT } from './lone-peer.ts'
 
 const names = (peer: LonePeer) => peer.commands.map((one) => one.command)
@@ -89,6 +90,67 @@ describe('one object of a peer (SPEC L)', () => {
       assert.equal(peer.record?.objects[OBJECT]?.version, 2)
     })
   }
+
+  for (const [command, before, after] of [
+    ['warm', [], ['abandon', 'warm']],
+    ['transform', ['warm', 'drain'], ['abandon', 'transform']],
+    ['prove', ['warm', 'drain', 'transform'], ['abandon', 'transform']]
+  ] as const) {
+    it(`L20: a ${command} whose process is killed from outside is done again at once, but not for ever`, () => {
+      const peer = new LonePeer()
+      peer.installed()
+      peer.inject()
+      peer.answerAll(...before)
+      const attempts = new Set<number>()
+      const interrupt = () => {
+        if (command === 'prove' && peer.commands[0]?.command === 'transform') peer.answer('transform')
+        const [next] = peer.commands
+        attempts.add(next !== undefined && 'attempt' in next ? next.attempt : 0)
+        peer.answer(command, { ok: false, interrupted: true, reason: 'it was killed by SIGKILL' })
+      }
+      for (let time = 1; time < MOST_INTERRUPTIONS; time++) {
+        interrupt()
+        assert.deepEqual(names(peer), after)
+        assert.deepEqual(peer.record?.objects[OBJECT]?.failed, [])
+        peer.answer('abandon')
+      }
+      interrupt()
+      assert.equal(attempts.size, MOST_INTERRUPTIONS, 'every attempt is a fresh one')
+      peer.answer('abandon')
+      if (command !== 'warm') peer.answerAll('start', 'clean')
+      const { version, serving, failed } = peer.record!.objects[OBJECT]!
+      assert.deepEqual([version, serving, failed[0]?.version], [1, true, 2])
+    })
+  }
+
+  it('L20: after an interruption the upgrade ends as if there had been none', () => {
+    const peer = new LonePeer()
+    peer.installed()
+    peer.inject()
+    peer.answerAll('warm', 'drain')
+    peer.answer('transform', { ok: false, interrupted: true, reason: 'it was killed by SIGKILL' })
+    peer.answerAll('abandon', 'transform', 'prove', 'serve', 'clean')
+    assert.equal(peer.record?.objects[OBJECT]?.version, 2)
+    assert.equal(object(peer)?.state.interruptions, 0)
+    assert.ok(peer.alarms.includes('UpgradeInterrupted'))
+  })
+
+  it('L20: a future SO whose start was killed from outside is started again by the next call', () => {
+    const peer = new LonePeer()
+    peer.installed()
+    peer.inject({ when: { kind: 'manual' }, constraints: [] })
+    const want = () => peer.step({ type: 'wanted', object: OBJECT, version: 2 })
+    want()
+    peer.answer('simulate', { ok: false, interrupted: true, reason: 'it was killed by SIGKILL' })
+    want()
+    peer.step({ type: 'died', object: OBJECT, attempt: 1, interrupted: true, reason: 'it was killed by SIGKILL' })
+    peer.passes(1_000)
+    peer.answer('simulate', { ok: false, interrupted: true, reason: 'it was killed by SIGKILL' })
+    peer.answer('start')
+    want()
+    peer.answer('simulate')
+    assert.equal(peer.record?.objects[OBJECT]?.highest, 2)
+  })
 
   it('L14: an object that dies three times with a future SO is started without it; the TF still hears of it', () => {
     const peer = new LonePeer()

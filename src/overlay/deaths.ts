@@ -1,0 +1,34 @@
+/** The deaths of one object in a row: how long its restart waits, and whether its future SOs are held to be the cause (SPEC L4, L14, L20). */
+
+const FIRST_RESTART_MS = 200
+const LAST_RESTART_MS = 30_000
+/** Deaths of its own in a row after which future SOs are held to be the cause. */
+const DEATHS_WITH_FUTURES = 3
+/** The same, kills from outside included. */
+const KILLS_WITH_FUTURES = 10
+/** An object that has served for this long is forgiven its earlier deaths. */
+const STEADY_MS = 60_000
+
+export class Deaths {
+  count = 0
+  #kills = 0
+  #servingSince = 0
+
+  served(now: number): void {
+    this.#servingSince = now
+  }
+
+  /** Counts one more. @returns how long the restart waits, ms */
+  add(wasServing: boolean, interrupted: boolean, now: number): number {
+    if (wasServing && now - this.#servingSince > STEADY_MS) this.count = this.#kills = 0
+    const waitMs = Math.min(LAST_RESTART_MS, FIRST_RESTART_MS * 2 ** Math.min(this.count, 10))
+    this.count += 1
+    if (interrupted) this.#kills += 1
+    return waitMs
+  }
+
+  /** Whether it is to be started without its future SOs. */
+  get blameFutures(): boolean {
+    return this.count - this.#kills >= DEATHS_WITH_FUTURES || this.count >= KILLS_WITH_FUTURES
+  }
+}
