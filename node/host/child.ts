@@ -61,7 +61,9 @@ export class ChildHost implements Host {
     // The sandbox binds what exists when the process starts.
     await makeDirectory(plan.attemptDirectory)
     const log = throttled((message, fields) => outward.log(message, fields))
-    const hosted = await this.#start([plan.attemptDirectory], modulesOf(plan.links), log, {
+    const current = plan.links.find((link) => link.role === 'current')
+    const role = ['object', plan.object, String(current?.version)]
+    const hosted = await this.#start(role, [plan.attemptDirectory], modulesOf(plan.links), log, {
       outward: ([request]) => outward.call(outwardCallSchema.parse(request)),
       log: ([message, fields]) => log(String(message), fields),
       faulty: ([version, reason]) => outward.faulty?.(Number(version), brief(reason)),
@@ -78,7 +80,8 @@ export class ChildHost implements Host {
     const said = throttled(log)
     // The directory above is synced at the end, so it must be visible.
     const readable = [dirname(newDirectory), oldDirectory, ...(module === null ? [] : [dirname(module)])]
-    const hosted = await this.#start([newDirectory], readable, said, {
+    const role = ['transform', plan.object, String(plan.to)]
+    const hosted = await this.#start(role, [newDirectory], readable, said, {
       progress: ([fraction]) => report(Number(fraction)),
       log: ([message, fields]) => said(String(message), fields)
     })
@@ -97,7 +100,7 @@ export class ChildHost implements Host {
   }
 
   async probe(module: string): Promise<void> {
-    const hosted = await this.#start([], [dirname(module)], () => undefined, {})
+    const hosted = await this.#start(['probe'], [], [dirname(module)], () => undefined, {})
     try {
       await this.#ready(hosted, 'probe', module)
     } finally {
@@ -114,7 +117,7 @@ export class ChildHost implements Host {
     await Promise.all([...this.#running].map((hosted) => hosted.kill('the host was closed')))
   }
 
-  async #start(writable: string[], readable: string[], log: Log, handlers: Handlers) {
+  async #start(role: string[], writable: string[], readable: string[], log: Log, handlers: Handlers) {
     const settings = this.#settings
     const confined = settings.sandbox !== 'none' && bubblewrap() !== null
     if (confined) {
@@ -122,11 +125,11 @@ export class ChildHost implements Host {
       await this.#compiled
     }
     const own = confined ? [settings.compiledDirectory] : []
-    return this.#track(settings, [...own, ...settings.codeDirectories, ...readable], writable, log, handlers)
+    return this.#track(role, settings, [...own, ...settings.codeDirectories, ...readable], writable, log, handlers)
   }
 
   async #compile(): Promise<void> {
-    const hosted = await this.#track({ ...this.#settings, sandbox: 'none' }, [], [], () => undefined, {})
+    const hosted = await this.#track(['compile'], { ...this.#settings, sandbox: 'none' }, [], [], () => undefined, {})
     try {
       await this.#ready(hosted, 'compile', null)
     } finally {
@@ -134,8 +137,16 @@ export class ChildHost implements Host {
     }
   }
 
-  async #track(settings: Settings, readable: string[], writable: string[], log: Log, handlers: Handlers) {
-    const hosted = await HostedProcess.start({ settings, records: this.#records, readable, writable, handlers, log })
+  async #track(
+    role: string[],
+    settings: Settings,
+    readable: string[],
+    writable: string[],
+    log: Log,
+    handlers: Handlers
+  ) {
+    const records = this.#records
+    const hosted = await HostedProcess.start({ role, settings, records, readable, writable, handlers, log })
     // A process that was starting when the host was closed has nobody left who would end it.
     if (this.#closed) {
       await hosted.kill('the host was closed')

@@ -18,6 +18,8 @@ import { killGroup, type ProcessRecords, residentBytesOf } from './survivors.ts'
 export type Settings = typeof HOST_DEFAULTS & { directory: string; compiledDirectory: string }
 
 export interface HostedInit {
+  /** What it is for, in words that `ps` shows: `object KV 2`, `transform KV 2`, `probe`. */
+  role: string[]
   settings: Settings
   records: ProcessRecords
   readable: string[]
@@ -65,9 +67,9 @@ export class HostedProcess {
   }
 
   private constructor(init: HostedInit, workDirectory: string) {
-    const { settings, readable, writable, handlers, log } = init
+    const { role, settings, readable, writable, handlers, log } = init
     const { maxFrameBytes, maxQueuedBytes } = settings
-    const args = [String(maxFrameBytes), String(maxQueuedBytes), settings.compiledDirectory]
+    const args = [String(maxFrameBytes), String(maxQueuedBytes), settings.compiledDirectory, ...role]
     const line = commandLine(settings.sandbox, { readable, writable, workDirectory }, args)
     // A session of its own: a signal to the daemon's terminal must not end objects before the daemon has drained them.
     this.#process = spawn(line.command, line.args, {

@@ -1,12 +1,12 @@
 /**
  * The clients' process: two light clients, one pinned to version 1 of the store and one to version 2, that write and
  * read the same keys, and hold every answer against what was acknowledged before. A call is made once: what the client
- * API repeats by itself (not executed, or the same id) is all the repetition there is.
+ * API repeats by itself (not executed, or the same id) is all the repetition there is. Patient ones make it again (X6).
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Client, createClient } from '../../node/client.ts'
 import { CallError } from '../../src/errors.ts'
-import type { Value } from '../../src/versions/types.ts'
+import type { CallRequest, Value } from '../../src/versions/types.ts'
 import { GROUP_SIZE } from './fleet.ts'
 import { Ledger } from './ledger.ts'
 import type { LoadReport, News, Order, Version } from './load.ts'
@@ -19,6 +19,9 @@ const WORKERS = 8
 const PAUSE_MS = 120
 /** Clients would rather wait than fail; how long they waited is in the report. */
 const CALL_TIMEOUT_MS = 30_000
+/** How often patient clients make one call, at most, and which outcomes they do not take for an answer. */
+const MOST_TRIES = 4
+const TRY_AGAIN: ReadonlySet<string> = new Set(['Unavailable', 'OutcomeUnknown', 'DeadlineExceeded'])
 const NAMESPACE = 'carts'
 /** Keys that only version 2 knows: the future SO keeps them, the TF hands them on. */
 const NAMED_KEYS = 200
@@ -34,6 +37,7 @@ class Clients {
   readonly #clients: Record<Version, Client>
   readonly #groups: readonly string[]
   readonly #keys: number
+  readonly #tries: number
   readonly #flat = new Ledger()
   readonly #named = new Ledger()
   readonly #waitsMs: Record<Version, number[]> = { 1: [], 2: [] }
@@ -42,11 +46,13 @@ class Clients {
   #stopped = false
   #operations = 0
   #read = 0
+  #repeated = 0
 
-  constructor(clients: Record<Version, Client>, groups: readonly string[], keys: number) {
+  constructor(clients: Record<Version, Client>, groups: readonly string[], keys: number, patient: boolean) {
     this.#clients = clients
     this.#groups = groups
     this.#keys = keys
+    this.#tries = patient ? MOST_TRIES : 1
   }
 
   async fill(): Promise<void> {
@@ -84,7 +90,7 @@ class Clients {
       written: this.#flat.size,
       read: this.#read,
       calls: { 1: total(this.#clients[1]), 2: total(this.#clients[2]) },
-      failed: failed(this.#clients[1]) + failed(this.#clients[2]),
+      failed: failed(this.#clients[1]) + failed(this.#clients[2]) - this.#repeated,
       longestMs: Math.max(longest(this.#waitsMs[1]), longest(this.#waitsMs[2]))
     }
   }
@@ -92,6 +98,7 @@ class Clients {
   report(): LoadReport {
     return {
       calls: [...this.#clients[1].counts(), ...this.#clients[2].counts()],
+      repeated: this.#repeated,
       waits: { 1: waitsOf(this.#waitsMs[1]), 2: waitsOf(this.#waitsMs[2]) },
       acknowledged: this.#flat.size + this.#named.size,
       lost: [...this.#flat.wrong.values(), ...this.#named.wrong.values()],
@@ -182,23 +189,34 @@ class Clients {
     this.#operations += 1
     const begun = performance.now()
     const group = this.#groups[numberOf(key) % this.#groups.length]!
+    const request = {
+      class: version === 1 ? 'KV' : 'KV2',
+      version,
+      method,
+      args,
+      to: { group, key },
+      timeoutMs: CALL_TIMEOUT_MS,
+      id: `demo-${version}.${this.#operations}`
+    }
     try {
-      const value = await this.#clients[version].call({
-        class: version === 1 ? 'KV' : 'KV2',
-        version,
-        method,
-        args,
-        to: { group, key },
-        timeoutMs: CALL_TIMEOUT_MS,
-        id: `demo-${version}.${this.#operations}`
-      })
-      return { value }
+      return { value: await this.#pursue(version, request) }
     } catch (error) {
       if (!(error instanceof CallError)) throw error
       if (this.#failures.size < 20) this.#failures.add(`${error.name}: ${error.message}`)
       return undefined
     } finally {
       this.#waitsMs[version].push(performance.now() - begun)
+    }
+  }
+
+  async #pursue(version: Version, request: CallRequest): Promise<Value> {
+    for (let left = this.#tries - 1; ; left--) {
+      try {
+        return await this.#clients[version].call(request)
+      } catch (error) {
+        if (left === 0 || !TRY_AGAIN.has((error as Error).name)) throw error
+        this.#repeated += 1
+      }
     }
   }
 
@@ -236,9 +254,9 @@ let waits: LoadReport['waits'] | undefined
 async function obey(order: Order): Promise<void> {
   switch (order.order) {
     case 'open': {
-      const { root, peers, groups, keys } = order
+      const { root, peers, groups, keys, patient } = order
       const [one, two] = await Promise.all([createClient({ root, peers }), createClient({ root, peers })])
-      clients = new Clients({ 1: one, 2: two }, groups, keys)
+      clients = new Clients({ 1: one, 2: two }, groups, keys, patient)
       setInterval(() => tell(clients!.progress()), PROGRESS_MS)
       return
     }

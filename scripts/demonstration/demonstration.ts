@@ -1,6 +1,8 @@
 /** The demo from its first key to its last check: a fleet of processes upgrades itself under load. */
 import { setTimeout as pause } from 'node:timers/promises'
 import type { AnsweredCount } from '../../node/daemon/callee.ts'
+import type { HostCommandName } from '../../src/overlay/events.ts'
+import { Chaos, type ChaosInit, type Kill, killText } from './chaos.ts'
 import { Fleet } from './fleet.ts'
 import { IDLE, Load } from './load.ts'
 import { fsyncMs, nodeStartMs } from './measure.ts'
@@ -15,6 +17,8 @@ export interface DemonstrationInit {
   peers: number
   keys: number
   json: boolean
+  /** Null: nobody is killed. */
+  chaos: ChaosInit | null
 }
 
 const STEPS = ['keys', 'peers', 'v1', 'writes', 'v2 under load', 'check'] as const
@@ -32,6 +36,7 @@ export class Demonstration {
   /** Ends the run; there is nothing to end before it. */
   #fail: (reason: Error) => void = () => undefined
   readonly #commands: string[] = []
+  readonly #chaos: Chaos | undefined
   #load: Load | undefined
   #watch: Watch | undefined
   #step: Step = 'keys'
@@ -45,7 +50,15 @@ export class Demonstration {
       this.#commands.push(command)
       this.screen.line(`$ ${command}`)
     })
-    this.#fleet = new Fleet(init.directory, this.operator.root, (reason) => this.#fail(reason))
+    const failed = (reason: Error): void => this.#fail(reason)
+    const { directory, chaos } = init
+    const hunted = { heard: (name: string, command: HostCommandName) => this.#chaos?.heard(name, command) }
+    this.#fleet = new Fleet(directory, this.operator.root, failed, chaos === null ? undefined : hunted)
+    const say = (kill: Kill): void => {
+      this.#commands.push(killText(kill))
+      this.screen.line(killText(kill))
+    }
+    if (chaos !== null) this.#chaos = new Chaos(chaos, this.#fleet, say, failed)
   }
 
   /** Address of the first peer. */
@@ -103,7 +116,8 @@ export class Demonstration {
       answered: answered[index]!
     }))
     const durationMs = performance.now() - this.#begun
-    return { peers, load: load.report!, groupDownMax: watch.groupDownMax(), rollOutMs, durationMs, ...measured }
+    const chaos = this.#chaos === undefined ? null : { seed: this.#init.chaos!.seed, kills: this.#chaos.kills }
+    return { peers, load: load.report!, groupDownMax: watch.groupDownMax(), rollOutMs, durationMs, chaos, ...measured }
   }
 
   async #start(): Promise<{ watch: Watch; load: Load }> {
@@ -114,7 +128,12 @@ export class Demonstration {
       started += 1
     })
     const { members } = this.#fleet
-    this.#watch = new Watch(members, this.operator.root, (seen) => this.screen.line(sentence(seen)))
+    this.#watch = new Watch(
+      members,
+      this.operator.root,
+      (seen) => this.screen.line(sentence(seen)),
+      this.#chaos !== undefined
+    )
     this.#load = new Load((reason) => this.#fail(reason))
     await this.#watch.start((reason) => this.#fail(reason))
     for (const [group, of] of Map.groupBy(members, (one) => one.group)) {
@@ -138,7 +157,7 @@ export class Demonstration {
     const { members } = this.#fleet
     const groups = [...new Set(members.map(({ group }) => group))]
     const peers = groups.map((group) => members.find((one) => one.group === group)!.address)
-    await load.do({ order: 'open', root: this.operator.root, peers, groups, keys })
+    await load.do({ order: 'open', root: this.operator.root, peers, groups, keys, patient: this.#chaos !== undefined })
     await load.do({ order: 'fill' })
   }
 
@@ -150,8 +169,15 @@ export class Demonstration {
     const begun = performance.now()
     // At a peer other than the one that got version 1: any will do.
     await this.operator.release(2, this.#fleet.members.at(-1)!.address)
+    this.#chaos?.begin()
     await load.do({ order: 'load', version: 2 })
     await watch.until(runs(2))
+    if (this.#chaos !== undefined) {
+      await this.#chaos.end()
+      // The last kills may have come after the last look.
+      await pause(CALM_MS)
+      await watch.until(runs(2))
+    }
     const rollOutMs = performance.now() - begun
     await pause(CALM_MS)
     const answered = watch.seen.map(({ status }, index) => since(before[index]!, status?.answered ?? []))

@@ -9,7 +9,8 @@ const PROGRAM = fileURLToPath(new URL('./clients.ts', import.meta.url))
 export type Version = 1 | 2
 
 export type Order =
-  | { order: 'open'; root: string; peers: string[]; groups: string[]; keys: number }
+  /** `patient`: calls that nobody can say were executed, or that were not, are made again with the same id. */
+  | { order: 'open'; root: string; peers: string[]; groups: string[]; keys: number; patient: boolean }
   | { order: 'fill' }
   | { order: 'load'; version: Version }
   | { order: 'stop' }
@@ -34,6 +35,8 @@ export type News =
 export interface LoadReport {
   /** Of the whole run: filling, load and check. */
   calls: CallCount[]
+  /** Calls among those that were made again, with the same id, by patient clients: no failures of their own. */
+  repeated: number
   /** While the load ran, by the version called: how long calls took. */
   waits: Record<Version, { calls: number; medianMs: number; p99Ms: number; longestMs: number }>
   /** Keys with an acknowledged write. */

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import type { ChaosInit } from './chaos.ts'
 import { Demonstration } from './demonstration.ts'
 import { GROUP_SIZE } from './fleet.ts'
 import { reportOf, reportText } from './report.ts'
@@ -13,9 +14,14 @@ const USAGE = `scripts/demo: a fleet of real processes upgrades itself under loa
   --json       no picture; the last line is one JSON object
   --peers N    peers, in groups of three (default 6, at most 60)
   --keys N     keys written before the upgrade (default 10000)
+  --chaos      kill -9 upgrading peers at random moments, and start them again
+  --seed N     what --chaos draws from (default: drawn, and told in the report)
+  --kills N    most kills of one peer with --chaos (default 4)
   --keep       leave the peers' directories and logs where they are
 `
 const MAX_PEERS = 60
+/** More interruptions of one upgrade would be taken for a failure of its version (L20). */
+const MAX_KILLS = 4
 /** The whole demo, until its report; several times what it takes on two cores that do nothing else. */
 const BOUND_MS = 180_000
 const BOUND_MS_FOR_EACH_PEER = 12_000
@@ -26,6 +32,8 @@ interface Options {
   keep: boolean
   peers: number
   keys: number
+  /** Null: nobody is killed. */
+  chaos: ChaosInit | null
 }
 
 function readOptions(args: string[]): Options {
@@ -36,6 +44,9 @@ function readOptions(args: string[]): Options {
       once: flag,
       json: flag,
       keep: flag,
+      chaos: flag,
+      seed: { type: 'string' },
+      kills: { type: 'string' },
       help: { ...flag, short: 'h' },
       peers: { type: 'string', default: '6' },
       keys: { type: 'string', default: '10000' }
@@ -51,12 +62,25 @@ function readOptions(args: string[]): Options {
     throw new Error(`--peers ${values.peers}: a multiple of ${GROUP_SIZE}, from ${GROUP_SIZE} to ${MAX_PEERS}`)
   if (!Number.isInteger(keys) || keys < 1 || keys > 100_000)
     throw new Error(`--keys ${values.keys}: a number from 1 to 100000`)
-  return { once: values.once, json: values.json, keep: values.keep, peers, keys }
+  const { once, json, keep } = values
+  return { once, json, keep, peers, keys, chaos: readChaos(values) }
 }
 
-async function main({ once, json, keep, peers, keys }: Options): Promise<number> {
+function readChaos({ chaos, seed, kills }: { chaos: boolean; seed?: string; kills?: string }): ChaosInit | null {
+  if (!chaos) {
+    if (seed !== undefined || kills !== undefined) throw new Error('--seed and --kills are for --chaos; give that too')
+    return null
+  }
+  const init = { seed: Number(seed ?? 1 + Math.floor(Math.random() * 1_000_000)), mostKills: Number(kills ?? 4) }
+  if (!Number.isSafeInteger(init.seed) || init.seed < 0) throw new Error(`--seed ${seed}: a whole number, 0 or more`)
+  if (!Number.isInteger(init.mostKills) || init.mostKills < 1 || init.mostKills > MAX_KILLS)
+    throw new Error(`--kills ${kills}: a number from 1 to ${MAX_KILLS}`)
+  return init
+}
+
+async function main({ once, json, keep, peers, keys, chaos }: Options): Promise<number> {
   const directory = await mkdtemp(join(tmpdir(), 'upstart-demo-'))
-  const demonstration = new Demonstration({ directory, peers, keys, json })
+  const demonstration = new Demonstration({ directory, peers, keys, json, chaos })
   // Whatever ends this process, also a defect of its own, ends what it started.
   process.on('exit', () => demonstration.kill())
   const interrupted = new Promise<NodeJS.Signals>((resolve) => {

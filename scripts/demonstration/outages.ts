@@ -40,7 +40,13 @@ export function mostAtOnce(members: readonly (readonly Stretch[])[]): number {
  */
 export class Looks {
   readonly #proven: Stretch[] = []
+  readonly #outlasts: boolean
   #since: number | undefined
+
+  /** @param outlasts what is looked for outlasts looks that fail: an upgrade that has begun goes on after a restart */
+  constructor(outlasts = false) {
+    this.#outlasts = outlasts
+  }
 
   add(down: boolean, askedMs: number, answeredMs: number): void {
     if (!down) this.#since = undefined
@@ -50,7 +56,7 @@ export class Looks {
 
   /** A look that failed: what was before and after it are no looks in a row. */
   miss(): void {
-    this.#since = undefined
+    if (!this.#outlasts) this.#since = undefined
   }
 
   get proven(): Stretch[] {

@@ -1,5 +1,7 @@
 /** What the demo found, in numbers and as people read it (SPEC X5). */
 import type { AnsweredCount } from '../../node/daemon/callee.ts'
+import type { Kill } from './chaos.ts'
+import type { Victim } from './fleet.ts'
 import type { LoadReport, Version } from './load.ts'
 import { count, type Paint } from './view.ts'
 
@@ -12,6 +14,8 @@ export interface Findings {
   durationMs: number
   nodeStartMs: number
   fsyncMs: number
+  /** Null where nobody was killed. */
+  chaos: { seed: number; kills: Kill[] } | null
 }
 
 /** Calls that peers answered, by what the caller's node and their own ran, and by the version called. */
@@ -40,6 +44,8 @@ export interface Report {
   longestWaitMs: number
   nodeStartMs: number
   fsyncMs: number
+  /** With --chaos: the kills, by what was killed, and the calls that were made again with the same id. */
+  chaos: { seed: number; kills: number; killed: Record<Victim, number>; repeated: number; list: Kill[] } | null
   pairs: Pair[]
   /** Peers that were called at both versions, and by nodes of both. */
   calledByBoth: number
@@ -49,11 +55,11 @@ export interface Report {
 const VERSION = 2
 
 export function reportOf(findings: Findings): Report {
-  const { peers, load, groupDownMax } = findings
+  const { peers, load, groupDownMax, chaos } = findings
   const outcome = (name: string): number => sum(load.calls.filter((one) => one.outcome === name))
   const away = peers.flatMap(({ unavailableMs }) => (unavailableMs === null ? [] : [unavailableMs]))
   const upgraded = peers.filter(({ version, serving }) => version === VERSION && serving).length
-  const failed = sum(load.calls) - outcome('ok')
+  const failed = sum(load.calls) - outcome('ok') - load.repeated
   const pairs = pairsOf(peers.flatMap(({ answered }) => answered))
   const calledByBoth = peers.filter(({ answered }) => isCalledByBoth(answered)).length
   const held =
@@ -61,8 +67,8 @@ export function reportOf(findings: Findings): Report {
     failed === 0 &&
     load.lost.length === 0 &&
     groupDownMax <= 1 &&
-    calledByBoth === peers.length &&
-    pairs.every(({ at }) => at[1] + at[2] > 0)
+    // Who called whom is counted in memory, and dies with a peer that is killed.
+    (chaos !== null || (calledByBoth === peers.length && pairs.every(({ at }) => at[1] + at[2] > 0)))
   return {
     peers: peers.length,
     upgraded,
@@ -81,10 +87,17 @@ export function reportOf(findings: Findings): Report {
     longestWaitMs: round(Math.max(load.waits[1].longestMs, load.waits[2].longestMs)),
     nodeStartMs: round(findings.nodeStartMs),
     fsyncMs: round(findings.fsyncMs),
+    chaos: chaos === null ? null : chaosOf(chaos, load),
     pairs,
     calledByBoth,
     held
   }
+}
+
+function chaosOf({ seed, kills }: NonNullable<Findings['chaos']>, { repeated }: LoadReport): Report['chaos'] {
+  const killed = { daemon: 0, all: 0, object: 0, transform: 0 }
+  for (const { victim } of kills) killed[victim] += 1
+  return { seed, kills: kills.length, killed, repeated, list: kills }
 }
 
 function pairsOf(answered: readonly AnsweredCount[]): Pair[] {
@@ -141,10 +154,12 @@ export function reportText(findings: Findings, report: Report, paint: Paint): st
       `${count(lostWrites)} of ${count(load.acknowledged)} keys with an acknowledged write read wrong, at either version`
     ),
     good(groupDownMax <= 1, `at most ${groupDownMax} member of a group was down at one moment`),
-    good(
-      calledByBoth === peers,
-      `${calledByBoth} of ${peers} peers were called at v1 and at v2, by peers at v1 and at v2`
-    ),
+    report.chaos === null
+      ? good(
+          calledByBoth === peers,
+          `${calledByBoth} of ${peers} peers were called at v1 and at v2, by peers at v1 and at v2`
+        )
+      : `   ${chaosText(report.chaos)}`,
     '',
     ...outcomeLines(load, paint),
     '',
@@ -154,6 +169,12 @@ export function reportText(findings: Findings, report: Report, paint: Paint): st
   ]
   for (const text of [...load.failures, ...load.lost.slice(0, 20)]) lines.push(paint('red', `   ${text}`))
   return lines.join('\n')
+}
+
+function chaosText({ seed, kills, killed, repeated }: NonNullable<Report['chaos']>): string {
+  const { daemon, all, object, transform } = killed
+  const what = `daemon ${daemon}, daemon with all its processes ${all}, object's process ${object}, TF's process ${transform}`
+  return `seed ${seed}: ${kills} kills (${what}); ${count(repeated)} calls made again with the same id`
 }
 
 function outcomeLines({ calls, waits }: LoadReport, paint: Paint): string[] {

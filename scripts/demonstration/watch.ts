@@ -45,14 +45,19 @@ export class Watch {
   readonly #clients: Client[] = []
   readonly #everyMs: number
   readonly #changed: (seen: Seen) => void
+  readonly #isDown: (object: ObjectStatus) => boolean
   #ended = false
   #looking: Promise<unknown> = Promise.resolve()
   /** From here on being down is being down for the upgrade. */
   #countsFromMs = Number.POSITIVE_INFINITY
 
-  /** @param changed told when a peer is found in another state than before */
-  constructor(members: readonly Member[], root: string, changed: (seen: Seen) => void) {
+  /**
+   * @param changed told when a peer is found in another state than before
+   * @param chaos peers are killed: only what they do for the upgrade counts as being down, and it outlasts their deaths
+   */
+  constructor(members: readonly Member[], root: string, changed: (seen: Seen) => void, chaos: boolean) {
     this.#root = root
+    this.#isDown = chaos ? ({ phase }) => DOWN.has(phase) : isDown
     this.#changed = changed
     this.#everyMs = Math.max(LOOK_MS, LOOK_MS_FOR_EACH_PEER * members.length)
     this.seen = members.map((member) => ({
@@ -61,17 +66,22 @@ export class Watch {
       object: undefined,
       rate: 0,
       history: [],
-      looks: new Looks()
+      looks: new Looks(chaos)
     }))
   }
 
   /** @param failed told once, when a look fails for another reason than that the peer did not answer */
   async start(failed: (reason: Error) => void): Promise<void> {
     const root = await readFile(this.#root)
-    for (const { member } of this.seen) this.#clients.push(await createClient({ root, peers: [member.address] }))
+    const connect = (seen: Seen): Promise<Client> => createClient({ root, peers: [seen.member.address] })
+    for (const seen of this.seen) this.#clients.push(await connect(seen))
     const loops = this.seen.map(async (seen, index) => {
       while (!this.#ended) {
-        await this.#look(seen, this.#clients[index]!)
+        if (!(await this.#look(seen, this.#clients[index]!))) {
+          // A client that lost its peer asks another one from then on; a new one asks the peer itself.
+          await this.#clients[index]!.close()
+          this.#clients[index] = await connect(seen)
+        }
         await delay(this.#everyMs)
       }
     })
@@ -109,12 +119,15 @@ export class Watch {
     return [...recorded.filter(({ fromMs }) => fromMs >= this.#countsFromMs), ...looks.proven]
   }
 
-  async #look(seen: Seen, client: Client): Promise<void> {
+  /** False where the peer did not answer. */
+  async #look(seen: Seen, client: Client): Promise<boolean> {
     const askedMs = now()
     const status = await statusOf(client)
     const answeredMs = now()
-    // A client that lost its peer asks another one; that is nothing this look can use.
-    if (status?.peer !== seen.member.peer) return seen.looks.miss()
+    if (status?.peer !== seen.member.peer) {
+      seen.looks.miss()
+      return false
+    }
     const last = seen.history.at(-1)
     if (last !== undefined && seen.status !== undefined) {
       const rate = ((answered(status) - answered(seen.status)) * 1000) / (answeredMs - last.atMs)
@@ -128,8 +141,9 @@ export class Watch {
     const state = found === '-' && (last === undefined || last.state === '.') ? '.' : found
     seen.history.push({ atMs: answeredMs, state })
     if (state !== (last?.state ?? '.')) this.#changed(seen)
-    if (askedMs < this.#countsFromMs || seen.object === undefined) return
-    seen.looks.add(isDown(seen.object), askedMs, answeredMs)
+    if (askedMs >= this.#countsFromMs && seen.object !== undefined)
+      seen.looks.add(this.#isDown(seen.object), askedMs, answeredMs)
+    return true
   }
 }
 

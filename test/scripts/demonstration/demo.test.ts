@@ -58,6 +58,24 @@ describe('demo', () => {
     assert.deepEqual(processes(), [])
   }).timeout(240_000)
 
+  it('X6: three peers are killed while they upgrade; all upgrade, no call fails, no write is lost', async () => {
+    const demo = start('--once', '--json', '--peers', '3', '--keys', '100', '--chaos', '--seed', '2', '--kills', '1')
+    const lines: string[] = []
+    createInterface(demo.stdout!).on('line', (line) => lines.push(line))
+    const [code] = await once(demo, 'close')
+    const report = JSON.parse(lines.at(-1)!)
+    assert.deepEqual([code, report.held], [0, true], lines.join('\n'))
+    const { upgraded, failed, lostWrites, groupDownMax, chaos } = report
+    assert.deepEqual(
+      { upgraded, failed, lostWrites, groupDownMax },
+      { upgraded: 3, failed: 0, lostWrites: 0, groupDownMax: 1 }
+    )
+    assert.ok(chaos.kills > 0 && chaos.list.length === chaos.kills, lines.join('\n'))
+    assert.equal(lines.filter((line) => line.includes('kill -9 of ')).length, chaos.kills)
+    assert.deepEqual(await readdir(directory), [])
+    assert.deepEqual(processes(), [])
+  }).timeout(240_000)
+
   it('X1: an interruption ends every process and removes every file', async () => {
     const demo = start('--once', '--peers', '3', '--keys', '100000')
     for await (const line of createInterface(demo.stdout!)) if (line.endsWith('  writes')) break
@@ -69,7 +87,15 @@ describe('demo', () => {
     assert.deepEqual(processes(), [])
   }).timeout(120_000)
 
-  for (const args of [['--peers', '4'], ['--peers', 'x'], ['--peers', '63'], ['--keys', '0'], ['--sometimes']]) {
+  for (const args of [
+    ['--peers', '4'],
+    ['--peers', 'x'],
+    ['--peers', '63'],
+    ['--keys', '0'],
+    ['--sometimes'],
+    ['--seed', '1'],
+    ['--chaos', '--kills', '5']
+  ]) {
     it(`X1: ${args.join(' ')}: refused in one line`, async () => {
       const demo = start(...args)
       const said: string[] = []

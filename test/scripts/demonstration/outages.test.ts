@@ -43,4 +43,16 @@ describe('demo, outages', () => {
     looks.add(true, 500, 510)
     assert.deepEqual(looks.proven, [stretch(5, 200)])
   })
+
+  it('X6: an upgrade that was under way before and after a death was under way between', () => {
+    const looks = new Looks(true)
+    looks.add(true, 0, 5)
+    looks.miss()
+    looks.miss()
+    looks.add(true, 100, 110)
+    looks.add(false, 200, 210)
+    looks.miss()
+    looks.add(true, 300, 310)
+    assert.deepEqual(looks.proven, [stretch(5, 100)])
+  })
 })

@@ -31,9 +31,11 @@ function findings(change: Partial<Findings> = {}, load: Partial<Findings['load']
       acknowledged: 10,
       lost: [],
       failures: [],
+      repeated: 0,
       ...load
     },
     groupDownMax: 1,
+    chaos: null,
     rollOutMs: 1000,
     durationMs: 2000,
     nodeStartMs: 30,
@@ -86,6 +88,24 @@ describe('demo, report', () => {
     assert.deepEqual([report.calls, report.failed, report.disallowed, report.outcomeUnknown], [8, 6, 2, 2])
     assert.ok(!report.held)
     assert.match(reportText(found, report, plain), /Disallowed +2 +0[\s\S]*Unavailable: why/)
+  })
+
+  it('X6: with kills, calls made again are no failures, and who called whom is not asked for', () => {
+    const chaos = {
+      seed: 7,
+      kills: [{ member: 'a1', victim: 'daemon' as const, phase: 'warming', afterMs: 1, atMs: 2, downMs: 3 }]
+    }
+    const peers = findings().peers.map((one) => ({ ...one, answered: [] }))
+    const calls = [
+      ...findings().load.calls,
+      { class: 'KV', version: 1, method: 'put', outcome: 'Unavailable', count: 2 }
+    ]
+    const report = (repeated: number, groupDownMax = 1) =>
+      reportOf(findings({ chaos, peers, groupDownMax }, { calls, repeated }))
+    assert.deepEqual([report(2).held, report(2).failed, report(2).chaos?.killed.daemon], [true, 0, 1])
+    assert.deepEqual([report(1).held, report(1).failed], [false, 1])
+    assert.equal(report(2, 2).held, false)
+    assert.match(reportText(findings({ chaos }), report(2), plain), /seed 7: 1 kills \(daemon 1,/)
   })
 
   it('X5: pairs are by what both nodes ran; the clients of the fleet are in none', () => {
