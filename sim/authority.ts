@@ -50,6 +50,8 @@ export interface EntryRequest {
   /** Whether the class upgrades bring a future and a past SO. */
   future: boolean
   past: boolean
+  /** Entries that it replaces (SPEC R). */
+  replaces?: Entry[]
 }
 
 export class World {
@@ -145,6 +147,12 @@ export class World {
     this.#kinds.set(bytes, kind)
   }
 
+  /** From every earlier version: nodes may be that far behind. */
+  #waysOf({ replaces }: EntryRequest): { ways?: { entry: string; transform: string }[] } {
+    if (replaces === undefined) return {}
+    return { ways: this.entries.slice(-32).map((one) => ({ entry: one.hash, transform: 'transform.js' })) }
+  }
+
   #entryAfter(parent: Entry | undefined, version: number, request: EntryRequest, salt: string): Entry {
     const name = `${this.fleet}/${version}/${salt}`
     const made = { methods: {}, calls: {} }
@@ -169,8 +177,10 @@ export class World {
           transform: version === 1 ? null : 'transform.js',
           future: request.future && version > 1 ? simulation('future.js') : null,
           past: request.past && version > 1 ? simulation('past.js') : null,
-          schedule: request.schedule
+          schedule: request.schedule,
+          ...this.#waysOf(request)
         })),
+        ...(request.replaces === undefined ? {} : { replaces: request.replaces.map((one) => one.hash) }),
         bundle: {
           length: request.pieces * pieceLength,
           sha256: hash64(`bundle ${name}`),

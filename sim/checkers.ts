@@ -6,6 +6,7 @@
 import type { Effect } from '../src/overlay/events.ts'
 import { type ObjectState, TRANSITIONS } from '../src/overlay/lifecycle.ts'
 import type { PhaseName } from '../src/overlay/record.ts'
+import type { Entry } from '../src/upgrade/manifest.ts'
 import type { World } from './authority.ts'
 
 /** The rules, as docs/SPEC.md words them. */
@@ -18,6 +19,7 @@ export type Rule =
   | 'M17' // an idle fleet backs off
   | 'M18' // everything converges once faults stop
   | 'M19' // a peer does not throw
+  | 'M20' // nothing aborted or replaced is committed by a peer that knows of it
 
 export interface Violation {
   rule: Rule
@@ -124,7 +126,26 @@ export class Checkers {
     if (old !== null && current === null) say(`its committed version ${old.version} is forgotten`)
     if (current === null || (old?.version === current.version && old.attempt === current.attempt)) return
     if (to !== 'activating') say(`version ${current.version} is committed while ${to}`)
-    if (old !== null && current.version !== old.version + 1) say(`version ${current.version} follows ${old.version}`)
+    const skipped = this.#world.entries.slice(old?.version ?? current.version - 1, current.version - 1)
+    const replaced = this.#replaced(machine)
+    if (skipped.some((entry) => !replaced.has(entry.hash))) say(`version ${current.version} follows ${old?.version}`)
+    const entry = this.#world.entries[current.version - 1]
+    const isForbidden = replaced.has(current.entry) || this.#aborted(machine, entry)
+    if (isForbidden) this.violation('M20', machine, `it commits version ${current.version}, and knows better`)
+  }
+
+  /** Of the entries that the machine has on disk. */
+  #replaced({ durable }: Watched): Set<string> {
+    const known = this.#world.entries.filter((entry) =>
+      durable.has(`entry/${String(entry.version).padStart(7, '0')}/${entry.hash}`)
+    )
+    return new Set(known.flatMap((entry) => entry.manifest.replaces ?? []))
+  }
+
+  #aborted({ durable }: Watched, entry: Entry | undefined): boolean {
+    return this.#world.statements.some(
+      ({ hash, body }) => body.what === 'abort' && body.target === entry?.hash && durable.has(`statement/${hash}`)
+    )
   }
 
   /** Code of a version is about to run: its entry is the signer's, and its bundle was verified on this machine. */

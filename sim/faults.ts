@@ -197,6 +197,17 @@ function drawActions(random: Generator, groups: number, unavailable: number, unt
   for (let left = random.between(1, 3); left > 0; left--) {
     actions.push({ atMs: random.between(5000, untilMs), ...upgrade(), schedule: { ...rolling, when: when() } })
   }
+  // An upgrade is aborted in mid-flight, and the way on is one that replaces it, and perhaps one chained on it.
+  if (random.chance(0.4)) {
+    const first = actions.length
+    const atMs = untilMs + random.between(-50_000, -20_000)
+    const chained = random.chance(0.4)
+    const next = () => ({ ...upgrade(), schedule: { ...rolling, when: when() } })
+    actions.push({ atMs, ...next() }, { atMs: atMs + random.between(0, 15_000), what: 'abort', upgrade: first })
+    if (chained) actions.push({ atMs: atMs + random.between(0, 15_000), ...next() })
+    actions.push({ atMs: atMs + random.between(15_000, 19_000), ...next(), replaces: first })
+  }
+  if (random.chance(0.3)) actions.push({ atMs: random.between(10_000, untilMs), what: 'retire', version: 1 })
   if (random.chance(0.3)) {
     const pause = actions.length
     const atMs = random.between(10_000, untilMs)

@@ -25,6 +25,7 @@ export const calmHost: HostOptions = {
     serve: [1, 3],
     abandon: [1, 5],
     simulate: [50, 150],
+    remove: [1, 20],
     clean: [1, 10]
   },
   failures: {}
@@ -228,6 +229,8 @@ export class SimulatedHost {
       case 'simulate':
         this.#events.runs(command.version)
         return hosted.open?.state === 'serving' || hosted.died > 0 ? undefined : 'no object serves'
+      case 'remove':
+        return command.versions.includes(hosted.open?.version ?? 0) ? 'it removes the current object' : undefined
       case 'clean':
         return this.#clean(hosted, command.keep)
     }
@@ -272,7 +275,7 @@ export class SimulatedHost {
 
   #beginProve(hosted: HostedState, command: Extract<HostCommand, { command: 'prove' }>): string | undefined {
     const { attempt, version } = command
-    for (const one of [version, ...needs(command.past)]) this.#events.runs(one)
+    for (const one of [version, ...needs(command.past), ...command.future]) this.#events.runs(one)
     if (hosted.open !== null) return `attempt ${hosted.open.attempt} is open (${hosted.open.state})`
     hosted.open = { attempt, version, state: 'proving' }
     return hosted.attempts.get(attempt)?.complete ? undefined : 'its TF has not ended'
@@ -336,6 +339,7 @@ export class SimulatedHost {
         hosted.open.state = 'proven'
         return ''
       case 'simulate':
+      case 'remove':
         return hosted.open?.state === 'serving' ? '' : 'the object ended'
       case 'warm':
       case 'abandon':

@@ -77,9 +77,11 @@ export class Operator {
   /** An operator signs v + 1 when v is accepted, and lifts a pause that exists. */
   #mayMake(action: Action): boolean {
     if (action.what === 'resume') return this.#progress[action.pause]?.made !== undefined
-    if (action.what === 'pause' && action.version !== null)
-      return this.#simulator.world.entries.length >= action.version
+    const about = 'version' in action ? action.version : null
+    if (about !== null) return this.#simulator.world.entries.length >= about
+    if (action.what === 'abort') return this.#progress[action.upgrade]?.made !== undefined
     if (action.what !== 'upgrade') return true
+    if (action.replaces !== undefined && this.#progress[action.replaces]?.made === undefined) return false
     return this.#simulator.scenario.actions.every(
       (one, index) =>
         one.what !== 'upgrade' || this.#progress[index]!.made === undefined || this.#progress[index]!.settled
@@ -92,7 +94,9 @@ export class Operator {
     switch (action.what) {
       case 'upgrade': {
         const { schedule, pieces, future, past } = action
-        const entry = world.makeEntry({ lineages: scenario.lineages, schedule, pieces, future, past })
+        const first = action.replaces === undefined ? undefined : (this.#progress[action.replaces]!.made as Entry)
+        const replaces = first === undefined ? undefined : world.entries.slice(first.version - 1)
+        const entry = world.makeEntry({ lineages: scenario.lineages, schedule, pieces, future, past, replaces })
         this.lastVersion = entry.version
         this.#simulator.onMade()
         return entry
@@ -111,6 +115,16 @@ export class Operator {
           number: action.number,
           members
         })
+      }
+      case 'abort':
+        return world.makeStatement({
+          ...common,
+          what: 'abort',
+          target: (this.#progress[action.upgrade]!.made as Entry).hash
+        })
+      case 'retire': {
+        const target = world.entries[action.version - 1]!.hash
+        return world.makeStatement({ ...common, what: 'retire', target, callers: false })
       }
       case 'pause': {
         const target = action.version === null ? null : world.entries[action.version - 1]!.hash

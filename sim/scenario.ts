@@ -9,11 +9,22 @@ import { calmNetwork, type NetworkOptions } from './network.ts'
 
 /** Something the operator does. He repeats it at another peer until one accepts it. */
 export type Action = { atMs: number } & (
-  | { what: 'upgrade'; schedule: Schedule; pieces: number; future: boolean; past: boolean }
+  | {
+      what: 'upgrade'
+      schedule: Schedule
+      pieces: number
+      future: boolean
+      past: boolean
+      /** It replaces what the action of this index made, and all that was chained on it since. */
+      replaces?: number
+    }
   /** Members by index; the whole group if left out. */
   | { what: 'roster'; group: number; number: number; members?: number[] }
   /** Of an upgrade by version; null: all. Milliseconds that it lasts, if nobody lifts it. */
   | { what: 'pause'; version: number | null; lastsMs: number }
+  /** Of what the action of this index made. One that replaces it must follow, or the fleet does not converge. */
+  | { what: 'abort'; upgrade: number }
+  | { what: 'retire'; version: number }
   /** Lifts the pause that the action of this index made. */
   | { what: 'resume'; pause: number }
 )

@@ -93,6 +93,8 @@ function describe(body: StatementBody): string {
       return `upgrade ${short(body.target)} is approved`
     case 'retry':
       return `upgrade ${short(body.target)} may be tried again by ${body.peer ?? 'every peer on which it failed'}`
+    case 'retire':
+      return `the past SO of what came with ${short(body.target)} is retired`
     case 'exclude':
       return `${body.peer} is excluded from group ${body.group} up to roster ${body.roster}`
   }

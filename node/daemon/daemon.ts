@@ -225,7 +225,7 @@ class Daemon implements RunningPeer {
       directory: join(data, 'objects'),
       peer: this.id,
       group,
-      schema: (object) => this.#core.log.schemaOf(this.#core.objects.get(object)?.state.current?.entry ?? ''),
+      schema: (object, version) => this.#core.schemaFor(object, version),
       bundlePath: (sha256) => bundles.path(sha256),
       outward: (object) => this.#outward(object),
       tell: (event) => this.#driver.post(event),
@@ -242,7 +242,7 @@ class Daemon implements RunningPeer {
       members: () => this.#core.members(),
       // Nested: what hosted code says must not pass for what the daemon says.
       log: (message, fields) => log.info({ object, fields }, message),
-      faulty: (version, reason) => log.error({ object, version, reason }, 'a simulation object is quarantined')
+      faulty: (version, reason) => this.#driver.post({ type: 'quarantined', object, version, reason })
     }
   }
 }

@@ -8,12 +8,12 @@ import { CallError } from '../../src/errors.ts'
 import type { Event, HostCommand } from '../../src/overlay/events.ts'
 import type { Schema } from '../../src/upgrade/schema.ts'
 import type { Value } from '../../src/versions/types.ts'
-import type { Host, HostCall, ObjectProcess, Outward, TransformProcess } from '../host/host.ts'
+import type { Host, HostCall, ObjectProcess, Outward, Started, TransformProcess } from '../host/host.ts'
 import { HOST_DEFAULTS } from '../host/options.ts'
 import { Interrupted } from '../host/process.ts'
 import { checkSpace } from '../host/transform.ts'
 import { Gate } from './gate.ts'
-import { type BundlePath, chainLinks, futureLink } from './links.ts'
+import { type BundlePath, chainLinks, futureLink, transformPlan } from './links.ts'
 
 const HEALTH_MS = 10_000
 /** Failed probes in a row after which an object is restarted. */
@@ -27,8 +27,8 @@ export interface HostingInit {
   directory: string
   peer: string
   group: string | null
-  /** The schema that knows a version of an object, whatever branch it is on. */
-  schema(object: string): Schema
+  /** The schema that knows the version that an object runs, or is on its way to, whatever branch it is on. */
+  schema(object: string, version: number): Schema
   bundlePath: BundlePath
   /** How often the object that serves is probed, ms. @default 10000 */
   healthMs?: number
@@ -74,8 +74,11 @@ export class Hosting {
     const hosted = this.#hosted(command.object)
     hosted.queue = hosted.queue.then(async () => {
       if (this.#closing) return
+      let started: Partial<Started> = {}
       const failure = await this.#perform(hosted, command).then(
-        () => undefined,
+        (answer) => {
+          started = answer
+        },
         (error: unknown) => (error instanceof Error ? error : new Error(String(error)))
       )
       const attempt = 'attempt' in command ? command.attempt : 0
@@ -90,7 +93,8 @@ export class Hosting {
         ok: failure === undefined,
         again: failure?.name === 'NoSpace',
         interrupted: failure instanceof Interrupted,
-        reason: failure?.message ?? ''
+        reason: failure?.message ?? '',
+        ...started
       })
     })
   }
@@ -125,48 +129,55 @@ export class Hosting {
     await Promise.all([...this.#objects.values()].map(({ queue }) => queue))
   }
 
-  async #perform(hosted: Hosted, command: HostCommand): Promise<void> {
+  async #perform(hosted: Hosted, command: HostCommand): Promise<Partial<Started>> {
+    if (command.command === 'start') return await this.#start(hosted, command)
+    await this.#change(hosted, command)
+    return {}
+  }
+
+  #change(hosted: Hosted, command: Exclude<HostCommand, { command: 'start' }>): Promise<void> | void {
     switch (command.command) {
-      case 'start':
-        return await this.#start(hosted, command)
       case 'warm':
-        return await this.#warm(hosted, command)
+        return this.#warm(hosted, command)
       case 'drain':
-        return await this.#drain(hosted, command)
+        return this.#drain(hosted, command)
       case 'transform':
-        return await this.#transform(hosted, command)
+        return this.#transform(hosted, command)
       case 'prove':
-        return await this.#prove(hosted, command)
+        return this.#prove(hosted, command)
       case 'serve':
         return this.#serve(hosted, command)
       case 'abandon':
-        return await this.#abandon(hosted, command.attempt)
+        return this.#abandon(hosted, command.attempt)
       case 'simulate':
-        return await this.#simulate(hosted, command.version)
+        return this.#simulate(hosted, command.version)
+      case 'remove':
+        return running(hosted).process.remove(command.versions)
       case 'clean':
-        return await this.#clean(hosted, command.keep)
+        return this.#clean(hosted, command.keep)
     }
   }
 
-  async #start(hosted: Hosted, { attempt, version, past, future }: CommandOf<'start'>): Promise<void> {
+  async #start(hosted: Hosted, { attempt, version, past, future }: CommandOf<'start'>): Promise<Started> {
     await hosted.current?.process.kill()
     const process = await this.#warmProcess(hosted, attempt, { past, current: version, future })
-    await startOrKill(process)
+    const started = await startOrKill(process)
     this.#take(hosted, { attempt, version, process })
+    return started
   }
 
   /** Both children import their code while the old object goes on serving. */
-  async #warm(hosted: Hosted, { attempt, version, future }: CommandOf<'warm'>): Promise<void> {
+  async #warm(hosted: Hosted, { attempt, version, past, future }: CommandOf<'warm'>): Promise<void> {
     const next: NonNullable<Hosted['next']> = { attempt, process: undefined, transform: undefined }
     hosted.next = next
     // Before the old object stops: what cannot be transformed for want of space must not cost service (L12).
     if (hosted.current !== undefined) await this.#checkSpace(hosted.name, hosted.current.attempt)
-    const past = this.#init.schema(hosted.name).past(hosted.name, version)
+    const above = future.filter((one) => one > version)
     const [process, transform] = await Promise.allSettled([
-      this.#warmProcess(hosted, attempt, { past, current: version, future: [] }),
+      this.#warmProcess(hosted, attempt, { past, current: version, future: above }),
       hosted.current === undefined
         ? undefined
-        : this.#warmTransform(hosted, attempt, version, hosted.current, future.includes(version))
+        : this.#warmTransform(hosted, attempt, version, { ...hosted.current, future })
     ])
     next.process = process.status === 'fulfilled' ? process.value : undefined
     next.transform = transform.status === 'fulfilled' ? transform.value : undefined
@@ -192,18 +203,16 @@ export class Hosting {
       await mkdir(this.#directory(hosted.name, attempt), { recursive: true })
       return
     }
-    const running = { attempt: from.attempt, version: from.version }
     const warm = hosted.next?.attempt === attempt ? hosted.next.transform : undefined
-    const transform =
-      warm ?? (await this.#warmTransform(hosted, attempt, version, running, from.future.includes(version)))
+    const transform = warm ?? (await this.#warmTransform(hosted, attempt, version, from))
     hosted.next = { attempt, process: hosted.next?.process, transform }
     await transform.run((fraction) => this.#init.progress?.(hosted.name, fraction))
     hosted.next.transform = undefined
   }
 
-  async #prove(hosted: Hosted, { attempt, version, past }: CommandOf<'prove'>): Promise<void> {
+  async #prove(hosted: Hosted, { attempt, version, past, future }: CommandOf<'prove'>): Promise<void> {
     const warm = hosted.next?.attempt === attempt ? hosted.next.process : undefined
-    const process = warm ?? (await this.#warmProcess(hosted, attempt, { past, current: version, future: [] }))
+    const process = warm ?? (await this.#warmProcess(hosted, attempt, { past, current: version, future }))
     hosted.next = { attempt, process, transform: undefined }
     await process.start()
     await process.health()
@@ -227,9 +236,9 @@ export class Hosting {
   }
 
   async #simulate(hosted: Hosted, version: number): Promise<void> {
-    if (hosted.current === undefined) throw new Error('the object is not running')
-    const link = await futureLink(this.#init.schema(hosted.name), hosted.name, version, this.#init.bundlePath)
-    await hosted.current.process.simulate(link)
+    const { process, version: current } = running(hosted)
+    const schema = this.#init.schema(hosted.name, current)
+    await process.simulate(await futureLink(schema, hosted.name, version, this.#init.bundlePath))
   }
 
   async #clean(hosted: Hosted, keep: number): Promise<void> {
@@ -294,7 +303,7 @@ export class Hosting {
   ): Promise<ObjectProcess> {
     const { host, peer, group, schema, bundlePath, outward } = this.#init
     const attemptDirectory = this.#directory(hosted.name, attempt)
-    const links = await chainLinks(schema(hosted.name), hosted.name, versions, bundlePath)
+    const links = await chainLinks(schema(hosted.name, versions.current), hosted.name, versions, bundlePath)
     return await host.warm({ object: hosted.name, peer, group, attemptDirectory, links }, outward(hosted.name))
   }
 
@@ -302,29 +311,19 @@ export class Hosting {
     hosted: Hosted,
     attempt: number,
     version: number,
-    from: { attempt: number; version: number },
-    hasFuture: boolean
+    from: { attempt: number; version: number; future: readonly number[] }
   ): Promise<TransformProcess> {
-    const { host, peer, group, outward } = this.#init
+    const { host, peer, group, outward, schema, bundlePath } = this.#init
+    const schemas = { old: schema(hosted.name, from.version), new: schema(hosted.name, version) }
     const plan = {
       object: hosted.name,
       peer,
       group,
-      module: await this.#transformModule(hosted.name, version),
-      from: from.version,
-      to: version,
+      ...(await transformPlan(schemas, hosted.name, { ...from, to: version }, bundlePath)),
       oldDirectory: this.#directory(hosted.name, from.attempt),
-      hasFuture,
       newDirectory: this.#directory(hosted.name, attempt)
     }
     return await host.warmTransform(plan, (message, fields) => outward(hosted.name).log(message, fields))
-  }
-
-  async #transformModule(object: string, version: number): Promise<string | null> {
-    const found = this.#init.schema(object).at(object, version)
-    if (found === undefined) throw new Error(`${object} has no version ${version} in the log`)
-    const { transform } = found.upgrade
-    return transform === null ? null : join(await this.#init.bundlePath(found.entry.manifest.bundle.sha256), transform)
   }
 
   #directory(object: string, attempt: number): string {
@@ -350,9 +349,14 @@ export class Hosting {
   }
 }
 
-async function startOrKill(process: ObjectProcess): Promise<void> {
+function running({ current }: Hosted): Running {
+  if (current === undefined) throw new Error('the object is not running')
+  return current
+}
+
+async function startOrKill(process: ObjectProcess): Promise<Started> {
   try {
-    await process.start()
+    return await process.start()
   } catch (error) {
     await process.kill()
     throw error

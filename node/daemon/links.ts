@@ -1,7 +1,7 @@
 /** From the schema to what a host is told: which module serves which version of an object (SPEC V1). */
 import { join } from 'node:path'
 import type { Schema } from '../../src/upgrade/schema.ts'
-import type { LinkPlan } from '../host/host.ts'
+import type { LinkPlan, TransformPlan } from '../host/host.ts'
 
 /** Directory of an unpacked bundle, compared with its record before code of it runs (D10). */
 export type BundlePath = (sha256: string) => Promise<string>
@@ -45,6 +45,25 @@ export async function chainLinks(
     currentLink(schema, object, versions.current, path),
     ...versions.future.map((version) => futureLink(schema, object, version, path))
   ])
+}
+
+/** What a TF is told (SPEC H8, R5), from the version that runs to the one that comes. */
+export async function transformPlan(
+  schemas: { old: Schema; new: Schema },
+  object: string,
+  { version, to, future }: { version: number; to: number; future: readonly number[] },
+  path: BundlePath
+): Promise<Pick<TransformPlan, 'module' | 'from' | 'to' | 'skipped' | 'carried' | 'futures'>> {
+  const target = known(schemas.new, object, to)
+  const way = schemas.new.wayTo(object, target, known(schemas.old, object, version).entry.hash)
+  if (way === undefined) throw new Error(`${object}: version ${to} brings no transform from version ${version}`)
+  const { transform } = way
+  const module = transform === null ? null : join(await path(target.entry.manifest.bundle.sha256), transform)
+  // A past SO goes on with its state only where its code is the same: after a fork it may come with another upgrade (R3).
+  const isSame = (past: number) => schemas.old.next(object, past)?.entry === schemas.new.next(object, past)?.entry
+  const carried = [...schemas.old.past(object, version).filter(isSame), ...future.filter((one) => one > to)]
+  const skipped = schemas.new.between(object, version, to)
+  return { module, from: version, to, skipped, carried, futures: future.filter((one) => one <= to) }
 }
 
 function known(schema: Schema, object: string, version: number) {

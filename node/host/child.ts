@@ -12,6 +12,7 @@ import type {
   ObjectPlan,
   ObjectProcess,
   Outward,
+  Started,
   TransformPlan,
   TransformProcess
 } from './host.ts'
@@ -43,6 +44,8 @@ const outwardCallSchema = z.strictObject({
   timeoutMs: z.number().min(0).max(3_600_000),
   observersOnly: z.boolean()
 })
+
+const startedSchema = z.strictObject({ stale: z.array(versionSchema).max(1000) })
 
 export class ChildHost implements Host {
   readonly #settings: Settings
@@ -206,13 +209,12 @@ class ChildObject implements ObjectProcess {
     return this.#hosted.interrupted
   }
 
-  start(): Promise<void> {
-    const { startTimeoutMs } = this.#settings
-    return this.#ask(startTimeoutMs, 'start')
+  async start(): Promise<Started> {
+    return startedSchema.parse(await this.#ask(this.#settings.startTimeoutMs, 'start'))
   }
 
-  health(): Promise<void> {
-    return this.#ask(this.#settings.healthTimeoutMs, 'health')
+  async health(): Promise<void> {
+    await this.#ask(this.#settings.healthTimeoutMs, 'health')
   }
 
   serve(): void {
@@ -242,6 +244,10 @@ class ChildObject implements ObjectProcess {
     await this.#ask(this.#settings.startTimeoutMs, 'simulate', link)
   }
 
+  async remove(versions: number[]): Promise<void> {
+    await this.#ask(this.#settings.startTimeoutMs, 'remove', versions)
+  }
+
   async stop(boundMs: number): Promise<{ cut: number }> {
     this.#serving = false
     const { conversation } = this.#hosted
@@ -263,9 +269,9 @@ class ChildObject implements ObjectProcess {
     return this.#hosted.kill('it was told to end')
   }
 
-  async #ask(timeoutMs: number, kind: string, ...args: unknown[]): Promise<void> {
+  async #ask(timeoutMs: number, kind: string, ...args: unknown[]): Promise<unknown> {
     const late = () => new Error(`${this.#plan.object}: no answer to ${kind} within ${timeoutMs} ms`)
-    await within(this.#hosted.conversation.request(kind, ...args).answer, timeoutMs, late)
+    return await within(this.#hosted.conversation.request(kind, ...args).answer, timeoutMs, late)
   }
 
   #tellMembers(): void {

@@ -34,10 +34,14 @@ export interface TransformPlan {
   module: string | null
   from: number
   to: number
+  /** Versions between them that this node skips, since they are replaced, ascending (SPEC R5). */
+  skipped: number[]
+  /** Versions of the SOs whose state goes on as it is, if they have any. */
+  carried: number[]
   /** Closed state of the old attempt; never written to: the host copies it first. */
   oldDirectory: string
-  /** A future SO of `to` was served: refused if its state was quarantined (SPEC V10). What the state says counts. */
-  hasFuture: boolean
+  /** Future SOs that were served: refused if the state of one was quarantined (SPEC V10). What the state says counts. */
+  futures: number[]
   /** Fresh directory that becomes the new attempt. */
   newDirectory: string
 }
@@ -75,10 +79,15 @@ export interface Outward {
   faulty?(version: number, reason: string): void
 }
 
+/** `stale`: versions of future SOs that missed calls and still have state (SPEC V10). */
+export interface Started {
+  stale: number[]
+}
+
 /** One object's process. Calls are accepted only between `serve` and `stop`. */
 export interface ObjectProcess {
   /** Opens state and starts every link: no calls yet, outward calls are observers only. */
-  start(): Promise<void>
+  start(): Promise<Started>
   /** Throws if any link's health() does. */
   health(): Promise<void>
   /** From here on the object is committed: calls are accepted and outward mutators allowed. */
@@ -87,6 +96,8 @@ export interface ObjectProcess {
   call(call: HostCall): Promise<Value>
   /** Imports and starts a future SO on the running object (its `initial` runs inside the section). */
   simulate(link: LinkPlan): Promise<void>
+  /** Takes SOs out of the running object, the outermost ones of either side, with their state. */
+  remove(versions: number[]): Promise<void>
   /** Ends running calls within the bound, cuts the rest (OutcomeUnknown), checkpoints and closes state, ends. */
   stop(boundMs: number): Promise<{ cut: number }>
   /** Kills at once; resolves when the process is gone. */

@@ -51,6 +51,7 @@ const conversation = new Conversation(new Socket({ fd: PIPE, readable: true, wri
       if (ticket !== undefined) ticket.cancelled = true
     },
     simulate: ([link]: [LinkPlan]) => runtime().simulate(link),
+    remove: ([versions]: [number[]]) => runtime().remove(versions),
     stop: ([boundMs]: [number]) => runtime().stop(boundMs),
     members: ([list]: [GroupMember[]]) => {
       members = list

@@ -15,6 +15,7 @@ import type {
   ObjectPlan,
   ObjectProcess,
   Outward,
+  Started,
   TransformPlan,
   TransformProcess
 } from './host.ts'
@@ -101,7 +102,7 @@ class InlineObject implements ObjectProcess {
     this.#end = resolve
   }
 
-  start(): Promise<void> {
+  start(): Promise<Started> {
     return this.#bounded('start', this.#settings.startTimeoutMs, this.#runtime.start())
   }
 
@@ -130,6 +131,10 @@ class InlineObject implements ObjectProcess {
 
   async simulate(link: LinkPlan): Promise<void> {
     await this.#bounded('simulate', this.#settings.startTimeoutMs, this.#runtime.simulate(link))
+  }
+
+  async remove(versions: number[]): Promise<void> {
+    await this.#bounded('remove', this.#settings.startTimeoutMs, this.#runtime.remove(versions))
   }
 
   async stop(boundMs: number): Promise<{ cut: number }> {
@@ -162,7 +167,7 @@ class InlineObject implements ObjectProcess {
     this.#end(reason)
   }
 
-  #bounded(what: string, timeoutMs: number, work: Promise<void>): Promise<void> {
+  #bounded<T>(what: string, timeoutMs: number, work: Promise<T>): Promise<T> {
     return within(work, timeoutMs, () => new Error(`no answer to ${what} within ${timeoutMs} ms`))
   }
 }

@@ -3,13 +3,14 @@
  * two ways to reach this class.
  */
 import { randomUUID } from 'node:crypto'
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { pathToFileURL } from 'node:url'
-import { Chain, type ChainCall, type OutwardCall } from '../../src/versions/chain.ts'
+import { Chain } from '../../src/versions/chain.ts'
+import type { ChainCall, OutwardCall } from '../../src/versions/components.ts'
 import type { LinkInit } from '../../src/versions/link.ts'
 import { CHAIN_SPACE, Marks, simulationSpace, spaceOf } from '../../src/versions/store.ts'
 import type { GroupMember, HostedObject, SimulationContext, Value } from '../../src/versions/types.ts'
-import type { LinkPlan, ObjectPlan } from './host.ts'
+import type { LinkPlan, ObjectPlan, Started } from './host.ts'
 import { filesOf, State } from './state.ts'
 import { makeDirectory, syncOne } from './sync.ts'
 
@@ -45,7 +46,7 @@ export class ObjectRuntime {
     return new ObjectRuntime(plan, outward, code)
   }
 
-  async start(): Promise<void> {
+  async start(): Promise<Started> {
     const { attemptDirectory, links, peer, group } = this.#plan
     const state = new State(attemptDirectory)
     this.#state = state
@@ -74,6 +75,9 @@ export class ObjectRuntime {
       inits
     )
     await this.#chain.start()
+    const marks = new Marks(state.space(CHAIN_SPACE))
+    const current = this.#current
+    return { stale: marks.started().filter((one) => one > current && marks.quarantined(one) !== null) }
   }
 
   async health(): Promise<void> {
@@ -91,6 +95,13 @@ export class ObjectRuntime {
   async simulate(link: LinkPlan): Promise<void> {
     const construct = link.module === null ? null : await importClass(link.module)
     await this.#started.add(await this.#linkInit(link, construct))
+  }
+
+  /** R6, L15: takes SOs out, with their state. */
+  async remove(versions: number[]): Promise<void> {
+    await this.#started.remove(versions, (version) => {
+      rmSync(filesOf(this.#plan.attemptDirectory, simulationSpace(version)), { recursive: true, force: true })
+    })
   }
 
   /** SPEC H7: running calls end within the bound, the rest are cut; then state is closed. */
@@ -117,6 +128,10 @@ export class ObjectRuntime {
     this.#state = null
   }
 
+  get #current(): number {
+    return this.#plan.links.find((link) => link.role === 'current')!.version
+  }
+
   get #started(): Chain {
     if (this.#chain === null) throw new Error('the object is not started')
     return this.#chain
@@ -135,7 +150,7 @@ export class ObjectRuntime {
   #settleFutures(state: State): void {
     const { links, attemptDirectory } = this.#plan
     const marks = new Marks(state.space(CHAIN_SPACE))
-    const current = links.find((link) => link.role === 'current')!.version
+    const current = this.#current
     const planned = new Set(links.map((link) => link.version))
     state.begin()
     for (const version of marks.started()) {

@@ -7,7 +7,7 @@ import { cp, mkdir, readdir, rm, stat, statfs } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { Refusal } from '../../src/errors.ts'
 import { CHAIN_SPACE, Marks, simulationSpace } from '../../src/versions/store.ts'
-import type { LinkState, TransformContext, TransformFunction, Value } from '../../src/versions/types.ts'
+import type { LinkState, SkippedVersion, TransformContext, TransformFunction, Value } from '../../src/versions/types.ts'
 import type { TransformPlan } from './host.ts'
 import { importDefault } from './runtime.ts'
 import { filesOf, State } from './state.ts'
@@ -78,7 +78,7 @@ export class Transform {
     const marks = new Marks(old.space(CHAIN_SPACE))
     const kept = new Marks(fresh.space(CHAIN_SPACE))
     for (const version of marks.started()) {
-      if (version === this.#plan.to) continue
+      if (!this.#plan.carried.includes(version)) continue
       kept.start(version)
       const reason = marks.quarantined(version)
       if (reason !== null) kept.quarantine(version, reason)
@@ -108,7 +108,11 @@ export class Transform {
 
   async #apply(code: TransformFunction, old: State, fresh: State, input: string): Promise<void> {
     const { from, to, peer, group, newDirectory } = this.#plan
-    const past = simulationSpace(from)
+    const skipped: SkippedVersion[] = []
+    for (const version of this.#plan.skipped) {
+      const future = await this.#future(old, input, version)
+      skipped.push({ version, future, past: await linkState(fresh, newDirectory, simulationSpace(version)) })
+    }
     let shown = -1
     const context: TransformContext = {
       from,
@@ -116,9 +120,10 @@ export class Transform {
       peer,
       group,
       old: await linkState(old, input, OBJECT),
-      future: await this.#future(old, input),
+      future: await this.#future(old, input, to),
       new: await linkState(fresh, newDirectory, OBJECT),
-      past: await linkState(fresh, newDirectory, past),
+      past: await linkState(fresh, newDirectory, simulationSpace(from)),
+      skipped,
       progress: (fraction) => {
         if (!(fraction >= 0 && fraction <= 1)) throw new RangeError(`progress is from 0 to 1, got ${fraction}`)
         if (fraction - shown < PROGRESS_STEP && fraction !== 1) return
@@ -128,21 +133,21 @@ export class Transform {
       log: (message, fields = {}) => this.#outward.log(message, fields)
     }
     await code(context)
-    // V9: the past SO's state is what the TF made of it; `initial` is for nodes that had no old object.
-    new Marks(fresh.space(CHAIN_SPACE)).start(from)
+    // V9: the past SOs' state is what the TF made of it; `initial` is for nodes that had no old object.
+    const marks = new Marks(fresh.space(CHAIN_SPACE))
+    for (const version of [from, ...this.#plan.skipped]) marks.start(version)
   }
 
   /** V10: what the state says counts, for the daemon may have died between the SO's start and its own record of it. */
-  async #future(old: State, input: string): Promise<LinkState | null> {
-    const { to, hasFuture } = this.#plan
+  async #future(old: State, input: string, version: number): Promise<LinkState | null> {
     const marks = new Marks(old.space(CHAIN_SPACE))
-    if (!marks.isStarted(to)) return null
-    const reason = marks.quarantined(to)
-    if (reason === null) return linkState(old, input, simulationSpace(to))
-    if (!hasFuture) return null
+    if (!marks.isStarted(version)) return null
+    const reason = marks.quarantined(version)
+    if (reason === null) return linkState(old, input, simulationSpace(version))
+    if (!this.#plan.futures.includes(version)) return null
     throw new Refusal(
       'Quarantined',
-      `the future SO of version ${to} missed calls (${reason}); a retry that discards it is needed`
+      `the future SO of version ${version} missed calls (${reason}); a retry that discards it is needed`
     )
   }
 }

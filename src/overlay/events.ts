@@ -32,8 +32,11 @@ export interface Authority {
 export type HostCommand =
   /** Open the state of `attempt` and serve it with the links named (boot, return, restart after a crash). */
   | { command: 'start'; object: string; attempt: number; version: number; past: number[]; future: number[] }
-  /** Start the new child and the TF's child and import their code; the old object goes on serving. `future`: its future SOs. */
-  | { command: 'warm'; object: string; attempt: number; version: number; future: number[] }
+  /**
+   * Start the new child and the TF's child and import their code; the old object goes on serving. `past`: the new one's
+   * past SOs; `future`: the old one's future SOs, of which those above `version` go on above the new one.
+   */
+  | { command: 'warm'; object: string; attempt: number; version: number; past: number[]; future: number[] }
   /** Stop taking calls (they wait), let running ones end within the bound, then stop the old object and close its state. */
   | { command: 'drain'; object: string; boundMs: number }
   /** Copy the state of `from`, run the TF into `attempt`, fsync all. With `from` null: an empty state. */
@@ -44,14 +47,16 @@ export type HostCommand =
       version: number
       from: { attempt: number; version: number; future: number[] } | null
     }
-  /** Start the new object and past SOs on `attempt`, without serving, and probe their health. */
-  | { command: 'prove'; object: string; attempt: number; version: number; past: number[] }
+  /** Start the new object, its past SOs and the future SOs that go on, on `attempt`, without serving, and probe their health. */
+  | { command: 'prove'; object: string; attempt: number; version: number; past: number[]; future: number[] }
   /** The commit is durable: let the proven object serve, and answer calls that waited. */
   | { command: 'serve'; object: string; attempt: number; version: number }
   /** End what belongs to `attempt` and delete its directory. The current object is not touched. */
   | { command: 'abandon'; object: string; attempt: number }
   /** Probe, then start the future SO of `version` on the current object. */
   | { command: 'simulate'; object: string; version: number }
+  /** Take SOs out of the running object, with their state: retired past ones, or discarded future ones. */
+  | { command: 'remove'; object: string; versions: number[] }
   /** Delete the state directories of all attempts but `keep`. */
   | { command: 'clean'; object: string; keep: number }
 export type HostCommandName = HostCommand['command']
@@ -91,7 +96,11 @@ export type Event =
       /** Not ok, since a process was killed from outside (L20). */
       interrupted?: boolean
       reason: string
+      /** Of `start`: versions whose future SO missed calls and still has state. */
+      stale?: number[]
     }
+  /** A future SO of the running object is served no more (V10). */
+  | { type: 'quarantined'; object: string; version: number; reason: string }
   /** The object's process ended without being told to; `interrupted`: it was killed from outside. */
   | { type: 'died'; object: string; attempt: number; interrupted?: boolean; reason: string }
   /** Addresses at which this peer can be dialled have changed. */

@@ -69,15 +69,9 @@ export class Learning {
         `the entry of version ${entry.version} is past its expiry; sign it again with a later one`
       )
     }
-    const { head } = this.#log
-    if (this.#log.rivals(entry).length > 0 || entry.parent !== head.hash) {
-      return new Refusal(
-        'StaleParent',
-        `version ${entry.version} was packed on ${entry.parent.slice(0, 12)}, but the newest entry is version ${head.version} (${head.hash.slice(0, 12)}); pack it again on that one`
-      )
-    }
-    const unfit = attempt(() => this.#log.check(entry))
-    if (unfit instanceof Refusal) return unfit
+    const leads = attempt(() => this.#log.wouldLead(entry))
+    if (leads instanceof Refusal) return leads
+    if (!leads) return this.#stale(entry)
     if (!event.bundleHeld)
       return new Refusal(
         'WrongBundle',
@@ -85,6 +79,23 @@ export class Learning {
       )
     const learned = this.#addEntry(entry)
     return 'refusal' in learned ? learned.refusal : entry
+  }
+
+  #stale(entry: Entry): Refusal {
+    const { head, fork } = this.#log
+    const on = `version ${entry.version} was packed on ${entry.parent.slice(0, 12)}, but `
+    const unknown = entry.manifest.replaces?.find((hash) => !this.#log.has(hash))
+    if (unknown !== undefined) {
+      const text = `version ${entry.version} replaces entry ${unknown.slice(0, 12)}, which is not known here; inject it at a peer that knows it`
+      return new Refusal('StaleParent', text)
+    }
+    if (fork.length > 0) {
+      const branches = fork.map((one) => one.hash.slice(0, 12)).join(' and ')
+      const text = `${on}the log forks into ${branches} at version ${fork[0]!.version}; pack one on a branch that replaces both`
+      return new Refusal('StaleParent', text)
+    }
+    const text = `${on}the newest entry is version ${head.version} (${head.hash.slice(0, 12)}); pack it again on that one`
+    return new Refusal('StaleParent', text)
   }
 
   injectStatement(event: Extract<Event, { type: 'inject' }>, now: number): Statement | Refusal {

@@ -60,6 +60,8 @@ export interface ObjectState {
   futures: number[]
   /** Those of them that the object is started without, since it died with them (L14). The TF still hears of them. */
   withheld: number[]
+  /** Retries that discard future SOs and had been stated when some were withheld: one more lifts that (L15). */
+  discards?: number
   failures: Failure[]
   /** How often the upgrade on the way was cut short from outside (L20). */
   interruptions: number
@@ -102,7 +104,7 @@ export function commit(state: ObjectState): ObjectState {
     ...next,
     current: { version: target, entry, attempt },
     futures: state.futures.filter((one) => one > target),
-    withheld: [],
+    withheld: state.withheld.filter((one) => one > target),
     interruptions: 0,
     progress: {}
   }

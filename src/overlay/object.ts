@@ -4,14 +4,14 @@
  */
 import { evaluate, type Verdict } from '../schedule/evaluate.ts'
 import type { LineageVersion } from '../upgrade/schema.ts'
-import type { Statement } from '../upgrade/statement.ts'
 import { Deaths } from './deaths.ts'
 import type { Event, HostCommand } from './events.ts'
+import { Futures } from './futures.ts'
 import { BEGUN, commit, enter, fail, goBack, type ObjectState, repeat, resume, targetOf } from './lifecycle.ts'
 import type { PermitWish } from './permits.ts'
 import type { ObjectRecord } from './record.ts'
 import type { Surroundings } from './surroundings.ts'
-import { abortOf, chooseTarget } from './target.ts'
+import { chooseTarget, forbidden, missingBundle } from './target.ts'
 
 /** How long to wait after an obstacle that is not the version's fault. */
 const TRY_AGAIN_MS = 30_000
@@ -34,10 +34,10 @@ export class HostedObject {
   /** Undefined until the first evaluation of this process: time while the peer was off does not count. */
   #evaluatedAt: number | undefined
   #persistedAt = 0
-  #wanted = 0
-  #simulating = 0
-  /** Versions whose future SO did not start here; not tried again by this process. */
-  readonly #unsimulable = new Set<number>()
+  readonly #futures: Futures
+  /** Versions of the past that the object's process hosts. */
+  #hostedPast: readonly number[] = []
+  #retiring = false
   #permitWish: number | null = null
   /** After an obstacle that is not the version's fault: no new attempt before this time, and what the obstacle was. */
   #notBefore = 0
@@ -46,6 +46,21 @@ export class HostedObject {
   constructor(state: ObjectState, around: Surroundings) {
     this.state = state
     this.#around = around
+    const owner = this
+    this.#futures = new Futures({
+      around,
+      get state() {
+        return owner.state
+      },
+      get isServing() {
+        return owner.service === 'serving'
+      },
+      keep: (next) => this.#keep(next),
+      run: (command) => this.#run(command),
+      say: (reason) => {
+        this.reason = reason
+      }
+    })
   }
 
   get wish(): PermitWish {
@@ -80,12 +95,17 @@ export class HostedObject {
     const { name } = this.state.phase
     let next = Number.POSITIVE_INFINITY
     if (name === 'idle' || name === 'fetching' || name === 'waiting') next = this.#considerUpgrade(now)
-    this.#considerSimulation()
+    if (!this.#retiring) this.#futures.advance()
+    this.#considerRetirement()
     return Math.min(next, this.#restartAt)
   }
 
   onWanted(version: number): void {
-    this.#wanted = version
+    this.#futures.want(version)
+  }
+
+  onQuarantined(version: number, reason: string): void {
+    this.#futures.onQuarantined(version, reason)
   }
 
   onDied(event: Extract<Event, { type: 'died' }>, now: number): void {
@@ -111,11 +131,14 @@ export class HostedObject {
         return this.#onStep(event, 'transforming', now, () => {
           const { target, attempt } = this.#attempt()
           this.#keep(enter(this.state, { ...this.#attempt(), name: 'proving' }))
-          this.#run({ command: 'prove', object: this.state.object, attempt, version: target, past: this.#past(target) })
+          const past = this.#past(target)
+          const future = this.#rebased(target)
+          this.#run({ command: 'prove', object: this.state.object, attempt, version: target, past, future })
         })
       case 'prove':
         return this.#onStep(event, 'proving', now, () => {
           const { target, attempt } = this.#attempt()
+          this.#hostedPast = this.#past(target)
           this.#keep(commit(this.state))
           this.#run({ command: 'serve', object: this.state.object, attempt, version: target })
         })
@@ -129,7 +152,12 @@ export class HostedObject {
         if (this.state.phase.name === 'returning' && event.attempt === this.state.phase.attempt) this.#returned()
         return
       case 'simulate':
-        return this.#onSimulated(event)
+        return this.#futures.onSimulated(event)
+      case 'remove':
+        if (!this.#retiring) return this.#futures.onRemoved(event)
+        this.#retiring = false
+        if (!event.ok) this.#around.outbox.send({ type: 'alarm', name: 'RetireFailed', text: event.reason })
+        return
       case 'clean':
         if (event.ok) return
         this.#around.outbox.send({ type: 'alarm', name: 'CleanFailed', text: `${this.state.object}: ${event.reason}` })
@@ -144,7 +172,7 @@ export class HostedObject {
       version: current?.version ?? 0,
       entry: current?.entry.slice(0, 16) ?? '',
       lowest: past[0] ?? current?.version ?? 0,
-      highest: Math.max(current?.version ?? 0, ...this.#loaded().filter((version) => version !== this.#simulating)),
+      highest: this.#futures.highest(current?.version ?? 0),
       phase: phase.name,
       target: targetOf(phase),
       serving: this.service === 'serving',
@@ -172,7 +200,7 @@ export class HostedObject {
       this.#keep({ ...next, failures, interruptions: 0, progress: {} })
       this.#evaluatedAt = now
     }
-    const missing = this.#missingBundle(target)
+    const missing = missingBundle(this.state, target, this.#around)
     if (missing !== undefined) {
       this.reason = missing
       return Number.POSITIVE_INFINITY
@@ -201,7 +229,8 @@ export class HostedObject {
     this.reason = ''
     this.#keep(enter(this.state, { name: 'warming', target: target.version, entry: target.entry.hash, attempt }))
     const { object, futures } = this.state
-    this.#run({ command: 'warm', object, attempt, version: target.version, future: futures })
+    const { version } = target
+    this.#run({ command: 'warm', object, attempt, version, past: this.#past(version), future: futures })
     return Number.POSITIVE_INFINITY
   }
 
@@ -228,7 +257,13 @@ export class HostedObject {
     if (!verdict.go) return verdict
     if (now < this.#notBefore) return wait('turn', this.#obstacle, this.#notBefore - now)
     if (this.service === 'starting') return wait('turn', 'the current object is starting')
-    if (this.#simulating > 0) return wait('turn', `the future SO of version ${this.#simulating} is starting`)
+    if (this.#futures.obstacle !== undefined) return wait('turn', this.#futures.obstacle)
+    const stale = this.#futures.stale(target.version)
+    if (stale > 0)
+      return wait(
+        'turn',
+        `the future SO of version ${stale} missed calls; "upstart retry --discard-future" lets it start anew`
+      )
     if (this.#around.othersBusy(this.state.object)) return wait('turn', 'another object of this node is upgrading')
     return verdict
   }
@@ -253,48 +288,6 @@ export class HostedObject {
     }
     this.#persistedAt = now
     this.#keep({ ...this.state, progress })
-  }
-
-  #missingBundle(target: LineageVersion): string | undefined {
-    const { log, pieces } = this.#around
-    const lowest = log.schema.past(this.state.object, target.version)[0] ?? target.version
-    const from = this.state.current?.version ?? lowest
-    for (const { version, entry } of log.schema.versions(this.state.object)) {
-      if (version > target.version || version < from || (version === from && version !== target.version)) continue
-      const { sha256 } = entry.manifest.bundle
-      if (pieces.isReady(sha256)) continue
-      const [held, all] = pieces.share(sha256)
-      return `fetches the bundle of version ${version}: ${held} of ${all} pieces`
-    }
-    return undefined
-  }
-
-  // ---- future SOs
-
-  /** A call from the future came: start the next version's SO. It is durable that it was started before it answers. */
-  #considerSimulation(): void {
-    const { current, phase } = this.state
-    if (this.#wanted === 0 || current === null || this.#simulating > 0 || this.service !== 'serving') return
-    if (phase.name !== 'idle' && phase.name !== 'fetching' && phase.name !== 'waiting') return
-    const next = this.#around.log.schema.next(this.state.object, current.version)
-    if (next === undefined || this.#around.log.at(current.version)?.hash !== current.entry) return
-    const ready = this.#around.pieces.isReady(next.entry.manifest.bundle.sha256)
-    if (this.#wanted < next.version || next.upgrade.future === null || !ready) return
-    if (this.state.futures.includes(next.version) || this.#unsimulable.has(next.version)) return
-    this.#simulating = next.version
-    this.#keep({ ...this.state, futures: [...this.state.futures, next.version] })
-    this.#run({ command: 'simulate', object: this.state.object, version: next.version })
-  }
-
-  #onSimulated(event: Done): void {
-    if (event.version !== this.#simulating) return
-    this.#simulating = 0
-    this.#wanted = 0
-    if (event.ok || this.service !== 'serving') return
-    if (event.interrupted !== true) this.#unsimulable.add(event.version)
-    this.#keep({ ...this.state, futures: this.state.futures.filter((version) => version !== event.version) })
-    this.reason = `the future SO of version ${event.version} did not start: ${event.reason}`
-    this.#around.outbox.send({ type: 'alarm', name: 'SimulationFailed', text: `${this.state.object}: ${this.reason}` })
   }
 
   // ---- steps of an upgrade
@@ -326,18 +319,11 @@ export class HostedObject {
   #onStep(event: Done, phase: 'draining' | 'transforming' | 'proving', now: number, go: () => void): void {
     if (this.state.phase.name !== phase) return
     if (phase !== 'draining' && event.attempt !== this.state.phase.attempt) return
-    const { target, entry } = this.#attempt()
-    if (!event.ok) this.#unsuccessful(event, now)
-    // No peer runs a version that the fleet disputes (T6): what was begun before the fork was heard of goes back.
-    else if (this.#around.log.at(target)?.hash !== entry) this.#fail('the log forked at this version')
-    else if (this.#abort(entry) !== undefined)
-      this.#fail(`aborted by statement ${this.#abort(entry)?.hash.slice(0, 12)}`)
-    else go()
-  }
-
-  #abort(entry: string): Statement | undefined {
-    const known = this.#around.log.get(entry)
-    return known === undefined ? undefined : abortOf(this.#around, known)
+    if (!event.ok) return this.#unsuccessful(event, now)
+    // T6, L11, R1: what was begun before the fork, the abort or the replacement was heard of goes back.
+    const forbids = forbidden(this.#around, this.#attempt().entry)
+    if (forbids === undefined) go()
+    else this.#goBack(forbids)
   }
 
   #transform(): void {
@@ -373,6 +359,14 @@ export class HostedObject {
     if (again.phase.name === 'transforming') this.#transform()
   }
 
+  /** L11: back without blame; what forbids it is in the log or among the statements, and keeps it from beginning again. */
+  #goBack(reason: string): void {
+    const { target, attempt } = this.#attempt()
+    this.reason = `went back from version ${target}: ${reason}`
+    this.#keep(goBack(this.state, reason.slice(0, 300)))
+    this.#run({ command: 'abandon', object: this.state.object, attempt })
+  }
+
   /** L4, L5: the way back. */
   #fail(reason: string): void {
     const { target, attempt } = this.#attempt()
@@ -398,13 +392,29 @@ export class HostedObject {
     if (current === null) return
     this.service = 'starting'
     const { version, attempt } = current
-    this.#run({ command: 'start', object, attempt, version, past: this.#past(version), future: this.#loaded() })
+    const past = this.#past(version)
+    this.#hostedPast = past
+    this.#run({ command: 'start', object, attempt, version, past, future: this.#futures.loaded() })
+  }
+
+  /** R6: a past SO that a statement retired meanwhile is taken out of the running object, with all below it. */
+  #considerRetirement(): void {
+    const { current, object } = this.state
+    if (current === null || this.service !== 'serving' || this.#retiring) return
+    if (this.#futures.obstacle !== undefined) return
+    const past = this.#past(current.version)
+    const retired = this.#hostedPast.filter((version) => !past.includes(version))
+    if (retired.length === 0) return
+    this.#retiring = true
+    this.#hostedPast = past
+    this.#run({ command: 'remove', object, versions: retired })
   }
 
   #onStarted(event: Done, now: number): void {
     if (this.service !== 'starting' || event.attempt !== this.state.current?.attempt) return
-    if (event.ok) this.#serving(now)
-    else this.#failing(event, now)
+    if (!event.ok) return this.#failing(event, now)
+    this.#futures.onStarted(event.stale ?? [])
+    this.#serving(now)
   }
 
   #serving(now: number): void {
@@ -425,37 +435,16 @@ export class HostedObject {
   #failing({ reason, interrupted }: { reason: string; interrupted?: boolean }, now: number): void {
     const waitMs = this.#deaths.add(this.service === 'serving', interrupted === true, now)
     this.service = 'failing'
-    this.#dropUnprovenFuture(interrupted === true)
+    this.#futures.onDied(interrupted === true)
+    this.#retiring = false
     this.reason = reason
-    if (this.#deaths.blameFutures) this.#withholdFutures()
+    if (this.#deaths.blameFutures) this.#futures.withhold(this.#deaths.count)
     this.#restartAt = now + waitMs
     this.#around.outbox.send({
       type: 'alarm',
       name: 'ObjectFailing',
       text: `${this.state.object} version ${this.state.current?.version}: ${reason}`
     })
-  }
-
-  /** L14: an object that keeps dying with future SOs loaded is started without them, durably before it serves so. */
-  #withholdFutures(): void {
-    const loaded = this.#loaded()
-    if (loaded.length === 0) return
-    this.#keep({ ...this.state, withheld: [...this.state.futures] })
-    const text = `${this.state.object} died ${this.#deaths.count} times; it is started without the future SO of version ${loaded.join(', ')}`
-    this.#around.outbox.send({ type: 'alarm', name: 'SimulationWithheld', text })
-  }
-
-  /** Versions whose future SO the object is started with. */
-  #loaded(): number[] {
-    return this.state.futures.filter((version) => !this.state.withheld.includes(version))
-  }
-
-  /** A future SO that was starting when the object died never answered a call: it is left out of the next start. */
-  #dropUnprovenFuture(interrupted: boolean): void {
-    if (this.#simulating === 0) return
-    if (!interrupted) this.#unsimulable.add(this.#simulating)
-    this.#keep({ ...this.state, futures: this.state.futures.filter((version) => version !== this.#simulating) })
-    this.#simulating = 0
   }
 
   // ---- small
@@ -472,12 +461,21 @@ export class HostedObject {
     return 'entry' in phase ? this.#around.statements.retries(phase.entry, this.#around.self) : 0
   }
 
+  /** Versions of the past that an object at `version` serves: what the schema can, less what is retired (R6). */
   #past(version: number): number[] {
-    const { log } = this.#around
+    const { log, statements } = this.#around
     const { current, object } = this.state
     // The branch that it runs may not be on the chain any more.
     const schema = current?.version === version ? log.schemaOf(current.entry) : log.schema
-    return schema.past(object, version)
+    const retired = schema
+      .versions(object)
+      .findLast((one) => one.version <= version && statements.retired(one.entry.hash))
+    return schema.past(object, version).filter((one) => one > (retired?.version ?? 0))
+  }
+
+  /** Future SOs that go on above the new version (MODEL: re-basing). */
+  #rebased(target: number): number[] {
+    return this.#futures.loaded().filter((version) => version > target)
   }
 
   #keep(state: ObjectState): void {

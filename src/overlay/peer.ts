@@ -6,7 +6,7 @@
 import { Refusal } from '../errors.ts'
 import { Generator } from '../prng.ts'
 import { UpgradeLog } from '../upgrade/log.ts'
-import type { LineageVersion } from '../upgrade/schema.ts'
+import type { LineageVersion, Schema } from '../upgrade/schema.ts'
 import { StatementSet } from '../upgrade/statements.ts'
 import { AntiEntropy } from './antientropy.ts'
 import { type Contact, Contacts } from './contacts.ts'
@@ -167,6 +167,12 @@ export class Peer {
     return undefined
   }
 
+  /** The schema that knows the version that an object runs, or is on its way to, whatever branch that is on. */
+  schemaFor(object: string, version: number): Schema {
+    const current = this.objects.get(object)?.state.current
+    return current?.version === version ? this.log.schemaOf(current.entry) : this.log.schema
+  }
+
   /** Judges what is broadcast before it is passed on: only what verifies is (O6). */
   judge(topic: Topic, bytes: Uint8Array): 'accept' | 'reject' {
     return this.#learning.verifies(topic, bytes) ? 'accept' : 'reject'
@@ -233,6 +239,8 @@ export class Peer {
         return this.objects.get(event.object)?.onDone(event, this.#now)
       case 'died':
         return this.objects.get(event.object)?.onDied(event, this.#now)
+      case 'quarantined':
+        return this.objects.get(event.object)?.onQuarantined(event.version, event.reason)
       case 'addresses':
         this.#addresses = event.addresses
         return

@@ -8,6 +8,7 @@ import type { LineageVersion } from '../upgrade/schema.ts'
 import type { Statement } from '../upgrade/statement.ts'
 import type { StatementSet } from '../upgrade/statements.ts'
 import type { Failure, ObjectState } from './lifecycle.ts'
+import type { Pieces } from './pieces.ts'
 
 export type Choice = { target: LineageVersion } | { target: undefined; reason: string }
 
@@ -17,13 +18,26 @@ interface Knowledge {
   self: string
 }
 
-/** The abort that covers an entry: its own, or that of an entry which it was chained on. */
+/** The abort that covers an entry: its own, or that of an entry which it was chained on and does not replace (L11, R1). */
 export function abortOf({ log, statements }: Knowledge, entry: Entry): Statement | undefined {
+  const replaced = new Set<string>()
   for (let one: Entry | undefined = entry; one !== undefined; one = log.get(one.parent)) {
-    const abort = statements.abort(one.hash)
+    const abort = replaced.has(one.hash) ? undefined : statements.abort(one.hash)
     if (abort !== undefined) return abort
+    for (const hash of one.manifest.replaces ?? []) replaced.add(hash)
   }
   return undefined
+}
+
+/** Why an object that is on its way to `entry` must not get there: in words, or undefined. */
+export function forbidden(knowledge: Knowledge, entry: string): string | undefined {
+  const { log } = knowledge
+  const known = log.get(entry)
+  if (known === undefined || log.at(known.version) !== known) return 'the log forked at this version'
+  const replacement = log.schema.replaced.get(entry)
+  if (replacement !== undefined) return `it is replaced by version ${replacement.version}`
+  const abort = abortOf(knowledge, known)
+  return abort === undefined ? undefined : `aborted by statement ${abort.hash.slice(0, 12)}`
 }
 
 /** A failure of this entry that no retry has lifted since. */
@@ -33,19 +47,34 @@ export function failureOf({ statements, self }: Knowledge, state: ObjectState, e
 }
 
 export function chooseTarget(state: ObjectState, knowledge: Knowledge): Choice {
+  return state.current === null ? firstTarget(state, knowledge) : nextTarget(state, state.current, knowledge)
+}
+
+/** L1: without state the newest version, or the newest that nothing forbids. */
+function firstTarget(state: ObjectState, knowledge: Knowledge): Choice {
   const { schema } = knowledge.log
-  const { current, object } = state
-  if (current !== null && knowledge.log.at(current.version)?.hash !== current.entry)
-    return { target: undefined, reason: '' }
-  const versions = current === null ? schema.versions(object).toReversed() : [schema.next(object, current.version)]
   let reason = ''
-  for (const one of versions) {
-    if (one === undefined) continue
+  for (const one of schema.versions(state.object).toReversed()) {
+    if (schema.replaced.has(one.entry.hash)) continue
     const obstacle = obstacleTo(one, state, knowledge)
     if (obstacle === undefined) return { target: one }
     if (reason === '') reason = obstacle
   }
   return { target: undefined, reason }
+}
+
+function nextTarget(state: ObjectState, held: { version: number; entry: string }, knowledge: Knowledge): Choice {
+  const step = knowledge.log.schema.stepFrom(state.object, held)
+  if (step === undefined) return { target: undefined, reason: '' }
+  const { target, way } = step
+  if (way === undefined) {
+    // It runs a branch that the fleet went past (T6), or disputes; whoever ends the fork may not have known of this one.
+    const isOnChain = knowledge.log.at(held.version)?.hash === held.entry
+    const reason = `version ${target.version} brings no way from version ${held.version} (${held.entry.slice(0, 12)}) that runs here; replace it with one that does`
+    return { target: undefined, reason: isOnChain || knowledge.log.fork.length === 0 ? reason : '' }
+  }
+  const obstacle = obstacleTo(target, state, knowledge)
+  return obstacle === undefined ? { target } : { target: undefined, reason: obstacle }
 }
 
 function obstacleTo(one: LineageVersion, state: ObjectState, knowledge: Knowledge): string | undefined {
@@ -56,4 +85,22 @@ function obstacleTo(one: LineageVersion, state: ObjectState, knowledge: Knowledg
   }
   const failure = failureOf(knowledge, state, one.entry.hash)
   return failure === undefined ? undefined : `went back from version ${failure.version}: ${failure.reason}`
+}
+
+/** The bundle that an upgrade to `target` still lacks, in words; undefined if all are here. */
+export function missingBundle(
+  state: ObjectState,
+  target: LineageVersion,
+  { log, pieces }: { log: UpgradeLog; pieces: Pieces }
+): string | undefined {
+  const lowest = log.schema.past(state.object, target.version)[0] ?? target.version
+  const from = state.current?.version ?? lowest
+  for (const { version, entry } of log.schema.versions(state.object)) {
+    if (version > target.version || version < from || (version === from && version !== target.version)) continue
+    const { sha256 } = entry.manifest.bundle
+    if (pieces.isReady(sha256)) continue
+    const [held, all] = pieces.share(sha256)
+    return `fetches the bundle of version ${version}: ${held} of ${all} pieces`
+  }
+  return undefined
 }

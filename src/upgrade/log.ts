@@ -5,6 +5,7 @@
 import { Refusal } from '../errors.ts'
 import type { Head } from '../overlay/record.ts'
 import type { Entry } from './manifest.ts'
+import { checkReplacement } from './replacement.ts'
 import { Schema } from './schema.ts'
 
 /** Branches kept of one fork, and forks kept at all: evidence, bounded. */
@@ -54,8 +55,8 @@ export class UpgradeLog {
   }
 
   /**
-   * Whether the chain could take an entry whose parent is known.
-   * @throws Refusal StaleParent if its number is not its parent's plus one; UnknownClass (U7).
+   * Whether the chain could take an entry whose parent, and whatever it replaces, is known.
+   * @throws Refusal StaleParent if its number is not its parent's plus one; UnknownClass (U7); Malformed (R2).
    */
   check(entry: Entry): void {
     const parent = this.#entries.get(entry.parent)
@@ -66,17 +67,27 @@ export class UpgradeLog {
       )
     }
     this.#schemaAt(entry.parent).after(entry)
+    checkReplacement(entry, { get: (hash) => this.#entries.get(hash), schemaAt: (hash) => this.#schemaAt(hash) })
+  }
+
+  /** Whether the undisputed chain would end with this entry: what an operator sends must (T4, R3). */
+  wouldLead(entry: Entry): boolean {
+    const trial = new UpgradeLog(this.fleet)
+    for (const one of [...this.#entries.values()].sort((a, b) => a.version - b.version)) trial.add(one)
+    trial.add(entry)
+    return trial.head.hash === entry.hash
   }
 
   /**
-   * Adds a verified entry. `orphan`: its parent is not known (ask for it). `fork`: a second child of one parent; kept as
-   * evidence, and the chain ends before both (T6).
+   * Adds a verified entry. `orphan`: its parent, or one that it replaces, is not known (ask for it). `fork`: a second
+   * child of one parent; kept as evidence, and the chain ends before both (T6) until an entry replaces both (R3).
    * @throws Refusal as `check` does, and Fork beyond the branches that are kept.
    */
   add(entry: Entry): Addition {
     if (this.#entries.has(entry.hash)) return 'known'
     const parent = this.#entries.get(entry.parent)
     if (parent === undefined && entry.parent !== this.fleet) return 'orphan'
+    if (entry.manifest.replaces?.some((hash) => !this.#entries.has(hash))) return 'orphan'
     this.check(entry)
     const siblings = this.#children.get(entry.parent) ?? []
     if (siblings.length >= MAX_BRANCHES)
@@ -142,19 +153,42 @@ export class UpgradeLog {
   }
 
   #rebuild(): void {
-    let tip = this.head.hash
-    // A fork can appear below the head: walk again from the fork's parent.
-    const broken = this.#chain.findIndex((entry) => (this.#children.get(entry.parent)?.length ?? 0) > 1)
-    if (broken >= 0) {
-      this.#chain = this.#chain.slice(0, broken)
-      this.#schema = this.#chain.reduce((schema, entry) => schema.after(entry), new Schema())
-      tip = this.head.hash
+    // A fork can appear below the head, and an entry can end one: then the chain is walked anew.
+    const sound = this.#chain.every((entry) => this.#children.get(entry.parent)?.length === 1)
+    if (!sound || this.fork.length > 0) {
+      this.#chain = []
+      this.#schema = new Schema()
     }
-    for (let next = this.#children.get(tip); next?.length === 1; next = this.#children.get(tip)) {
-      const entry = next[0]!
-      this.#chain.push(entry)
-      this.#schema = this.#schema.after(entry)
-      tip = entry.hash
+    for (let next = this.#next(); next.length > 0; next = this.#next()) {
+      for (const entry of next) {
+        this.#chain.push(entry)
+        this.#schema = this.#schema.after(entry)
+      }
     }
+  }
+
+  /** What follows the head: the only child, or the way through a fork to the entry that ended it. */
+  #next(): Entry[] {
+    const children = this.#children.get(this.head.hash) ?? []
+    return children.length === 1 ? [children[0]!] : this.#throughFork(children)
+  }
+
+  /**
+   * R3: the one entry chained on a branch that replaces all branches. If there are several that do not replace each
+   * other, the fleet disputes that, too.
+   */
+  #throughFork(branches: readonly Entry[]): Entry[] {
+    if (branches.length === 0) return []
+    const ending = [...this.#entries.values()].filter((entry) =>
+      branches.every((branch) => entry.manifest.replaces?.includes(branch.hash))
+    )
+    const last = ending.filter((one) => !ending.some((other) => other.manifest.replaces!.includes(one.hash)))
+    if (last.length !== 1) return []
+    const path: Entry[] = []
+    for (let entry = last[0]; entry !== undefined && entry.hash !== this.head.hash; ) {
+      path.unshift(entry)
+      entry = this.#entries.get(entry.parent)
+    }
+    return branches.includes(path[0]!) ? path : []
   }
 }

@@ -13,6 +13,8 @@ export const MAX_PIECES = 512
 export const MIN_PIECE_BYTES = 256 * 1024
 export const MAX_CLASSES = 32
 export const MAX_METHODS = 128
+/** Entries that one upgrade replaces at most (SPEC R1). */
+export const MAX_REPLACED = 16
 
 export const methodSchema = z.strictObject({
   kind: z.enum(['observer', 'mutator']),
@@ -46,7 +48,14 @@ export const classUpgradeSchema = z.strictObject({
   transform: pathSchema.nullable(),
   future: simulationSchema.nullable(),
   past: z.union([simulationSchema, z.literal('subtype')]).nullable(),
-  schedule: scheduleSchema
+  schedule: scheduleSchema,
+  /** R2: TFs from the other versions that a node may hold, each named by the entry it came with. */
+  ways: z
+    .array(z.strictObject({ entry: hashSchema, transform: pathSchema.nullable() }))
+    .min(1)
+    .max(2 * MAX_REPLACED)
+    .refine((ways) => new Set(ways.map((one) => one.entry)).size === ways.length, 'one way from each entry')
+    .optional()
 })
 
 export const bundleSchema = z
@@ -68,6 +77,13 @@ export const manifestSchema = z.strictObject({
   /** Hash of the entry of version − 1; of version 1, the fleet's hash. */
   parent: hashSchema,
   description: z.string().max(1000),
+  /** R1: hashes of the entries that this one takes the place of. */
+  replaces: z
+    .array(hashSchema)
+    .min(1)
+    .max(MAX_REPLACED)
+    .refine((hashes) => new Set(hashes).size === hashes.length, 'each entry once')
+    .optional(),
   classes: z
     .array(classUpgradeSchema)
     .min(1)

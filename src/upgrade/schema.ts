@@ -12,12 +12,24 @@ export interface LineageVersion {
   entry: Entry
 }
 
+/** What a node upgrades to, and the TF that leads there from what it holds; undefined if the upgrade has none. */
+export interface Step {
+  target: LineageVersion
+  way: { transform: string | null } | undefined
+}
+
 export class Schema {
   /** lineage → its versions, ascending. */
   readonly lineages: ReadonlyMap<string, readonly LineageVersion[]>
+  /** Hash of an entry → the newest entry that replaces it (R1). */
+  readonly replaced: ReadonlyMap<string, Entry>
 
-  constructor(lineages: ReadonlyMap<string, readonly LineageVersion[]> = new Map()) {
+  constructor(
+    lineages: ReadonlyMap<string, readonly LineageVersion[]> = new Map(),
+    replaced: ReadonlyMap<string, Entry> = new Map()
+  ) {
     this.lineages = lineages
+    this.replaced = replaced
   }
 
   /**
@@ -55,7 +67,9 @@ export class Schema {
         `version ${entry.version} brings the fleet to ${next.size} classes; at most ${MAX_CLASSES} are known at once, replace one instead`
       )
     }
-    return new Schema(next)
+    const replaced = new Map(this.replaced)
+    for (const hash of entry.manifest.replaces ?? []) replaced.set(hash, entry)
+    return new Schema(next, replaced)
   }
 
   /** What a caller of `className` at `version` means; `object` is the lineage. */
@@ -82,8 +96,31 @@ export class Schema {
     return this.versions(lineage).find((one) => one.version === version)
   }
 
+  /** The neighbour in the chain: the version whose upgrade brings the past SO of this one, replaced or not. */
   next(lineage: string, version: number): LineageVersion | undefined {
     return this.versions(lineage).find((one) => one.version > version)
+  }
+
+  /** R4: the first later version that nobody replaced; undefined if there is none. */
+  stepFrom(lineage: string, held: { version: number; entry: string }): Step | undefined {
+    const target = this.versions(lineage).find(
+      (one) => one.version > held.version && !this.replaced.has(one.entry.hash)
+    )
+    return target === undefined ? undefined : { target, way: this.wayTo(lineage, target, held.entry) }
+  }
+
+  /** The TF to `target` from the version that came with `entry`. */
+  wayTo(lineage: string, target: LineageVersion, entry: string): Step['way'] {
+    const before = this.versions(lineage).findLast((one) => one.version < target.version)
+    if (before?.entry.hash === entry) return { transform: target.upgrade.transform }
+    return target.upgrade.ways?.find((one) => one.entry === entry)
+  }
+
+  /** Versions of the lineage between two, both excluded: those that a node skips (R4). */
+  between(lineage: string, from: number, to: number): number[] {
+    return this.versions(lineage)
+      .map((one) => one.version)
+      .filter((version) => version > from && version < to)
   }
 
   /** Versions below `version` that past SOs can serve, ascending: the unbroken run of upgrades that bring one. */

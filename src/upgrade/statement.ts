@@ -32,8 +32,19 @@ export const statementBodySchema = z.discriminatedUnion('what', [
   z.strictObject({ ...common, what: z.literal('abort'), target: hashSchema }),
   /** Lets the upgrades go whose schedule waits for it (`manual`). */
   z.strictObject({ ...common, what: z.literal('approve'), target: hashSchema }),
-  /** A node, or every node, on which `target` failed may try it once more. */
-  z.strictObject({ ...common, what: z.literal('retry'), target: hashSchema, peer: peerIdSchema.nullable() }),
+  /** A node, or every node, on which `target` failed may try it once more; `discardFuture`: it gives up future SOs that missed calls. */
+  z.strictObject({
+    ...common,
+    what: z.literal('retry'),
+    target: hashSchema,
+    peer: peerIdSchema.nullable(),
+    discardFuture: z.boolean().optional()
+  }),
+  /**
+   * Nobody hosts the past SO of the version that came with `target` any more, nor any older one's. `callers`: nodes may
+   * go on hosting one for their own calls.
+   */
+  z.strictObject({ ...common, what: z.literal('retire'), target: hashSchema, callers: z.boolean() }),
   /** The peer is gone for good: under rosters up to `roster` it holds nothing, gets nothing, and nobody waits for it. */
   z.strictObject({
     ...common,

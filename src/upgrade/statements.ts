@@ -20,6 +20,7 @@ export class StatementSet {
   readonly #lifted = new Set<string>()
   readonly #aborts = new Map<string, Statement>()
   readonly #approved = new Set<string>()
+  readonly #retirements = new Map<string, Statement>()
   /** Entry's hash → its retries. */
   readonly #retries = new Map<string, Statement[]>()
   /** group/peer → the newest roster under which the peer is excluded. */
@@ -58,6 +59,7 @@ export class StatementSet {
     if (body.what === 'resume') this.#lifted.add(body.lifts)
     if (body.what === 'abort') this.#aborts.set(body.target, statement)
     if (body.what === 'approve') this.#approved.add(body.target)
+    if (body.what === 'retire') this.#addRetirement(body.target, body.callers, statement)
     if (body.what === 'retry') this.#retries.set(body.target, [...(this.#retries.get(body.target) ?? []), statement])
     if (body.what === 'exclude') {
       const name = `${body.group}/${body.peer}`
@@ -96,6 +98,26 @@ export class StatementSet {
 
   approved(entryHash: string): boolean {
     return this.#approved.has(entryHash)
+  }
+
+  /** The retirement of the version that came with an entry; of several, the one that allows the least. */
+  retired(entryHash: string): Statement | undefined {
+    return this.#retirements.get(entryHash)
+  }
+
+  #addRetirement(target: string, callers: boolean, statement: Statement): void {
+    if (!callers || !this.#retirements.has(target)) this.#retirements.set(target, statement)
+  }
+
+  /** How many retries for this peer, or for all, discard future SOs that missed calls (L15). */
+  discards(peer: string): number {
+    let count = 0
+    for (const stated of this.#retries.values()) {
+      for (const { body } of stated)
+        if (body.what === 'retry' && body.discardFuture === true && (body.peer === null || body.peer === peer))
+          count += 1
+    }
+    return count
   }
 
   /** How many retries of an entry were stated for this peer or for all: a failure is lifted by one more than it knew. */

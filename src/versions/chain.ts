@@ -4,63 +4,18 @@
  */
 import { CallError } from '../errors.ts'
 import { GroupCommit } from './commit.ts'
+import type { ChainCall, ChainComponents } from './components.ts'
 import { type Caller, Execution, textOf } from './execution.ts'
 import { currentFrame, Frame, type Operation, operationOf, runFrame } from './frame.ts'
 import { Link, type LinkInit, type LinkPorts } from './link.ts'
 import { type Hold, Section } from './section.ts'
-import { CHAIN_SPACE, type ChainStore, Marks, spaceOf } from './store.ts'
-import type { CallTarget, GroupMember, Value } from './types.ts'
+import { CHAIN_SPACE, Marks, simulationSpace, spaceOf } from './store.ts'
+import type { CallTarget, Value } from './types.ts'
 
 /** Hint that goes with `Unavailable`: about the time a node needs to fetch a small bundle or to change over. */
 export const RETRY_AFTER_MS = 500
 /** Bound on an outward call whose author named none; no call outlives the one that makes it. */
 export const OUTWARD_TIMEOUT_MS = 10_000
-
-/** A call that hosted code makes to an object of another node. */
-export interface OutwardCall {
-  class: string
-  version: number
-  method: string
-  args: Value[]
-  to: { peer: string } | { group: string; key?: string } | 'any'
-  callId: string
-  /** The code holds an object: only a concurrent method may be called. */
-  held: boolean
-  timeoutMs: number
-  /** Before the commit only observers may be called (else NotCommitted). */
-  observersOnly: boolean
-}
-
-export interface ChainComponents {
-  peer: string
-  group: string | null
-  store: ChainStore
-  outward(call: OutwardCall): Promise<Value>
-  members(): GroupMember[]
-  log(message: string, fields: Record<string, Value>): void
-  /** An SO is served no more; if it has state, it is durably marked as not to be trusted. */
-  faulty(version: number, reason: string): void
-  /** The store failed; the process must end. */
-  fatal(error: Error): void
-  /** Runs the callback in a later turn of the event loop. */
-  defer(callback: () => void): void
-  /** Runs the callback after some milliseconds, unless the function that it answers is called before. */
-  after(ms: number, callback: () => void): () => void
-  /** A fresh id for calls that nobody's call caused. */
-  newCallId(): string
-}
-
-export interface ChainCall {
-  version: number
-  method: string
-  args: Value[]
-  callId: string
-  held: boolean
-  /** Milliseconds until the caller gives up; absent: it does not. */
-  leftMs?: () => number
-  /** Set by whoever gave up while the call still waited for the section: then it is not executed. */
-  ticket?: { cancelled: boolean }
-}
 
 type Phase = 'new' | 'proving' | 'serving' | 'draining' | 'stopped'
 
@@ -161,6 +116,39 @@ export class Chain {
     })
   }
 
+  /**
+   * Takes SOs out, with their state (SPEC R6, L15): the lowest past ones or the highest future ones, or what is left of
+   * some that the object was started without. `erase` removes the files of one; a crash meanwhile leaves what is
+   * quarantined, or what no start loads any more.
+   */
+  async remove(versions: readonly number[], erase: (version: number) => void): Promise<void> {
+    const { store } = this.#components
+    await this.#setUp(async (operation) => {
+      const gone = this.#links.filter((link) => versions.includes(link.version) && link.role !== 'current')
+      const rest = this.#links.filter((link) => !gone.includes(link))
+      const orphan = rest.find((link) => link.delegate !== null && gone.includes(link.delegate))
+      if (orphan !== undefined) throw new Error(`${orphan.title} rests on what is to be removed; remove it, too`)
+      for (const link of gone) await this.#stopLink(link, operation)
+      this.#links = rest
+      for (const link of rest) link.dependents = link.dependents.filter((one) => !gone.includes(one))
+      const current = rest.find((link) => link.role === 'current')!.version
+      for (const version of versions.filter((one) => one !== current)) {
+        erase(version)
+        const space = store.space(simulationSpace(version))
+        for (const [key] of space.entries()) space.delete(key)
+        this.#marks.forget(version)
+      }
+    })
+  }
+
+  async #stopLink(link: Link, operation: Operation): Promise<void> {
+    const stop = link.fault === null ? link.instance?.stop : undefined
+    if (stop === undefined) return
+    await runFrame(new Frame(link, operation, 'set-up', true, true), () => stop.call(link.instance)).catch((error) =>
+      this.#components.log('stop failed', { link: link.title, error: textOf(error) })
+    )
+  }
+
   async call(call: ChainCall): Promise<Value> {
     if (this.#phase !== 'serving') throw this.#refusal()
     const link = this.#at(call.version)
@@ -203,15 +191,9 @@ export class Chain {
     this.#section.close(this.#refusal())
     await this.#commits.finish()
     if (!started || this.#failure !== null) return
-    const { store, log } = this.#components
+    const { store } = this.#components
     store.begin()
-    for (const link of [...this.#links].reverse()) {
-      const stop = link.fault === null ? link.instance?.stop : undefined
-      if (stop === undefined) continue
-      await runFrame(new Frame(link, running(), 'set-up', true, true), () => stop.call(link.instance)).catch((error) =>
-        log('stop failed', { link: link.title, error: textOf(error) })
-      )
-    }
+    for (const link of [...this.#links].reverse()) await this.#stopLink(link, running())
     await this.#flush()
     store.commit()
   }

@@ -51,7 +51,7 @@ export class Link {
   /** Next link toward the current object; null for the current object. */
   readonly delegate: Link | null
   /** Started links whose delegate this is: at most one past and one future. */
-  readonly dependents: Link[] = []
+  dependents: Link[] = []
   readonly #init: LinkInit
   instance: HostedSimulation | null = null
   /** Why the link is not served, or null (SPEC V10). */

@@ -117,6 +117,14 @@ export interface LinkState {
   readonly state: KeyValueStore
 }
 
+/** A replaced version that this node skips (SPEC R5): what its future SO kept here, and what its past SO begins with. */
+export interface SkippedVersion {
+  readonly version: number
+  /** Null if none was started on this node. */
+  readonly future: LinkState | null
+  readonly past: LinkState
+}
+
 /** Handed to the default export of a `transform` module. `old` and `future` are private copies. */
 export interface TransformContext {
   readonly from: number
@@ -129,6 +137,8 @@ export interface TransformContext {
   readonly new: LinkState
   /** What the old state had beyond the new one: the past SO's. */
   readonly past: LinkState
+  /** Versions between `from` and `to`, ascending; only where `to` replaces them. */
+  readonly skipped: readonly SkippedVersion[]
   /** 0…1, shown to operators. */
   progress(fraction: number): void
   log(message: string, fields?: Record<string, Value>): void

@@ -34,7 +34,14 @@ describe('sim/checkers: each one finds a defect planted in the real peer', () =>
           effect.type === 'unpack'
             ? {
                 type: 'run',
-                command: { command: 'warm', object: 'Thingv1', attempt: 1, version: effect.version, future: [] }
+                command: {
+                  command: 'warm',
+                  object: 'Thingv1',
+                  attempt: 1,
+                  version: effect.version,
+                  past: [],
+                  future: []
+                }
               }
             : effect
         )

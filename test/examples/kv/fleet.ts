@@ -13,7 +13,8 @@ import KV2 from '../../../examples/kv/v2/kv2.ts'
 import PastKV from '../../../examples/kv/v2/past-kv.ts'
 import transform from '../../../examples/kv/v2/transform.ts'
 import { CallError } from '../../../src/errors.ts'
-import { Chain, type OutwardCall } from '../../../src/versions/chain.ts'
+import { Chain } from '../../../src/versions/chain.ts'
+import type { OutwardCall } from '../../../src/versions/components.ts'
 import type { LinkInit } from '../../../src/versions/link.ts'
 import { CHAIN_SPACE, type LinkRole, Marks, spaceOf } from '../../../src/versions/store.ts'
 import type { HostedObject, ObjectStatics, SimulationContext, Value } from '../../../src/versions/types.ts'
@@ -172,6 +173,7 @@ export class Member {
       future: started ? links('future', 2, this.#store, this.#directory) : null,
       new: links('current', 2, store, directory),
       past: links('past', 1, store, directory),
+      skipped: [],
       progress: (fraction) => assert.ok(fraction >= 0 && fraction <= 1),
       log: () => undefined
     })

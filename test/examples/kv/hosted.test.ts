@@ -101,7 +101,13 @@ describe('examples/kv, packed and hosted', function () {
       const object = objects.get(peer)!
       objects.delete(peer)
       assert.deepEqual(await object.stop(1000), { cut: 0 })
-      const paths = { oldDirectory: attempt(peer, 1), newDirectory: attempt(peer, 2), hasFuture: true }
+      const paths = {
+        oldDirectory: attempt(peer, 1),
+        newDirectory: attempt(peer, 2),
+        futures: [2],
+        skipped: [],
+        carried: []
+      }
       const tf = {
         object: 'KV',
         peer,

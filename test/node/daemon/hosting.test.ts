@@ -16,7 +16,10 @@ class Process implements ObjectProcess {
   readonly #end = Promise.withResolvers<string>()
   readonly ended = this.#end.promise
   healthy = true
-  async start() {}
+  async start() {
+    return { stale: [] }
+  }
+  async remove() {}
   async health() {
     if (!this.healthy) throw new Error('sick')
   }
@@ -82,7 +85,7 @@ class Stage {
 }
 
 const start: HostCommand = { command: 'start', object: OBJECT, attempt: 1, version: 1, past: [], future: [] }
-const warm: HostCommand = { command: 'warm', object: OBJECT, attempt: 2, version: 2, future: [] }
+const warm: HostCommand = { command: 'warm', object: OBJECT, attempt: 2, version: 2, past: [1], future: [] }
 const drain: HostCommand = { command: 'drain', object: OBJECT, boundMs: 100 }
 const transform: HostCommand = {
   command: 'transform',
@@ -91,7 +94,7 @@ const transform: HostCommand = {
   version: 2,
   from: { attempt: 1, version: 1, future: [] }
 }
-const prove: HostCommand = { command: 'prove', object: OBJECT, attempt: 2, version: 2, past: [1] }
+const prove: HostCommand = { command: 'prove', object: OBJECT, attempt: 2, version: 2, past: [1], future: [] }
 const serve: HostCommand = { command: 'serve', object: OBJECT, attempt: 2, version: 2 }
 const call = { version: 1, method: 'm', args: [], callId: 'c', held: false, timeoutMs: 1000 }
 

@@ -99,7 +99,9 @@ export class Place {
       to: 2,
       oldDirectory: this.attempt(from),
       newDirectory: this.attempt(to),
-      hasFuture: false,
+      futures: [],
+      skipped: [],
+      carried: [],
       ...options
     }
   }

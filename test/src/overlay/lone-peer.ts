@@ -5,6 +5,7 @@ import { Peer } from '../../../src/overlay/peer.ts'
 import type { PeerRecord } from '../../../src/overlay/record.ts'
 import type { Schedule } from '../../../src/schedule/schedule.ts'
 import type { Entry } from '../../../src/upgrade/manifest.ts'
+import type { StatementBody } from '../../../src/upgrade/statement.ts'
 
 export const OBJECT = 'Av1'
 const FREELY: Schedule = { when: { kind: 'immediately' }, constraints: [] }
@@ -20,6 +21,7 @@ export class LonePeer {
   commands: HostCommand[] = []
   #rivals = new Map<Uint8Array, Entry>()
   #held = new Set<string>()
+  #sequence = 0
 
   constructor() {
     this.peer = this.#make()
@@ -27,10 +29,18 @@ export class LonePeer {
   }
 
   /** The signer's next upgrade of the one class A, injected here with its bundle. */
-  inject(schedule = FREELY): Entry {
-    const entry = this.world.makeEntry({ lineages: ['A'], schedule, pieces: 1, future: true, past: true })
+  inject(schedule = FREELY, replaces?: Entry[]): Entry {
+    const entry = this.world.makeEntry({ lineages: ['A'], schedule, pieces: 1, future: true, past: true, replaces })
     this.step({ type: 'inject', request: 1, topic: 'entry', bytes: entry.bytes, bundleHeld: true })
     return entry
+  }
+
+  /** An operator's statement, injected here. */
+  state(said: { what: StatementBody['what'] } & Record<string, unknown>): void {
+    this.#sequence += 1
+    const common = { format: 1, fleet: this.world.fleet, sequence: this.#sequence, note: '' }
+    const { bytes } = this.world.makeStatement({ ...common, ...said } as StatementBody, this.now + 1e9)
+    this.step({ type: 'inject', request: 9, topic: 'statement', bytes, bundleHeld: true })
   }
 
   /** A second upgrade on the same parent, heard of by broadcast. */
@@ -50,7 +60,10 @@ export class LonePeer {
   /** The oldest command must be this one; its completion is told. */
   answer(
     command: HostCommandName,
-    outcome: { ok: boolean; again?: boolean; interrupted?: boolean; reason: string } = { ok: true, reason: '' }
+    outcome: { ok: boolean; again?: boolean; interrupted?: boolean; reason: string; stale?: number[] } = {
+      ok: true,
+      reason: ''
+    }
   ): void {
     const next = this.commands.shift()
     if (next?.command !== command) throw new Error(`the host was told to ${next?.command ?? 'do nothing'}`)
@@ -109,7 +122,7 @@ export class LonePeer {
   }
 
   #original(key: string): Uint8Array | undefined {
-    const entries = [...this.world.entries, ...this.#rivals.values()]
-    return entries.find((entry) => key.startsWith('entry/') && key.endsWith(entry.hash))?.bytes
+    const signed = [...this.world.entries, ...this.#rivals.values(), ...this.world.statements]
+    return signed.find((one) => /^(entry|statement)\//.test(key) && key.endsWith(one.hash))?.bytes
   }
 }

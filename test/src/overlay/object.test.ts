@@ -151,43 +151,4 @@ describe('one object of a peer (SPEC L)', () => {
     peer.answer('simulate')
     assert.equal(peer.record?.objects[OBJECT]?.highest, 2)
   })
-
-  it('L14: an object that dies three times with a future SO is started without it; the TF still hears of it', () => {
-    const peer = new LonePeer()
-    peer.installed()
-    const never = { when: { kind: 'manual' as const }, constraints: [] }
-    const entry = peer.inject(never)
-    peer.step({ type: 'wanted', object: OBJECT, version: 2 })
-    peer.answer('simulate')
-    assert.equal(peer.record?.objects[OBJECT]?.highest, 2)
-    const started = (): number[] => {
-      const command = peer.commands.find((one) => one.command === 'start')
-      assert.ok(command?.command === 'start')
-      return command.future
-    }
-    const die = () => {
-      peer.step({ type: 'died', object: OBJECT, attempt: 1, reason: 'it was killed' })
-      peer.passes(60_000)
-    }
-    for (const future of [[2], [2], []]) {
-      die()
-      assert.deepEqual(started(), future)
-      peer.answer('start')
-    }
-    assert.equal(peer.record?.objects[OBJECT]?.highest, 1)
-    assert.ok(peer.alarms.includes('SimulationWithheld'))
-    peer.restart()
-    assert.deepEqual(started(), [])
-    peer.answerAll('clean', 'start')
-    const common = { format: 1 as const, fleet: peer.world.fleet, sequence: 1, note: '' }
-    const { bytes } = peer.world.makeStatement({ ...common, what: 'approve', target: entry.hash }, peer.now + 1e9)
-    peer.step({ type: 'inject', request: 9, topic: 'statement', bytes, bundleHeld: true })
-    const [warm] = peer.commands
-    assert.ok(warm?.command === 'warm')
-    assert.deepEqual(warm.future, [2])
-    peer.answerAll('warm', 'drain')
-    const [transform] = peer.commands
-    assert.ok(transform?.command === 'transform')
-    assert.deepEqual(transform.from?.future, [2])
-  })
 })

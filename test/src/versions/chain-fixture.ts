@@ -1,6 +1,7 @@
 /** Chains over the memory store, as the tests of this directory build them. */
 import { CallError } from '../../../src/errors.ts'
-import { Chain, type OutwardCall } from '../../../src/versions/chain.ts'
+import { Chain } from '../../../src/versions/chain.ts'
+import type { OutwardCall } from '../../../src/versions/components.ts'
 import type { LinkInit } from '../../../src/versions/link.ts'
 import type { LinkRole } from '../../../src/versions/store.ts'
 import type { HostedObject, ObjectStatics, SimulationContext, Value } from '../../../src/versions/types.ts'
