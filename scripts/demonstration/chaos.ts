@@ -29,6 +29,7 @@ export interface Kill {
 const KILL_CHANCE: Record<HostCommandName, number> = {
   start: 0.15,
   simulate: 0.2,
+  remove: 0.2,
   warm: 0.3,
   drain: 0.4,
   transform: 0.5,
@@ -47,6 +48,7 @@ const VICTIMS: readonly Victim[] = ['daemon', 'all', 'object', 'transform']
 const PHASES: Record<HostCommandName, string> = {
   start: 'starting',
   simulate: 'starting the future SO',
+  remove: 'taking an SO out',
   warm: 'warming',
   drain: 'draining',
   transform: 'transforming',
