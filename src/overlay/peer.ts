@@ -18,14 +18,14 @@ import type { Message } from './messages.ts'
 import { Neighbours } from './neighbours.ts'
 import { HostedObject } from './object.ts'
 import { Outbox } from './outbox.ts'
+import { OwnRecord } from './own-record.ts'
 import { decidePermits, noPermits, type PermitSight, type PermitState, permitRecord, sayPermit } from './permits.ts'
 import { Pieces } from './pieces.ts'
-import { boundedObjects, type ObjectRecord, type PeerRecord } from './record.ts'
+import type { ObjectRecord, PeerRecord } from './record.ts'
 import { permitSight } from './sight.ts'
 import type { Surroundings } from './surroundings.ts'
 import { View } from './view.ts'
 
-export const SNAPSHOT_FORMAT = 1
 /** A peer is asked for what it has at most once in this time because of a head that travelled with a call. */
 const ASK_AGAIN_MS = 500
 
@@ -53,7 +53,6 @@ export class Peer {
   /** The object that asks for a permit, or holds it: one at a time. */
   #permitOwner = ''
   readonly #init: PeerInit
-  readonly #authority: Authority
   readonly #outbox = new Outbox()
   readonly #antiEntropy: AntiEntropy
   readonly #learning: Learning
@@ -63,9 +62,7 @@ export class Peer {
   readonly #askedAt = new Map<string, number>()
   #addresses: string[]
   readonly #contacts: Contacts
-  #incarnation: number
-  #counter = 0
-  #ownKey = ''
+  readonly #ownRecord: OwnRecord
   #wakeAt = Number.POSITIVE_INFINITY
   #knownLog = -1
   #now = 0
@@ -74,7 +71,6 @@ export class Peer {
   constructor(init: PeerInit, authority: Authority, snapshot: ReadonlyMap<string, unknown>) {
     this.id = init.peer
     this.#init = init
-    this.#authority = authority
     this.limits = { ...DEFAULT_LIMITS, ...init.limits }
     this.#addresses = init.addresses
     const generator = new Generator(init.seed)
@@ -86,17 +82,6 @@ export class Peer {
       hash53: (text) => authority.hash53(text),
       keeps: (record) => this.neighbours.has(record.peer) || (init.group !== null && record.group === init.group)
     })
-    const meta = (snapshot.get('peer') ?? { format: SNAPSHOT_FORMAT, incarnation: 0 }) as {
-      format: number
-      incarnation: number
-    }
-    if (meta.format !== SNAPSHOT_FORMAT) {
-      throw new Refusal(
-        'DamagedStore',
-        `the snapshot has format ${meta.format}, this release reads ${SNAPSHOT_FORMAT}; use the release that wrote it, or a newer one`
-      )
-    }
-    this.#incarnation = meta.incarnation
     this.#permit = (snapshot.get('permit') as PermitState | undefined) ?? noPermits
     const kept = (snapshot.get('contacts') as Contact[] | undefined) ?? []
     this.#contacts = new Contacts(init.bootstrap, kept, this.view, this.#outbox)
@@ -109,6 +94,7 @@ export class Peer {
       bootstrap: this.#contacts.seeds()
     }
     const outbox = this.#outbox
+    this.#ownRecord = new OwnRecord(init, authority, this.view, outbox, snapshot.get('peer'))
     this.neighbours = new Neighbours(places, this.limits, generator, outbox)
     this.pieces = new Pieces(this.limits, generator, outbox)
     const parts = {
@@ -248,8 +234,7 @@ export class Peer {
   }
 
   #boot(bundles: Extract<Event, { type: 'boot' }>['bundles']): void {
-    this.#incarnation += 1
-    this.#outbox.persist('peer', { format: SNAPSHOT_FORMAT, incarnation: this.#incarnation })
+    this.#ownRecord.outlive(0)
     this.pieces.boot(bundles)
     this.#onLogChange()
     for (const object of this.objects.values()) object.boot()
@@ -314,12 +299,8 @@ export class Peer {
   }
 
   #onRecord(record: PeerRecord): void {
-    if (record.peer === this.id) {
-      // Our own voice from a life whose disk is lost: speak with a later incarnation from now on.
-      this.#incarnation = Math.max(this.#incarnation, record.incarnation) + 1
-      this.#outbox.persist('peer', { format: SNAPSHOT_FORMAT, incarnation: this.#incarnation })
-      this.#ownKey = ''
-    } else if (record.group !== null && record.group === this.#init.group) this.#antiEntropy.wake(this.#now)
+    if (record.peer === this.id) this.#ownRecord.outlive(record.incarnation)
+    else if (record.group !== null && record.group === this.#init.group) this.#antiEntropy.wake(this.#now)
   }
 
   /** Whether the sender may go on. A forgery costs it its session, and only that. */
@@ -435,28 +416,8 @@ export class Peer {
     const objects: Record<string, ObjectRecord> = {}
     for (const [name, object] of this.objects) objects[name] = object.record()
     const permit = this.#init.group === null ? null : permitRecord(this.#permit, this.#init.group)
-    // Figures within a reason change with every piece and second: they alone make no new record.
-    const key = JSON.stringify(
-      [this.#incarnation, this.log.head.hash, this.#addresses, objects, permit],
-      (name, value) => (name === 'reason' ? String(value).replace(/\d+/g, '#') : value)
-    )
-    if (key === this.#ownKey || this.#incarnation === 0) return
-    this.#ownKey = key
-    this.#counter += 1
-    const record: PeerRecord = {
-      format: 1,
-      peer: this.id,
-      incarnation: this.#incarnation,
-      counter: this.#counter,
-      head: this.log.head,
-      group: this.#init.group,
-      labels: this.#init.labels,
-      addresses: this.#addresses.slice(0, 8),
-      objects: boundedObjects(objects),
-      permit
-    }
-    const bytes = this.#authority.sealRecord(record)
-    this.view.put({ record, bytes })
+    const bytes = this.#ownRecord.refresh({ head: this.log.head, addresses: this.#addresses, objects, permit })
+    if (bytes === undefined) return
     this.#antiEntropy.push(this.neighbours.all(), bytes)
     this.#antiEntropy.wake(this.#now)
   }
