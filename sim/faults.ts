@@ -21,6 +21,9 @@ export function applyFault(simulator: Simulator, fault: Fault): void {
       machines[fault.node]!.crash()
       kernel.after(fault.downMs, EventKind.restart, fault.node)
       return
+    case 'depart':
+      machines[fault.node]!.departed = true
+      return machines[fault.node]!.crash()
     case 'kill':
       for (const object of [...machines[fault.node]!.host.objects()]) machines[fault.node]!.host.kill(object)
       return
@@ -68,6 +71,10 @@ function forge(simulator: Simulator, node: number, from: number): void {
   machine.step({ type: 'message', from: sender, message: { ...delta, statements: [bytes()] } })
   machine.step({ type: 'message', from: sender, message: { ...delta, records: [bytes()] } })
   machine.step({ type: 'inject', request: -1, topic: 'entry', bytes: forged.bytes, bundleHeld: true })
+  // Contacts at addresses where nobody is: a dial is all that they may cost.
+  const contacts = machines.slice(0, 8).map(({ id }, ageMs) => ({ peer: id, addresses: ['/nowhere'], ageMs }))
+  for (const answer of [true, false])
+    machine.step({ type: 'message', from: sender, message: { kind: 'shuffle', contacts, answer } })
   const bundle = forged.manifest.bundle.sha256
   machine.step({ type: 'message', from: sender, message: { kind: 'have', bundle, pieces: Uint8Array.of(255) } })
   machine.step({ type: 'message', from: sender, message: { kind: 'piece', bundle, index: 0, bytes: bytes() } })
@@ -217,7 +224,7 @@ function drawActions(random: Generator, groups: number, unavailable: number, unt
   return actions
 }
 
-type Weights = Record<Exclude<Fault['what'], 'stop' | 'heal'>, number>
+type Weights = Record<Exclude<Fault['what'], 'stop' | 'heal' | 'depart'>, number>
 
 function drawWeights(random: Generator): Weights {
   const weights: Weights = { crash: 6, kill: 2, partition: 1, flap: 4, slow: 2, skew: 2, forge: 2, rot: 0.5, call: 4 }

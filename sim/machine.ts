@@ -19,6 +19,9 @@ import type { DiskOptions } from './scenario.ts'
 export interface Simulated {
   step(event: Event, now: number): Effect[]
   readonly view: { readonly size: number }
+  /** For the overlay's shape; a stand-in may have none. */
+  readonly neighbours?: { all(): Iterable<string>; has(peer: string): boolean }
+  readonly membership?: { readonly passive: { peers(): Iterable<string> } }
 }
 export type MakePeer = (init: PeerInit, authority: Authority, snapshot: ReadonlyMap<string, unknown>) => Simulated
 
@@ -57,6 +60,8 @@ export class Machine implements Watched, HostEvents {
   process = 0
   /** Never started or off. */
   up = false
+  /** Off for ever; nobody waits for it. */
+  departed = false
   peer: Simulated | undefined
   readonly durable = new Map<string, unknown>()
   readonly pieces = new Map<string, Uint8Array>()
@@ -102,7 +107,7 @@ export class Machine implements Watched, HostEvents {
   // ---- life of the process
 
   boot(): void {
-    if (this.up) return
+    if (this.up || this.departed) return
     this.up = true
     this.process += 1
     this.#lastNow = 0

@@ -79,6 +79,10 @@ function say(result: Result, summary: string, wallMs: number): void {
     `seed ${seed}: ${summary || `${peers} peers`}; ${end}; upgraded p50 ${upgraded.p50} ms, max ${upgraded.max} ms; ` +
       `at most ${groupDownMax} of a group down; ${result.messages} messages; ${speed}; trace ${result.trace}`
   )
+  const { components, oneSided, neighbours, known } = result.overlay
+  console.log(
+    `  overlay: ${components} part${components === 1 ? '' : 's'}, ${oneSided} one-sided; neighbours ${neighbours.least} to ${neighbours.most} (mean ${neighbours.mean}); known to ${known.least} to ${known.most} passive sets (mean ${known.mean}, deviation ${known.deviation})`
+  )
   for (const violation of violations) {
     console.log(
       `  VIOLATION ${violation.rule} seed ${seed} commit ${commit} at ${violation.atMs.toFixed(1)} ms, ${violation.peer}: ${violation.text}`

@@ -31,6 +31,8 @@ export type Action = { atMs: number } & (
 
 export type Fault = { atMs: number } /** The machine loses power; what was not synced is lost. */ & (
   | { what: 'crash'; node: number; downMs: number }
+  /** The machine is taken away for ever, without a word. */
+  | { what: 'depart'; node: number }
   /** The object's process ends, its daemon lives. */
   | { what: 'kill'; node: number }
   /** Nodes of different cells cannot reach each other. */

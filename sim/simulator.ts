@@ -15,6 +15,7 @@ import { Machine, type MakePeer, type Surroundings } from './machine.ts'
 import { addressOf, groupName, peerName } from './names.ts'
 import { Network, type Publication } from './network.ts'
 import { Operator } from './operator.ts'
+import { type Shape, shapeOf } from './overlay.ts'
 import type { Scenario } from './scenario.ts'
 
 /** How often the simulator looks whether everything has converged, virtual ms. */
@@ -46,6 +47,8 @@ export interface Result {
   fetched: Percentiles
   upgraded: Percentiles
   groupDownMax: number
+  /** At the end. */
+  overlay: Shape
   messages: number
   messagesPerMinute: number[]
   writes: number
@@ -329,6 +332,7 @@ export class Simulator {
 
   /** Why a machine has not settled at the last version; undefined if it has. */
   whyNot(machine: Machine): string | undefined {
+    if (machine.departed) return undefined
     if (!machine.up) return 'is off'
     const objects = Object.entries(machine.record?.objects ?? {})
     if (objects.length < this.scenario.lineages.length)
@@ -353,6 +357,16 @@ export class Simulator {
     return this.machines.some((other) => other.group === machine.group && other !== machine && never(other))
   }
 
+  /** M20: a fleet that has come to rest is one, and neighbours agree that they are. */
+  #checkShape(shape: Shape): void {
+    const { components, oneSided } = shape
+    const rested = this.#convergedAt + this.scenario.idleMs <= this.kernel.now
+    if (!rested || this.scenario.idleMs < 2 * MINUTE_MS || this.machines[0]!.peer?.neighbours === undefined) return
+    if (components === 1 && oneSided === 0) return
+    const text = `the neighbours of an idle fleet form ${components} parts, ${oneSided} are neighbours on one side only`
+    this.checkers.violation('M20', this.machines[0]!, text)
+  }
+
   /** M17: in the last minute of a long idle time a peer begins about one round; four messages are twice what that costs. */
   #checkIdle(): void {
     const idle = this.#convergedAt < Number.POSITIVE_INFINITY && this.scenario.idleMs >= 2 * MINUTE_MS
@@ -368,6 +382,8 @@ export class Simulator {
     const converged = this.#convergedAt < Number.POSITIVE_INFINITY
     const stuck = converged ? [] : this.#stuck()
     this.#checkIdle()
+    const overlay = shapeOf(this.machines, (peer) => this.#byPeer.get(peer))
+    this.#checkShape(overlay)
     if (!converged && checkers.violations.length === 0) {
       const first = stuck[0]
       const machine = this.machines[this.indexOf(first?.peer ?? '') ?? 0]!
@@ -390,6 +406,7 @@ export class Simulator {
       fetched: percentiles(this.#fetchedAt, since),
       upgraded: percentiles(this.#upgradedAt, since),
       groupDownMax: checkers.groupDownMax,
+      overlay,
       messages: this.network.sent,
       messagesPerMinute: this.#messagesPerMinute,
       writes: this.#writes,

@@ -1,26 +1,30 @@
-/** Where peers can be dialled: by their records, by the configuration, and by what earlier lives of this peer knew (SPEC O2). */
+/** Where peers can be dialled: by their records, by what wanders through the fleet, by the configuration, and by earlier lives (SPEC O2, O10). */
 import type { Outbox } from './outbox.ts'
+import type { Contact, PassiveSet } from './passive.ts'
 import type { View } from './view.ts'
 
 const MAX_CONTACTS = 32
 
-export interface Contact {
-  peer: string
-  addresses: string[]
-}
-
 export class Contacts {
   readonly #bootstrap: readonly Contact[]
   readonly #view: View
+  readonly #passive: PassiveSet
   readonly #outbox: Outbox
-  /** Neighbours of this life and earlier ones: durable, so that a restart does not depend on bootstrap peers. */
+  /** Peers met in this life and earlier ones: durable, so that a restart does not depend on bootstrap peers. */
   #kept: Contact[]
 
-  constructor(bootstrap: readonly Contact[], kept: Contact[], view: View, outbox: Outbox) {
-    this.#bootstrap = bootstrap
-    this.#kept = kept
-    this.#view = view
-    this.#outbox = outbox
+  constructor(parts: {
+    bootstrap: readonly Contact[]
+    kept: Contact[]
+    view: View
+    passive: PassiveSet
+    outbox: Outbox
+  }) {
+    this.#bootstrap = parts.bootstrap
+    this.#kept = parts.kept
+    this.#view = parts.view
+    this.#passive = parts.passive
+    this.#outbox = parts.outbox
   }
 
   /** Peers to begin with. */
@@ -31,17 +35,24 @@ export class Contacts {
   addresses(peer: string): readonly string[] {
     const known = this.#view.get(peer)?.addresses
     if (known !== undefined && known.length > 0) return known
-    return this.seeds().find((one) => one.peer === peer)?.addresses ?? []
+    return this.#passive.get(peer)?.addresses ?? this.seeds().find((one) => one.peer === peer)?.addresses ?? []
   }
 
-  /** Keeps the neighbours' addresses where they are more than those kept so far. */
+  /**
+   * Keeps neighbours and others of the passive set for the next life, where they are more than those kept so far, or
+   * where most of those kept are of a fleet that is not any more.
+   */
   note(neighbours: Iterable<string>): void {
+    const peers = new Set([...neighbours, ...this.#passive.peers()])
     const contacts: Contact[] = []
-    for (const peer of neighbours) {
-      const addresses = this.#view.get(peer)?.addresses ?? []
-      if (addresses.length > 0 && contacts.length < MAX_CONTACTS) contacts.push({ peer, addresses })
+    for (const peer of peers) {
+      const addresses = this.addresses(peer)
+      if (addresses.length > 0 && contacts.length < MAX_CONTACTS) contacts.push({ peer, addresses: [...addresses] })
     }
-    if (contacts.length <= this.#kept.length) return
+    // A peer that has just started knows nobody yet: it must not forget whom it knew before.
+    if (contacts.length < this.#kept.length) return
+    const alive = this.#kept.filter(({ peer }) => peers.has(peer) || this.#view.get(peer) !== undefined)
+    if (contacts.length === this.#kept.length && alive.length >= this.#kept.length / 2) return
     this.#kept = contacts
     this.#outbox.persist('contacts', contacts)
   }

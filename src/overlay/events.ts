@@ -71,6 +71,8 @@ export type Event =
   | { type: 'connected'; peer: string }
   | { type: 'disconnected'; peer: string }
   | { type: 'connect-failed'; peer: string; reason: string }
+  /** A peer of this fleet announced itself on the local network: an address to dial, nothing more. */
+  | { type: 'found'; peer: string; addresses: string[] }
   /** Epidemic broadcast; an entry or a statement. */
   | { type: 'published'; from: string; topic: Topic; bytes: Uint8Array }
   /** An operator's entry or statement; answered by an `answer` with the same request number. */
@@ -150,8 +152,12 @@ export interface PeerLimits {
   degree: number
   /** Neighbours accepted at most. @default 12 */
   degreeMax: number
+  /** Contacts kept beside the neighbours, to replace them and to explore. @default 32 */
+  passive: number
   /** Records kept at most. @default 256 */
   view: number
+  /** A peer of which nothing was heard for so long, and that cannot be reached then, is forgotten, ms. @default 259200000 */
+  silentMs: number
   /** First and longest distance between anti-entropy rounds, ms. @default 1000, 60000 */
   roundMs: number
   roundMaxMs: number

@@ -52,11 +52,11 @@ export class Learning {
     return !(attempt(open) instanceof Refusal)
   }
 
-  record(bytes: Uint8Array): Learned & { signed?: SignedRecord } {
+  record(bytes: Uint8Array, now: number): Learned & { signed?: SignedRecord } {
     const record = attempt(() => this.#authority.openRecord(bytes))
     if (record instanceof Refusal) return { what: 'forged', refusal: record }
     const signed = { record, bytes }
-    return { what: this.#view.put(signed) ? 'new' : 'known', signed }
+    return { what: this.#view.put(signed, now) ? 'new' : 'known', signed }
   }
 
   /** An operator's entry: what the chain would take but the operator should not send is refused with the mend. */

@@ -2,13 +2,15 @@
 import { z } from 'zod'
 import { hashSchema, peerIdSchema } from '../names.ts'
 import { MAX_ENTRY_BYTES, MAX_PIECES } from '../upgrade/manifest.ts'
-import { headSchema, MAX_RECORD_BYTES } from './record.ts'
+import { addressesSchema, headSchema, MAX_RECORD_BYTES } from './record.ts'
 
 /** Byte budget of one delta; what does not fit waits for the next round (Scuttlebutt). */
 export const MAX_DELTA_BYTES = 512 * 1024
 /** The largest message is a piece of 4 MiB and its frame. */
 export const MAX_MESSAGE_BYTES = 4 * 1024 * 1024 + 4096
 export const MAX_STATEMENT_BYTES = 16 * 1024
+/** Contacts in one shuffle. */
+export const MAX_SHUFFLED = 8
 
 const bytes = (max: number) =>
   z.custom<Uint8Array>((value) => value instanceof Uint8Array && value.byteLength <= max, `bytes, at most ${max}`)
@@ -69,6 +71,14 @@ export const messageSchema = z.discriminatedUnion('kind', [
     kind: z.literal('neighbour'),
     what: z.enum(['ask', 'accept', 'refuse', 'leave']),
     urgent: z.boolean()
+  }),
+  /** Contacts of the sender: itself, neighbours, some of its passive set (SPEC O10). `answer` asks for as many in return. */
+  z.strictObject({
+    kind: z.literal('shuffle'),
+    contacts: z
+      .array(z.strictObject({ peer: peerIdSchema, addresses: addressesSchema, ageMs: count }))
+      .max(MAX_SHUFFLED),
+    answer: z.boolean()
   })
 ])
 

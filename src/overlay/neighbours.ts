@@ -1,6 +1,6 @@
 /**
- * Neighbours: a bounded, symmetric set of peers to gossip with (SPEC O2). One's own group always belongs to it; others
- * fill it up to `degree`. Dials are repeated with back-off and spread at random; nothing is dialled without need.
+ * Neighbours, the active set: a bounded, symmetric set of peers to gossip with (SPEC O2). One's own group always belongs
+ * to it; others fill it up to `degree`. Dials are repeated with back-off and spread at random; nothing is dialled without need.
  */
 import type { Generator } from '../prng.ts'
 import type { PeerLimits } from './events.ts'
@@ -18,17 +18,22 @@ const ASK_TIMEOUT_MS = 5_000
 
 /** Distance of one peer's explorations. Any peer of a split fleet that crosses mends it, so fifty mend it in a minute. */
 const EXPLORE_MS = 30 * 60_000
+/** Share of the explorations that go to a peer it was told to start with, or knew in an earlier life. */
+const SEEDS_EXPLORED = 0.25
 
 /** What is known of other peers' places; the peer's view answers it. */
 export interface Places {
   self: string
   /** Addresses to dial, empty if none are known. */
   addresses(peer: string): readonly string[]
-  /** Peers that might become neighbours, own group excluded. */
+  /** Peers that might become neighbours, the rather wanted first. */
   candidates(): readonly string[]
+  /** Whether a peer may be a neighbour at all: not if it has left. */
+  fit(peer: string): boolean
   /** Members of the own group: always neighbours. */
   group(): ReadonlySet<string>
-  bootstrap: readonly { peer: string; addresses: readonly string[] }[]
+  /** Peers to begin with. */
+  seeds(): readonly { peer: string; addresses: readonly string[] }[]
 }
 
 interface Dial {
@@ -72,8 +77,12 @@ export class Neighbours {
     this.connected.add(peer)
     this.#dials.delete(peer)
     if (this.#neighbours.has(peer)) return
-    const wanted = this.#isGroup(peer) || this.#strangers() < this.#limits.degree || peer === this.#explored
-    if (wanted) this.#ask(peer, now)
+    if (this.#wants(peer)) this.#ask(peer, now)
+  }
+
+  #wants(peer: string): boolean {
+    if (!this.#places.fit(peer)) return false
+    return this.#isGroup(peer) || this.#strangers() < this.#limits.degree || peer === this.#explored
   }
 
   onDisconnected(peer: string, now: number): void {
@@ -96,7 +105,7 @@ export class Neighbours {
     switch (message.what) {
       case 'ask': {
         const room = this.#isGroup(from) || this.#neighbours.has(from) || this.#strangers() < this.#limits.degreeMax
-        if (!room && !message.urgent) {
+        if (!this.#places.fit(from) || (!room && !message.urgent)) {
           this.#tell(from, 'refuse')
           return undefined
         }
@@ -105,7 +114,11 @@ export class Neighbours {
         return this.#add(from)
       }
       case 'accept':
-        if (!this.#asked.delete(from)) return undefined
+        // It came too late, and somebody else has the place meanwhile: the other must not go on believing in it.
+        if (!this.#asked.delete(from) && !this.#neighbours.has(from) && !this.#wants(from)) {
+          this.#tell(from, 'leave')
+          return undefined
+        }
         if (from === this.#explored && this.#strangers() >= this.#limits.degree) this.#dropOne()
         return this.#add(from)
       case 'refuse':
@@ -116,6 +129,24 @@ export class Neighbours {
         this.#neighbours.delete(from)
         return undefined
     }
+  }
+
+  /** Someone takes us for its neighbour that is none: a word was lost. */
+  disown(peer: string): void {
+    this.#tell(peer, 'leave')
+  }
+
+  /** Tells everyone that this peer leaves; none is looked for again. */
+  leaveAll(): void {
+    for (const peer of this.#neighbours) this.#tell(peer, 'leave')
+    this.#neighbours.clear()
+    this.#asked.clear()
+  }
+
+  /** Dials a peer only to learn whether it is there. Returns whether it is under way. */
+  probe(peer: string, now: number): boolean {
+    if (this.connected.has(peer) || this.#dials.get(peer)?.underWay === true) return false
+    return this.#dial(peer, now)
   }
 
   /** Where all others have neighbours enough, a peer that is short of some must not ask them for ever at one pace. */
@@ -146,9 +177,13 @@ export class Neighbours {
     if (this.#exploreAt === 0) this.#exploreAt = now + this.#jitter(EXPLORE_MS)
     if (now < this.#exploreAt) return this.#exploreAt
     this.#exploreAt = now + this.#jitter(EXPLORE_MS)
-    const strangers = this.#places.candidates().filter((peer) => !this.#neighbours.has(peer) && !this.#isGroup(peer))
-    if (strangers.length > 0) {
-      this.#explored = this.#generator.pick(strangers)
+    const isStranger = (peer: string) => !this.#neighbours.has(peer) && !this.#isGroup(peer) && this.#places.fit(peer)
+    // Those it began with are tried too: of a split longer than any memory they may be all that is known.
+    const seeds = this.#generator.chance(SEEDS_EXPLORED) ? this.#seeds() : []
+    const strangers = [seeds, this.#places.candidates()].map((list) => list.filter(isStranger))
+    const list = strangers.find((one) => one.length > 0)
+    if (list !== undefined) {
+      this.#explored = this.#generator.pick(list)
       this.#dials.delete(this.#explored)
       this.#reach(this.#explored, now)
     }
@@ -157,21 +192,25 @@ export class Neighbours {
 
   #reachStrangers(missing: number, now: number): number {
     const group = this.#places.group()
-    const known = this.#places.candidates().filter((peer) => !this.#neighbours.has(peer) && !group.has(peer))
-    const seeds = this.#places.bootstrap
-      .map((one) => one.peer)
-      .filter((peer) => !this.#neighbours.has(peer) && !known.includes(peer) && !group.has(peer))
-    const order = [...this.#generator.shuffle([...known]), ...seeds]
+    const isStranger = (peer: string) => !this.#neighbours.has(peer) && !group.has(peer) && this.#places.fit(peer)
+    const known = new Set(this.#places.candidates())
+    const order = [...known, ...this.#seeds().filter((peer) => !known.has(peer))].filter(isStranger)
     let next = Number.POSITIVE_INFINITY
     let begun = 0
     for (const peer of order) {
       if (begun >= missing) break
-      if (peer === this.#places.self) continue
       const at = this.#reach(peer, now)
       if (at <= now || this.#asked.has(peer) || this.#dials.get(peer)?.underWay === true) begun += 1
       else next = Math.min(next, at)
     }
     return next
+  }
+
+  #seeds(): string[] {
+    return this.#places
+      .seeds()
+      .map((one) => one.peer)
+      .filter((peer) => peer !== this.#places.self)
   }
 
   /** One step toward having `peer` as a neighbour. Returns when to try again, ms. */
@@ -184,13 +223,16 @@ export class Neighbours {
       this.#ask(peer, now)
       return now + ASK_TIMEOUT_MS
     }
-    const addresses = this.#places.addresses(peer)
-    if (addresses.length === 0) return Number.POSITIVE_INFINITY
+    if (this.#places.addresses(peer).length === 0) return Number.POSITIVE_INFINITY
+    return this.#dial(peer, now) ? Number.POSITIVE_INFINITY : now + this.#jitter(FIRST_RETRY_MS)
+  }
+
+  #dial(peer: string, now: number): boolean {
     const underWay = [...this.#dials.values()].filter((one) => one.underWay).length
-    if (underWay >= DIALS_AT_ONCE) return now + this.#jitter(FIRST_RETRY_MS)
-    this.#dials.set(peer, { failures: dial?.failures ?? 0, notBefore: now, underWay: true })
-    this.#outbox.send({ type: 'connect', peer, addresses: [...addresses] })
-    return Number.POSITIVE_INFINITY
+    if (underWay >= DIALS_AT_ONCE) return false
+    this.#dials.set(peer, { failures: this.#dials.get(peer)?.failures ?? 0, notBefore: now, underWay: true })
+    this.#outbox.send({ type: 'connect', peer, addresses: [...this.#places.addresses(peer)] })
+    return true
   }
 
   #ask(peer: string, now: number): void {

@@ -48,7 +48,7 @@ export class OwnRecord {
   }
 
   /** The signed bytes if it had to be made anew. */
-  refresh({ head, addresses, objects, permit }: Present): Uint8Array | undefined {
+  refresh({ head, addresses, objects, permit }: Present, now: number): Uint8Array | undefined {
     // Figures within a reason change with every piece and second: they alone make no new record.
     const key = JSON.stringify([this.#incarnation, head.hash, addresses, objects, permit], (name, value) =>
       name === 'reason' ? String(value).replace(/\d+/g, '#') : value
@@ -69,7 +69,7 @@ export class OwnRecord {
       permit
     }
     const bytes = this.#authority.sealRecord(record)
-    this.#view.put({ record, bytes })
+    this.#view.put({ record, bytes }, now)
     return bytes
   }
 }

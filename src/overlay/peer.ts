@@ -9,16 +9,16 @@ import { UpgradeLog } from '../upgrade/log.ts'
 import type { LineageVersion, Schema } from '../upgrade/schema.ts'
 import { StatementSet } from '../upgrade/statements.ts'
 import { AntiEntropy } from './antientropy.ts'
-import { type Contact, Contacts } from './contacts.ts'
 import type { Authority, Effect, Event, PeerInit, PeerLimits, Topic } from './events.ts'
-import { OwnGroup } from './group.ts'
 import { type Learned, Learning } from './learning.ts'
 import { emptyObject, type ObjectState } from './lifecycle.ts'
+import { Membership } from './membership.ts'
 import type { Message } from './messages.ts'
-import { Neighbours } from './neighbours.ts'
+import type { Neighbours } from './neighbours.ts'
 import { HostedObject } from './object.ts'
 import { Outbox } from './outbox.ts'
 import { OwnRecord } from './own-record.ts'
+import type { Contact } from './passive.ts'
 import { decidePermits, noPermits, type PermitSight, type PermitState, permitRecord, sayPermit } from './permits.ts'
 import { Pieces } from './pieces.ts'
 import type { ObjectRecord, PeerRecord } from './record.ts'
@@ -32,7 +32,9 @@ const ASK_AGAIN_MS = 500
 export const DEFAULT_LIMITS: PeerLimits = {
   degree: 8,
   degreeMax: 12,
+  passive: 32,
   view: 256,
+  silentMs: 3 * 24 * 3_600_000,
   roundMs: 1_000,
   roundMaxMs: 60_000,
   drainMs: 10_000,
@@ -45,7 +47,7 @@ export class Peer {
   readonly log: UpgradeLog
   readonly statements: StatementSet
   readonly view: View
-  readonly neighbours: Neighbours
+  readonly membership: Membership
   readonly pieces: Pieces
   readonly objects = new Map<string, HostedObject>()
   readonly limits: PeerLimits
@@ -61,7 +63,6 @@ export class Peer {
   readonly #around: Surroundings
   readonly #askedAt = new Map<string, number>()
   #addresses: string[]
-  readonly #contacts: Contacts
   readonly #ownRecord: OwnRecord
   #wakeAt = Number.POSITIVE_INFINITY
   #knownLog = -1
@@ -83,19 +84,18 @@ export class Peer {
       keeps: (record) => this.neighbours.has(record.peer) || (init.group !== null && record.group === init.group)
     })
     this.#permit = (snapshot.get('permit') as PermitState | undefined) ?? noPermits
-    const kept = (snapshot.get('contacts') as Contact[] | undefined) ?? []
-    this.#contacts = new Contacts(init.bootstrap, kept, this.view, this.#outbox)
-    const group = new OwnGroup({ self: init.peer, group: init.group, statements: this.statements, view: this.view })
-    const places = {
-      self: init.peer,
-      addresses: (peer: string) => this.#contacts.addresses(peer),
-      candidates: () => [...this.view.all()].map((one) => one.record.peer).filter((peer) => peer !== this.id),
-      group: () => group.members,
-      bootstrap: this.#contacts.seeds()
-    }
     const outbox = this.#outbox
     this.#ownRecord = new OwnRecord(init, authority, this.view, outbox, snapshot.get('peer'))
-    this.neighbours = new Neighbours(places, this.limits, generator, outbox)
+    this.membership = new Membership({
+      init,
+      addresses: () => this.#addresses,
+      kept: (snapshot.get('contacts') as Contact[] | undefined) ?? [],
+      limits: this.limits,
+      statements: this.statements,
+      view: this.view,
+      generator,
+      outbox
+    })
     this.pieces = new Pieces(this.limits, generator, outbox)
     const parts = {
       authority,
@@ -120,6 +120,9 @@ export class Peer {
     this.#restore(snapshot)
   }
 
+  get neighbours(): Neighbours {
+    return this.membership.neighbours
+  }
   /** The permit's state, for operators and checkers. */
   get permit(): Readonly<PermitState> {
     return this.#permit
@@ -183,18 +186,20 @@ export class Peer {
       case 'message':
         return this.#onMessage(event.from, event.message)
       case 'connected':
-        this.neighbours.onConnected(event.peer, this.#now)
+        this.membership.onConnected(event.peer, this.#now)
         // Whoever is met may know what our neighbours do not: after a partition, say.
         this.#antiEntropy.summarise(event.peer)
         return
       case 'disconnected':
-        this.neighbours.onDisconnected(event.peer, this.#now)
+        this.membership.onDisconnected(event.peer, this.#now)
         this.#antiEntropy.forget(event.peer)
         this.pieces.forget(event.peer)
         this.#askedAt.delete(event.peer)
         return
       case 'connect-failed':
-        return this.neighbours.onConnectFailed(event.peer, this.#now)
+        return this.membership.onConnectFailed(event.peer, this.#now)
+      case 'found':
+        return this.membership.onFound(event, this.#now)
       case 'published': {
         const learned =
           event.topic === 'entry' ? this.#learning.entry(event.bytes) : this.#learning.statement(event.bytes)
@@ -257,10 +262,12 @@ export class Peer {
       case 'lack':
         return this.pieces.onLack(from, message)
       case 'neighbour': {
-        const added = this.neighbours.onMessage(from, message, this.#now)
+        const added = this.membership.onNeighbour(from, message, this.#now)
         if (added !== undefined) this.#welcome(added)
         return
       }
+      case 'shuffle':
+        return this.membership.onShuffle(from, message, this.#now)
     }
   }
 
@@ -271,7 +278,6 @@ export class Peer {
     this.#antiEntropy.summarise(peer)
     this.pieces.announceTo(peer)
     this.#antiEntropy.wake(this.#now)
-    this.#contacts.note(this.neighbours.all())
   }
 
   #onDelta(from: string, delta: Extract<Message, { kind: 'delta' }>): void {
@@ -291,7 +297,7 @@ export class Peer {
     // Broadcast missed it: tell the neighbours now rather than in the next round.
     if (news) for (const peer of this.neighbours.all()) if (peer !== from) this.#antiEntropy.summarise(peer)
     for (const bytes of delta.records) {
-      const learned = this.#learning.record(bytes)
+      const learned = this.#learning.record(bytes, this.#now)
       if (!this.#weigh(from, learned)) return
       if (learned.what === 'new' && learned.signed !== undefined) this.#onRecord(learned.signed.record)
     }
@@ -372,7 +378,7 @@ export class Peer {
     next = Math.min(next, this.pieces.ask([...this.neighbours.all()], this.#now))
     this.pieces.announce(this.neighbours.all())
     this.#refreshOwnRecord()
-    next = Math.min(next, this.neighbours.fill(this.#now))
+    next = Math.min(next, this.membership.turn(this.#now))
     next = Math.min(next, this.#antiEntropy.round([...this.neighbours.all()], this.#now))
     next = Math.max(next, this.#now + 1)
     if (next !== this.#wakeAt && Number.isFinite(next)) {
@@ -416,7 +422,10 @@ export class Peer {
     const objects: Record<string, ObjectRecord> = {}
     for (const [name, object] of this.objects) objects[name] = object.record()
     const permit = this.#init.group === null ? null : permitRecord(this.#permit, this.#init.group)
-    const bytes = this.#ownRecord.refresh({ head: this.log.head, addresses: this.#addresses, objects, permit })
+    const bytes = this.#ownRecord.refresh(
+      { head: this.log.head, addresses: this.#addresses, objects, permit },
+      this.#now
+    )
     if (bytes === undefined) return
     this.#antiEntropy.push(this.neighbours.all(), bytes)
     this.#antiEntropy.wake(this.#now)

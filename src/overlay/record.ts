@@ -17,6 +17,8 @@ const MAX_REASONS_BYTES = 4 * 1024
 
 const count = z.int().min(0).max(Number.MAX_SAFE_INTEGER)
 
+export const addressesSchema = z.array(z.string().max(200)).max(8)
+
 export const headSchema = z.strictObject({ version: z.int().min(0), hash: hashSchema })
 
 /** The step of an object's way to its next version; SPEC L has the table of transitions. */
@@ -86,7 +88,7 @@ export const recordSchema = z.strictObject({
   labels: z
     .record(z.string().max(64), z.string().max(64))
     .refine((l) => Object.keys(l).length <= MAX_LABELS, `at most ${MAX_LABELS} labels`),
-  addresses: z.array(z.string().max(200)).max(8),
+  addresses: addressesSchema,
   objects: z
     .record(nameSchema, objectRecordSchema)
     .refine((o) => Object.keys(o).length <= MAX_CLASSES, `at most ${MAX_CLASSES} objects`),

@@ -8,11 +8,16 @@ import type { PeerRecord, SignedRecord } from './record.ts'
 
 /** Unknown peers that are offered to a full view, so that its sample still mixes. */
 const STRANGERS_WHEN_FULL = 8
+/** Dropped records that are remembered, so that neighbours which keep them longer do not bring them back. */
+const MAX_GONE = 1024
 
-export const newer = (
-  a: { incarnation: number; counter: number },
-  b: { incarnation: number; counter: number }
-): boolean => a.incarnation > b.incarnation || (a.incarnation === b.incarnation && a.counter > b.counter)
+interface Stamp {
+  incarnation: number
+  counter: number
+}
+
+export const newer = (a: Stamp, b: Stamp): boolean =>
+  a.incarnation > b.incarnation || (a.incarnation === b.incarnation && a.counter > b.counter)
 
 export interface ViewInit {
   self: string
@@ -22,10 +27,19 @@ export interface ViewInit {
   keeps(record: PeerRecord): boolean
 }
 
+interface Known {
+  signed: SignedRecord
+  /** Its place in the order in which this peer keeps strangers; NaN until it matters. */
+  rank: number
+  /** When there was last a sign of life of the peer, ms. */
+  heardAt: number
+}
+
 export class View {
   readonly #init: ViewInit
-  readonly #records = new Map<string, SignedRecord>()
-  readonly #ranks = new Map<string, number>()
+  readonly #records = new Map<string, Known>()
+  /** Dropped for good, unless a newer record comes. */
+  readonly #gone = new Map<string, Stamp>()
   readonly #digest = new SetDigest()
   /** The stranger that would go first, where that is known. */
   #worst: PeerRecord | undefined
@@ -40,26 +54,27 @@ export class View {
     return this.#records.size
   }
   get(peer: string): PeerRecord | undefined {
-    return this.#records.get(peer)?.record
+    return this.#records.get(peer)?.signed.record
   }
   signed(peer: string): SignedRecord | undefined {
-    return this.#records.get(peer)
+    return this.#records.get(peer)?.signed
   }
-  all(): IterableIterator<SignedRecord> {
-    return this.#records.values()
+  *all(): IterableIterator<SignedRecord> {
+    for (const { signed } of this.#records.values()) yield signed
   }
   get digest(): string {
     return this.#digest.text
   }
 
   /** Keeps a verified record if it is newer than the one known. */
-  put(signed: SignedRecord): boolean {
+  put(signed: SignedRecord, now: number): boolean {
     const { record } = signed
     const known = this.#records.get(record.peer)
-    if (known !== undefined && !newer(record, known.record)) return false
-    if (known === undefined && !this.#admits(record)) return false
-    if (known !== undefined) this.#digest.remove(this.#weight(known.record))
-    this.#records.set(record.peer, signed)
+    if (known !== undefined && !newer(record, known.signed.record)) return false
+    if (known === undefined && (this.#isGone(record.peer, record) || !this.#admits(record))) return false
+    if (known !== undefined) this.#digest.remove(this.#weight(known.signed.record))
+    this.#gone.delete(record.peer)
+    this.#records.set(record.peer, { signed, rank: known?.rank ?? Number.NaN, heardAt: now })
     this.#digest.add(this.#weight(record))
     this.changes += 1
     // It may be a neighbour now, or no longer one; cheap to find again when a stranger comes.
@@ -68,9 +83,36 @@ export class View {
     return this.#records.has(record.peer)
   }
 
+  /** There was a sign of life of a peer at this time. */
+  heard(peer: string, at: number): void {
+    const known = this.#records.get(peer)
+    if (known !== undefined) known.heardAt = Math.max(known.heardAt, at)
+  }
+
+  /** The peer whose last sign of life is the oldest and before `before`, of those that may be dropped. */
+  mostSilent(before: number): string | undefined {
+    let found: string | undefined
+    let oldest = before
+    for (const [peer, { signed, heardAt }] of this.#records) {
+      if (heardAt >= oldest || peer === this.#init.self || this.#init.keeps(signed.record)) continue
+      found = peer
+      oldest = heardAt
+    }
+    return found
+  }
+
+  /** Drops a record for good: the same one is not taken again. */
+  drop(peer: string): void {
+    const record = this.get(peer)
+    if (record === undefined) return
+    this.#gone.set(peer, { incarnation: record.incarnation, counter: record.counter })
+    if (this.#gone.size > MAX_GONE) this.#gone.delete(this.#gone.keys().next().value!)
+    this.#remove(record)
+  }
+
   /** ⟨peer, incarnation, counter⟩ of all records. */
   vector(): [string, number, number][] {
-    return [...this.#records.values()].map(({ record }) => [record.peer, record.incarnation, record.counter])
+    return [...this.all()].map(({ record }) => [record.peer, record.incarnation, record.counter])
   }
 
   /** How many peers that this view does not know may be offered to it: all it has place for; a few for the sample, when full. */
@@ -87,7 +129,7 @@ export class View {
     const theirs = new Map(vector.map(([peer, incarnation, counter]) => [peer, { incarnation, counter }]))
     const fresher: SignedRecord[] = []
     const strangers: SignedRecord[] = []
-    for (const signed of this.#records.values()) {
+    for (const signed of this.all()) {
       const known = theirs.get(signed.record.peer)
       if (known === undefined) strangers.push(signed)
       else if (newer(signed.record, known)) fresher.push(signed)
@@ -98,8 +140,9 @@ export class View {
   /** Whether a neighbour's vector names anything newer that this view would keep. */
   lacks(vector: readonly (readonly [string, number, number])[]): boolean {
     return vector.some(([peer, incarnation, counter]) => {
-      const known = this.#records.get(peer)
-      return known === undefined ? this.#records.size < this.#init.size : newer({ incarnation, counter }, known.record)
+      const known = this.get(peer)
+      if (known !== undefined) return newer({ incarnation, counter }, known)
+      return this.#records.size < this.#init.size && !this.#isGone(peer, { incarnation, counter })
     })
   }
 
@@ -110,12 +153,17 @@ export class View {
     return this.#worst !== undefined && this.#preference(record) < this.#preference(this.#worst)
   }
 
+  #isGone(peer: string, stamp: Stamp): boolean {
+    const gone = this.#gone.get(peer)
+    return gone !== undefined && !newer(stamp, gone)
+  }
+
   /** Order in which this peer keeps strangers, salted with its own name. Remembered: hashing is most of an eviction. */
   #rank(peer: string): number {
-    const known = this.#ranks.get(peer)
-    if (known !== undefined) return known
+    const known = this.#records.get(peer)
+    if (known !== undefined && !Number.isNaN(known.rank)) return known.rank
     const rank = this.#init.hash53(`${this.#init.self}/${peer}`)
-    this.#ranks.set(peer, rank)
+    if (known !== undefined) known.rank = rank
     return rank
   }
 
@@ -132,7 +180,7 @@ export class View {
   #findWorst(): PeerRecord | undefined {
     let worst: PeerRecord | undefined
     let least = -1
-    for (const { record } of this.#records.values()) {
+    for (const { record } of this.all()) {
       if (record.peer === this.#init.self || this.#init.keeps(record)) continue
       const preference = this.#preference(record)
       if (preference <= least) continue
@@ -147,16 +195,19 @@ export class View {
     // own group, without whose record no permit can be had.
     const victim = this.#findWorst() ?? this.#leastNeeded()
     if (victim === undefined) return
-    this.#records.delete(victim.peer)
-    this.#ranks.delete(victim.peer)
-    this.#digest.remove(this.#weight(victim))
+    this.#remove(victim)
+  }
+
+  #remove(record: PeerRecord): void {
+    this.#records.delete(record.peer)
+    this.#digest.remove(this.#weight(record))
     this.#worst = undefined
     this.changes += 1
   }
 
   #leastNeeded(): PeerRecord | undefined {
-    const own = this.#records.get(this.#init.self)?.record.group ?? null
-    const others = [...this.#records.values()].map((one) => one.record).filter((one) => one.peer !== this.#init.self)
+    const own = this.get(this.#init.self)?.group ?? null
+    const others = [...this.all()].map((one) => one.record).filter((one) => one.peer !== this.#init.self)
     return others.findLast((record) => own === null || record.group !== own) ?? others.at(-1)
   }
 }

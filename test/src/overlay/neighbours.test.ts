@@ -13,7 +13,8 @@ describe('neighbours (SPEC O2)', () => {
       addresses: () => ['/a'],
       candidates: () => others,
       group: () => new Set<string>(),
-      bootstrap: []
+      fit: () => true,
+      seeds: () => []
     }
     const neighbours = new Neighbours(places, DEFAULT_LIMITS, new Generator(1), outbox)
     for (const peer of others) neighbours.onConnected(peer, 0)
@@ -38,14 +39,16 @@ describe('neighbours (SPEC O2)', () => {
       addresses: () => [],
       candidates: () => others,
       group: () => new Set<string>(),
-      bootstrap: []
+      fit: () => true,
+      seeds: () => []
     }
     const neighbours = new Neighbours(places, DEFAULT_LIMITS, new Generator(1), outbox)
     const urgency: boolean[] = []
     for (const peer of others) {
       neighbours.onConnected(peer, 0)
       for (const effect of outbox.drain()) {
-        if (effect.type === 'send' && effect.message.kind === 'neighbour') urgency.push(effect.message.urgent)
+        if (effect.type !== 'send' || effect.message.kind !== 'neighbour' || effect.message.what !== 'ask') continue
+        urgency.push(effect.message.urgent)
       }
       neighbours.onMessage(peer, { kind: 'neighbour', what: 'accept', urgent: false }, 0)
     }
@@ -59,7 +62,8 @@ describe('neighbours (SPEC O2)', () => {
       addresses: () => [],
       candidates: () => [],
       group: () => new Set<string>(),
-      bootstrap: []
+      fit: () => true,
+      seeds: () => []
     }
     const neighbours = new Neighbours(places, DEFAULT_LIMITS, new Generator(1), outbox)
     const ask = (number: number, urgent: boolean) => {

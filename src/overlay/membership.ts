@@ -1,0 +1,163 @@
+/**
+ * Who else is there (SPEC O2, O10 to O12): the active set of neighbours, the passive set of contacts that shuffles keep
+ * fresh, the own group, and the silence of peers that went away without a word.
+ */
+import type { Generator } from '../prng.ts'
+import type { StatementSet } from '../upgrade/statements.ts'
+import { Contacts } from './contacts.ts'
+import type { PeerInit, PeerLimits } from './events.ts'
+import { OwnGroup } from './group.ts'
+import type { MessageOf } from './messages.ts'
+import { Neighbours } from './neighbours.ts'
+import type { Outbox } from './outbox.ts'
+import { type Contact, PassiveSet } from './passive.ts'
+import { Shuffles } from './shuffles.ts'
+import type { View } from './view.ts'
+
+/** Distance between two looks at a peer that has been silent for long. */
+const PROBE_MS = 5 * 60_000
+
+export class Membership {
+  readonly neighbours: Neighbours
+  readonly passive: PassiveSet
+  readonly #group: OwnGroup
+  readonly #contacts: Contacts
+  readonly #shuffles: Shuffles
+  readonly #view: View
+  readonly #self: string
+  readonly #limits: PeerLimits
+  readonly #generator: Generator
+  #probeAt = 0
+  #probed = ''
+
+  constructor(parts: {
+    init: PeerInit
+    addresses(): readonly string[]
+    kept: Contact[]
+    limits: PeerLimits
+    statements: StatementSet
+    view: View
+    generator: Generator
+    outbox: Outbox
+  }) {
+    const { init, limits, statements, view, generator, outbox } = parts
+    this.#self = init.peer
+    this.#view = view
+    this.#limits = limits
+    this.#generator = generator
+    this.passive = new PassiveSet(limits.passive, generator)
+    const { bootstrap } = init
+    this.#contacts = new Contacts({ bootstrap, kept: parts.kept, view, passive: this.passive, outbox })
+    this.#group = new OwnGroup({ self: init.peer, group: init.group, statements, view })
+    const addresses = (peer: string): readonly string[] => this.#contacts.addresses(peer)
+    const places = {
+      self: init.peer,
+      addresses,
+      candidates: () => this.#candidates(),
+      fit: () => true,
+      group: () => this.#group.members,
+      seeds: () => this.#contacts.seeds()
+    }
+    this.neighbours = new Neighbours(places, limits, generator, outbox)
+    const around = {
+      self: init.peer,
+      ownAddresses: parts.addresses,
+      neighbours: () => this.neighbours.all(),
+      isNeighbour: (peer: string) => this.neighbours.has(peer),
+      addresses,
+      isWelcome: (peer: string) => !this.neighbours.has(peer),
+      heard: (peer: string, at: number) => view.heard(peer, at)
+    }
+    this.#shuffles = new Shuffles({ around, passive: this.passive, generator, outbox, silentMs: limits.silentMs })
+  }
+
+  onConnected(peer: string, now: number): void {
+    this.#view.heard(peer, now)
+    this.neighbours.onConnected(peer, now)
+  }
+
+  onDisconnected(peer: string, now: number): void {
+    this.#view.heard(peer, now)
+    if (this.neighbours.has(peer)) this.#shuffles.wake(now)
+    this.#shuffles.forget(peer)
+    this.neighbours.onDisconnected(peer, now)
+  }
+
+  onConnectFailed(peer: string, now: number): void {
+    this.passive.drop(peer)
+    this.neighbours.onConnectFailed(peer, now)
+    // O11: silent for long, and not to be reached either.
+    if (peer !== this.#probed) return
+    this.#probed = ''
+    this.#view.drop(peer)
+  }
+
+  /** Somebody announced itself: by multicast on the local network, say. */
+  onFound(contact: Contact, now: number): void {
+    if (contact.peer !== this.#self && !this.neighbours.has(contact.peer))
+      this.passive.note({ ...contact, heardAt: now })
+  }
+
+  /** Returns the peer if it has just become a neighbour. */
+  onNeighbour(from: string, message: MessageOf<'neighbour'>, now: number): string | undefined {
+    const was = this.neighbours.has(from)
+    const added = this.neighbours.onMessage(from, message, now)
+    if (added !== undefined) {
+      this.passive.drop(added)
+      this.#contacts.note(this.neighbours.all())
+      this.#shuffles.wake(now)
+    } else if (was && !this.neighbours.has(from)) this.#demote(from, now)
+    return added
+  }
+
+  onShuffle(from: string, message: MessageOf<'shuffle'>, now: number): void {
+    if (this.neighbours.has(from)) this.#shuffles.onMessage(from, message, now)
+    else this.neighbours.disown(from)
+  }
+
+  /** Dials, asks, shuffles and probes what is due. Returns when to look again, ms. */
+  turn(now: number): number {
+    return Math.min(this.neighbours.fill(now), this.#shuffles.turn(now), this.#probe(now))
+  }
+
+  /** Whoever was a neighbour and is still there stays known. */
+  #demote(peer: string, now: number): void {
+    const addresses = this.#contacts.addresses(peer)
+    if (addresses.length > 0) this.passive.note({ peer, addresses, heardAt: now })
+  }
+
+  /**
+   * The passive set and the view in turns: the one is fresh, but strangers choose what is in it; the other is chosen by
+   * this peer's own salt, but may be old.
+   */
+  #candidates(): string[] {
+    const passive = this.#generator.shuffle([...this.passive.peers()])
+    const known: string[] = []
+    for (const { record } of this.#view.all())
+      if (record.peer !== this.#self && this.passive.get(record.peer) === undefined) known.push(record.peer)
+    this.#generator.shuffle(known)
+    const order: string[] = []
+    for (let index = 0; index < Math.max(passive.length, known.length); index++) {
+      if (index < passive.length) order.push(passive[index]!)
+      if (index < known.length) order.push(known[index]!)
+    }
+    return order
+  }
+
+  /** O11: of the peers silent for long one is looked for now and then; a record without a living peer goes. */
+  #probe(now: number): number {
+    if (this.#probeAt === 0) this.#probeAt = now + this.#jitter()
+    if (now < this.#probeAt) return this.#probeAt
+    this.#probeAt = now + this.#jitter()
+    const silent = this.#view.mostSilent(now - this.#limits.silentMs)
+    if (silent === undefined) return this.#probeAt
+    if (this.neighbours.connected.has(silent)) this.#view.heard(silent, now)
+    else if (this.#contacts.addresses(silent).length === 0) this.#view.drop(silent)
+    else if (this.neighbours.probe(silent, now)) this.#probed = silent
+    return this.#probeAt
+  }
+
+  #jitter(): number {
+    return Math.ceil(PROBE_MS * (0.75 + this.#generator.fraction() / 2))
+  }
+}
