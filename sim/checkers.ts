@@ -18,9 +18,9 @@ export type Rule =
   | 'M16' // the view is bounded
   | 'M17' // an idle fleet backs off
   | 'M18' // everything converges once faults stop
-  | 'M20' // an idle fleet is one connected graph of neighbours on both sides
   | 'M19' // a peer does not throw
   | 'M20' // nothing aborted or replaced is committed by a peer that knows of it
+  | 'M21' // an idle fleet is one connected graph of neighbours on both sides
 
 export interface Violation {
   rule: Rule

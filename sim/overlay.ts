@@ -1,4 +1,4 @@
-/** The shape of the overlay at one moment (SPEC M20): who has whom for a neighbour, and who is known to how many. */
+/** The shape of the overlay at one moment (SPEC M21): who has whom for a neighbour, and who is known to how many. */
 import type { Machine } from './machine.ts'
 
 export interface Spread {

@@ -357,14 +357,14 @@ export class Simulator {
     return this.machines.some((other) => other.group === machine.group && other !== machine && never(other))
   }
 
-  /** M20: a fleet that has come to rest is one, and neighbours agree that they are. */
+  /** M21: a fleet that has come to rest is one, and neighbours agree that they are. */
   #checkShape(shape: Shape): void {
     const { components, oneSided } = shape
     const rested = this.#convergedAt + this.scenario.idleMs <= this.kernel.now
     if (!rested || this.scenario.idleMs < 2 * MINUTE_MS || this.machines[0]!.peer?.neighbours === undefined) return
     if (components === 1 && oneSided === 0) return
     const text = `the neighbours of an idle fleet form ${components} parts, ${oneSided} are neighbours on one side only`
-    this.checkers.violation('M20', this.machines[0]!, text)
+    this.checkers.violation('M21', this.machines[0]!, text)
   }
 
   /** M17: in the last minute of a long idle time a peer begins about one round; four messages are twice what that costs. */

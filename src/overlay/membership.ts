@@ -55,6 +55,7 @@ export class Membership {
       addresses,
       candidates: () => this.#candidates(),
       fit: () => true,
+      isLarge: () => view.size >= limits.view,
       group: () => this.#group.members,
       seeds: () => this.#contacts.seeds()
     }
@@ -63,7 +64,6 @@ export class Membership {
       self: init.peer,
       ownAddresses: parts.addresses,
       neighbours: () => this.neighbours.all(),
-      isNeighbour: (peer: string) => this.neighbours.has(peer),
       addresses,
       isWelcome: (peer: string) => !this.neighbours.has(peer),
       heard: (peer: string, at: number) => view.heard(peer, at)
@@ -105,7 +105,8 @@ export class Membership {
     if (added !== undefined) {
       this.passive.drop(added)
       this.#contacts.note(this.neighbours.all())
-      this.#shuffles.wake(now)
+      // Explorations change neighbours too: they must not keep a fleet busy that is otherwise quiet.
+      if (this.passive.size < this.#limits.passive / 2) this.#shuffles.wake(now)
     } else if (was && !this.neighbours.has(from)) this.#demote(from, now)
     return added
   }

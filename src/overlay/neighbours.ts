@@ -18,6 +18,8 @@ const ASK_TIMEOUT_MS = 5_000
 
 /** Distance of one peer's explorations. Any peer of a split fleet that crosses mends it, so fifty mend it in a minute. */
 const EXPLORE_MS = 30 * 60_000
+/** In a fleet that is larger than a view: there are more to cross, and each new neighbour changes what full views hold. */
+const EXPLORE_LARGE_MS = 4 * EXPLORE_MS
 /** Share of the explorations that go to a peer it was told to start with, or knew in an earlier life. */
 const SEEDS_EXPLORED = 0.25
 
@@ -32,6 +34,8 @@ export interface Places {
   fit(peer: string): boolean
   /** Members of the own group: always neighbours. */
   group(): ReadonlySet<string>
+  /** Whether the fleet is larger than what one peer knows of it. */
+  isLarge(): boolean
   /** Peers to begin with. */
   seeds(): readonly { peer: string; addresses: readonly string[] }[]
 }
@@ -174,9 +178,10 @@ export class Neighbours {
    * partition lasted would never find each other again.
    */
   #explore(now: number): number {
-    if (this.#exploreAt === 0) this.#exploreAt = now + this.#jitter(EXPLORE_MS)
+    const everyMs = this.#places.isLarge() ? EXPLORE_LARGE_MS : EXPLORE_MS
+    if (this.#exploreAt === 0) this.#exploreAt = now + this.#jitter(everyMs)
     if (now < this.#exploreAt) return this.#exploreAt
-    this.#exploreAt = now + this.#jitter(EXPLORE_MS)
+    this.#exploreAt = now + this.#jitter(everyMs)
     const isStranger = (peer: string) => !this.#neighbours.has(peer) && !this.#isGroup(peer) && this.#places.fit(peer)
     // Those it began with are tried too: of a split longer than any memory they may be all that is known.
     const seeds = this.#generator.chance(SEEDS_EXPLORED) ? this.#seeds() : []

@@ -21,7 +21,6 @@ export interface Acquaintance {
   /** Where this peer can be dialled. */
   ownAddresses(): readonly string[]
   neighbours(): Iterable<string>
-  isNeighbour(peer: string): boolean
   addresses(peer: string): readonly string[]
   /** Whether a contact is worth keeping; a neighbour is known without it. */
   isWelcome(peer: string): boolean

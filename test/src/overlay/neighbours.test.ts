@@ -14,6 +14,7 @@ describe('neighbours (SPEC O2)', () => {
       candidates: () => others,
       group: () => new Set<string>(),
       fit: () => true,
+      isLarge: () => false,
       seeds: () => []
     }
     const neighbours = new Neighbours(places, DEFAULT_LIMITS, new Generator(1), outbox)
@@ -40,6 +41,7 @@ describe('neighbours (SPEC O2)', () => {
       candidates: () => others,
       group: () => new Set<string>(),
       fit: () => true,
+      isLarge: () => false,
       seeds: () => []
     }
     const neighbours = new Neighbours(places, DEFAULT_LIMITS, new Generator(1), outbox)
@@ -63,6 +65,7 @@ describe('neighbours (SPEC O2)', () => {
       candidates: () => [],
       group: () => new Set<string>(),
       fit: () => true,
+      isLarge: () => false,
       seeds: () => []
     }
     const neighbours = new Neighbours(places, DEFAULT_LIMITS, new Generator(1), outbox)
@@ -82,5 +85,39 @@ describe('neighbours (SPEC O2)', () => {
     assert.deepEqual(ask(51, true), ['leave', 'accept'])
     assert.equal(neighbours.size, DEFAULT_LIMITS.degreeMax)
     assert.ok(neighbours.has('other051'))
+  })
+
+  it('O2: an accept that comes when the place is taken is answered by leave, else it counts', () => {
+    const outbox = new Outbox()
+    const places = {
+      self: 'self0001',
+      addresses: () => [],
+      candidates: () => [],
+      fit: () => true,
+      isLarge: () => false,
+      group: () => new Set<string>(),
+      seeds: () => []
+    }
+    const neighbours = new Neighbours(places, { ...DEFAULT_LIMITS, degree: 2 }, new Generator(1), outbox)
+    const told = () =>
+      outbox
+        .drain()
+        .flatMap((effect) =>
+          effect.type === 'send' && effect.message.kind === 'neighbour' ? [`${effect.message.what} ${effect.to}`] : []
+        )
+    const accept = (peer: string, now: number) =>
+      neighbours.onMessage(peer, { kind: 'neighbour', what: 'accept', urgent: false }, now)
+    for (const peer of ['slow0001', 'slow0002']) neighbours.onConnected(peer, 0)
+    // Nobody answers in time; two others get the places, but for one that goes again.
+    neighbours.fill(60_000)
+    for (const peer of ['fast0001', 'fast0002']) neighbours.onConnected(peer, 60_000)
+    told()
+    for (const peer of ['fast0001', 'fast0002']) assert.equal(accept(peer, 60_000), peer)
+    assert.equal(accept('slow0001', 60_001), undefined)
+    assert.deepEqual(told(), ['leave slow0001'])
+    assert.equal(neighbours.has('slow0001'), false)
+    neighbours.onMessage('fast0001', { kind: 'neighbour', what: 'leave', urgent: false }, 60_002)
+    assert.equal(accept('slow0002', 60_003), 'slow0002')
+    assert.deepEqual(told(), [])
   })
 })

@@ -1,0 +1,57 @@
+import assert from 'node:assert/strict'
+import type { PeerRecord } from '../../../src/overlay/record.ts'
+import { View } from '../../../src/overlay/view.ts'
+
+const record = (peer: string, counter = 1, group: string | null = null): PeerRecord => ({
+  format: 1,
+  peer,
+  incarnation: 1,
+  counter,
+  head: { version: 0, hash: '0'.repeat(64) },
+  group,
+  labels: {},
+  addresses: [],
+  objects: {},
+  permit: null
+})
+
+function viewOf(...records: PeerRecord[]): View {
+  const view = new View({
+    self: 'peer-self',
+    size: 16,
+    hash53: (text) => [...text].reduce((sum, letter) => sum * 31 + letter.charCodeAt(0), 7) % 2 ** 40,
+    keeps: ({ group }) => group === 'own'
+  })
+  records.forEach((one, index) => {
+    view.put({ record: one, bytes: new Uint8Array() }, 1000 * (index + 1))
+  })
+  return view
+}
+
+describe('view (SPEC O3, O11)', () => {
+  it('O11: the peer silent for longest is named; never oneself, nor the own group', () => {
+    const view = viewOf(record('peer-self'), record('peer-own', 1, 'own'), record('peer-a'), record('peer-b'))
+    assert.equal(view.mostSilent(3000), undefined)
+    assert.equal(view.mostSilent(10_000), 'peer-a')
+    view.heard('peer-a', 5000)
+    view.heard('peer-b', 100)
+    assert.equal(view.mostSilent(10_000), 'peer-b')
+    view.put({ record: record('peer-b', 2), bytes: new Uint8Array() }, 20_000)
+    assert.equal(view.mostSilent(10_000), 'peer-a')
+  })
+
+  it('O11: a dropped record does not come back, a newer one does', () => {
+    const view = viewOf(record('peer-a', 3), record('peer-b'))
+    const before = viewOf(record('peer-b')).digest
+    view.drop('peer-a')
+    assert.equal(view.get('peer-a'), undefined)
+    assert.equal(view.digest, before)
+    const again = (counter: number) => view.put({ record: record('peer-a', counter), bytes: new Uint8Array() }, 0)
+    assert.equal(view.lacks([['peer-a', 1, 3]]), false)
+    assert.equal(again(3), false)
+    assert.equal(again(2), false)
+    assert.equal(view.lacks([['peer-a', 1, 4]]), true)
+    assert.equal(again(4), true)
+    assert.equal(view.get('peer-a')?.counter, 4)
+  })
+})
