@@ -16,14 +16,25 @@ export type CallErrorName =
   | 'Cancelled'
   | 'PayloadTooLarge'
   | 'ApplicationError' // the object's own code threw
+  | 'NotStateless' // an SO hosted by the caller did more than one delegate call: part of it may have been executed
+  | 'Misplaced' // between nodes only, NOT executed: the callee serves other versions than its caller took it to (SPEC G5)
 
-/** A failed call. `retryAfterMs` is a hint that only `Unavailable` carries. */
+/** Lowest and highest version that an object serves on a node. */
+export type ServedRange = readonly [low: number, high: number]
+
+/** A failed call. `retryAfterMs` is a hint that only `Unavailable` carries, `serves` is what `Misplaced` says. */
 export class CallError extends Error {
   readonly retryAfterMs: number | undefined
-  constructor(name: CallErrorName, message: string, options: { retryAfterMs?: number; cause?: unknown } = {}) {
+  readonly serves: ServedRange | undefined
+  constructor(
+    name: CallErrorName,
+    message: string,
+    options: { retryAfterMs?: number; serves?: ServedRange; cause?: unknown } = {}
+  ) {
     super(message, { cause: options.cause })
     this.name = name
     this.retryAfterMs = options.retryAfterMs
+    this.serves = options.serves
   }
 }
 
@@ -38,7 +49,9 @@ export const CALL_ERROR_NAMES: ReadonlySet<string> = new Set<CallErrorName>([
   'DeadlineExceeded',
   'Cancelled',
   'PayloadTooLarge',
-  'ApplicationError'
+  'ApplicationError',
+  'NotStateless',
+  'Misplaced'
 ])
 
 /** Why something from outside (wire, disk, command line, bundle) was refused. */

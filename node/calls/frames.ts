@@ -38,7 +38,11 @@ const callSchema = z.strictObject({
   callId: z.string().min(1).max(MAX_CALL_ID_LENGTH),
   held: z.boolean(),
   timeoutMs: z.int().min(0).max(MAX_MS),
-  observersOnly: z.boolean()
+  observersOnly: z.boolean(),
+  /** The object, by name: its caller may host the SO itself, and is told which versions are served instead (SPEC G6). */
+  object: nameSchema.optional(),
+  /** The call is a guest's, which simulates this version with it (SPEC G5). */
+  simulates: versionSchema.optional()
 })
 
 const messageSchema = callSchema.omit({ kind: true, id: true })
@@ -50,7 +54,8 @@ const fromCallee = z.discriminatedUnion('kind', [
     id,
     name: z.string().refine((name) => CALL_ERROR_NAMES.has(name), 'a name of a call error'),
     text,
-    retryAfterMs: z.int().min(0).max(MAX_MS).optional()
+    retryAfterMs: z.int().min(0).max(MAX_MS).optional(),
+    serves: z.tuple([z.int().min(0), z.int().min(0)]).optional()
   }),
   head
 ])
@@ -101,19 +106,24 @@ export function errorFrame(callId: number, error: unknown): FromCallee {
   const known = error instanceof CallError || CALL_ERROR_NAMES.has((error as Error)?.name)
   const { message, name } = error instanceof Error ? error : new Error(String(error))
   const hintMs = known ? (error as CallError).retryAfterMs : undefined
+  const serves = error instanceof CallError ? error.serves : undefined
   return {
     kind: 'error',
     id: callId,
     name: known ? name : 'ApplicationError',
     text: message.slice(0, MAX_TEXT),
     // Hosted code may have made the hint up; a frame that the other end refuses would cost every call on its wire.
-    ...(hintMs !== undefined && hintMs >= 0 ? { retryAfterMs: Math.min(Math.round(hintMs), MAX_MS) } : {})
+    ...(hintMs !== undefined && hintMs >= 0 ? { retryAfterMs: Math.min(Math.round(hintMs), MAX_MS) } : {}),
+    ...(serves === undefined ? {} : { serves: [...serves] })
   }
 }
 
 export function errorOf(frame: Extract<FromCallee, { kind: 'error' }>): CallError {
-  const options = frame.retryAfterMs === undefined ? {} : { retryAfterMs: frame.retryAfterMs }
-  return new CallError(frame.name as CallErrorName, frame.text, options)
+  const { name, text, retryAfterMs, serves } = frame
+  return new CallError(name as CallErrorName, text, {
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+    ...(serves === undefined ? {} : { serves })
+  })
 }
 
 /** Everything a call says but its place on the wire. */

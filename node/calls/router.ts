@@ -7,6 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { CallError } from '../../src/errors.ts'
 import { hash53 } from '../../src/upgrade/seal.ts'
 import type { CallRequest, CallTarget, Value } from '../../src/versions/types.ts'
+import type { CallOptions } from './caller.ts'
 import { checkedCall, MAX_CALL_ID_LENGTH } from './frames.ts'
 import type { CallMessage, Calls, Serve } from './session.ts'
 
@@ -25,6 +26,8 @@ export interface RouterInit {
   calls: Calls
   /** Executes calls at this node's own objects. */
   local?: Serve
+  /** One attempt at another peer. @default as it is, by `calls` */
+  attempt?(candidate: Candidate, message: CallMessage, options: CallOptions): Promise<Value>
   reachable(peer: string): boolean
   /** Who may serve this: the peer named, members of the group, or all that host the class; own node included. */
   candidates(className: string, version: number, to: NonNullable<CallTarget['to']>): Candidate[]
@@ -189,7 +192,9 @@ class CallRouter implements Router {
     if (candidate.peer === this.#init.self && this.#init.local !== undefined) {
       return callHere(this.#init.local, candidate.peer, message, timeoutMs, signal)
     }
-    return this.#init.calls.call(candidate.peer, candidate.addresses, message, { timeoutMs, signal })
+    const { attempt, calls } = this.#init
+    const options = { timeoutMs, signal }
+    return attempt?.(candidate, message, options) ?? calls.call(candidate.peer, candidate.addresses, message, options)
   }
 
   /** Best first: serving that version, then (by key) the one that the key chooses, else the nearest and least busy. */

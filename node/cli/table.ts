@@ -36,7 +36,7 @@ function rowsOf(peer: PeerStatus): string[][] {
 
 /** The whole status, some lines; peers sorted by group and name. */
 export function statusText(status: Status): string {
-  const { fleet, peer, head, log, fork, pauses, alarms } = status
+  const { fleet, peer, head, log, fork, pauses, guests, alarms } = status
   const peers = status.peers.toSorted(
     (a, b) => (a.group ?? '').localeCompare(b.group ?? '') || a.peer.localeCompare(b.peer)
   )
@@ -57,6 +57,8 @@ export function statusText(status: Status): string {
       `paused: ${what} until ${one.expires}${one.note === '' ? '' : ` (${one.note})`}; lift with "upstart resume ${one.hash.slice(0, 16)}"`
     )
   }
+  for (const { class: name, version, delegate, count } of guests)
+    lines.push(`${name} ${version} was simulated here for ${count} calls at peers that serve ${delegate}`)
   for (const alarm of alarms.slice(-5)) lines.push(`alarm ${alarm.name}: ${alarm.text}`)
   lines.push('', table([['PEER', 'GROUP', 'LOG', 'OBJECT', 'VERSION', 'SERVES', 'PHASE'], ...peers.flatMap(rowsOf)]))
   return lines.join('\n')

@@ -11,6 +11,8 @@ import type { Moments } from './moments.ts'
 
 /** How long a call waits for an entry, a bundle or a future SO, at most; a replica may have it. */
 const LEARN_MS = 5_000
+/** The same, where the caller can host the SO itself: what is at hand starts within it (SPEC G6). */
+const START_MS = 1_000
 
 export interface ArrivingCall {
   class: string
@@ -23,6 +25,10 @@ export interface ArrivingCall {
   held: boolean
   observersOnly: boolean
   timeoutMs: number
+  /** The caller may host SOs of this object itself; it hears at once which versions are served (SPEC G6). */
+  object?: string
+  /** The version that a guest simulates with this call (SPEC G5). */
+  simulates?: number
   /** The peer, or the client, that calls. */
   from: string
 }
@@ -64,7 +70,7 @@ export class Callee {
     const known = await this.#known(request, deadline)
     const { object } = known
     check(known, request)
-    await this.#serves(object, request.version, deadline)
+    await this.#serves(object, request, deadline)
     const caller = this.#init.peer.view.get(request.from)?.objects[object]?.version ?? null
     const value = await this.#init.hosting.call(object, {
       version: request.version,
@@ -72,6 +78,7 @@ export class Callee {
       args: request.args,
       callId: request.callId,
       held: request.held,
+      simulates: request.simulates,
       timeoutMs: Math.max(1, deadline - performance.now()),
       signal
     })
@@ -93,8 +100,10 @@ export class Callee {
   async #known(request: ArrivingCall, deadline: number): Promise<Known> {
     const { peer, moments } = this.#init
     const resolve = () => peer.resolve(request.class, request.version)
-    const known = resolve() ?? (await moments.until(resolve, this.#patience(deadline)))
+    const waits = request.object === undefined
+    const known = resolve() ?? (waits ? await moments.until(resolve, this.#patience(deadline)) : undefined)
     if (known === undefined) {
+      this.#checkPlace(request.object, request)
       const lineage = peer.log.schema.lineageOf(request.class)
       const versions =
         lineage === undefined ? [] : peer.log.schema.versions(lineage).map((one) => `${one.className} ${one.version}`)
@@ -109,20 +118,41 @@ export class Callee {
   }
 
   /** A call from the future makes the node fetch and start what it lacks. */
-  async #serves(object: string, version: number, deadline: number): Promise<void> {
+  async #serves(object: string, request: ArrivingCall, deadline: number): Promise<void> {
     const { peer, moments, post } = this.#init
+    const { version } = request
     const hosted = peer.objects.get(object)!
     const reached = () => (hosted.record().highest >= version ? true : undefined)
+    if (reached() === undefined) {
+      post({ type: 'wanted', object, version })
+      const patienceMs = this.#patience(deadline)
+      const boundMs = request.object === undefined ? patienceMs : this.#atHand(object) ? START_MS : 0
+      await moments.until(reached, Math.min(patienceMs, boundMs))
+    }
+    if (request.object === object) this.#checkPlace(object, request)
     if (reached() !== undefined) return
-    post({ type: 'wanted', object, version })
-    const served = await moments.until(reached, this.#patience(deadline))
-    if (served !== undefined) return
     const { state } = hosted
     throw new CallError(
       'Unavailable',
       `${object} runs version ${state.current?.version ?? 'none'} here and does not simulate ${version} yet; not executed`,
       { retryAfterMs: 200 }
     )
+  }
+
+  /** Whether the code of the next version is here, so that its future SO may start in a moment. */
+  #atHand(object: string): boolean {
+    const { peer } = this.#init
+    const next = peer.log.schema.next(object, peer.objects.get(object)?.record().highest ?? 0)
+    return next !== undefined && peer.pieces.isReady(next.entry.manifest.bundle.sha256)
+  }
+
+  /** G6: a caller that may host the SO itself hears what is served here instead. */
+  #checkPlace(object: string | undefined, { version }: ArrivingCall): void {
+    const record = object === undefined ? undefined : this.#init.peer.objects.get(object)?.record()
+    if (record === undefined || record.version === 0 || (record.lowest <= version && version <= record.highest)) return
+    const { lowest, highest } = record
+    const text = `${object} serves versions ${lowest} to ${highest} here, not ${version}; not executed`
+    throw new CallError('Misplaced', text, { serves: [lowest, highest] })
   }
 
   #patience(deadline: number): number {

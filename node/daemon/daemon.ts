@@ -24,8 +24,9 @@ import { createNetwork, type Network, type NetworkHandlers } from '../network/ne
 import { openStore, type Store } from '../store/store.ts'
 import { Callee } from './callee.ts'
 import type { Configuration } from './configuration.ts'
-import { candidates, entryOf, isRepeatable } from './directory.ts'
+import { candidates, entryOf, isRepeatable, mayHostForCaller, versionsOf } from './directory.ts'
 import { Driver } from './driver.ts'
+import { Guests } from './guests.ts'
 import { Hosting } from './hosting.ts'
 import { Injection } from './injection.ts'
 import { Moments } from './moments.ts'
@@ -114,6 +115,7 @@ class Daemon implements RunningPeer {
   readonly #begun = performance.now()
   #closed: Promise<void> | undefined
   #calls!: Calls
+  #guests!: Guests
   #router!: Router
 
   constructor(options: PeerOptions, resources: Resources, closeResources: () => Promise<void>) {
@@ -150,10 +152,12 @@ class Daemon implements RunningPeer {
       headSeen: (from, head, statements) => driver.post({ type: 'head-seen', from, head, statements }),
       serve: (call) => this.#callee.call(call, call.signal)
     })
+    this.#guests = this.#createGuests(this.#calls)
     this.#router = createRouter({
       self: this.id,
       calls: this.#calls,
       local: (call) => this.#callee.call(call, call.signal),
+      attempt: (candidate, message, options) => this.#guests.call(candidate, message, options),
       reachable: (peer) => network.reachable(peer),
       candidates: (className, version, to) => candidates(core, className, version, to),
       entry: (className, version) => entryOf(core, className, version),
@@ -190,6 +194,7 @@ class Daemon implements RunningPeer {
       upMs: performance.now() - this.#begun,
       calls: this.#router.counts(),
       answered: this.#callee.answered(),
+      guests: this.#guests.counts(),
       unavailable: (object) => this.#hosting.unavailable(object),
       progress: (object) => this.#progress.get(object) ?? 0
     })
@@ -210,7 +215,7 @@ class Daemon implements RunningPeer {
   }
 
   async #close(): Promise<void> {
-    await this.#hosting.close(STOP_MS)
+    await Promise.all([this.#hosting.close(STOP_MS), this.#guests?.close()])
     await this.#calls.close()
     this.#driver.close()
     this.#moments.close()
@@ -230,6 +235,21 @@ class Daemon implements RunningPeer {
       outward: (object) => this.#outward(object),
       tell: (event) => this.#driver.post(event),
       progress: (object, fraction) => this.#progress.set(object, fraction)
+    })
+  }
+
+  #createGuests(calls: Calls): Guests {
+    const { host, bundles } = this.#resources
+    const core = this.#core
+    return new Guests({
+      peer: this.id,
+      host,
+      calls,
+      versions: (className, version) => versionsOf(core, className, version),
+      isReady: (sha256) => core.pieces.isReady(sha256),
+      bundlePath: (sha256) => bundles.path(sha256),
+      mayHost: (versions, version) => mayHostForCaller(core, versions, version),
+      log: this.#options.log
     })
   }
 

@@ -1,5 +1,6 @@
 /** Where calls can go, from what the peer has seen of others (SPEC N12): who hosts a class, and which versions it serves. */
 import type { Peer } from '../../src/overlay/peer.ts'
+import type { LineageVersion } from '../../src/upgrade/schema.ts'
 import type { CallTarget } from '../../src/versions/types.ts'
 import type { Candidate } from '../calls/router.ts'
 
@@ -40,4 +41,18 @@ export function isRepeatable(peer: Peer, className: string, version: number, met
 /** First 16 hex digits of the entry that a class's version came with: equal numbers on two branches never meet (D24). */
 export function entryOf(peer: Peer, className: string, version: number): string | undefined {
   return peer.resolve(className, version)?.entry.hash.slice(0, 16)
+}
+
+/** The object that a caller means by a class and version, with all its versions on that branch of the log. */
+export function versionsOf(peer: Peer, className: string, version: number) {
+  const found = peer.resolve(className, version)
+  if (found === undefined) return undefined
+  const { object, entry } = found
+  return { object, versions: peer.log.schemaOf(entry.hash).versions(object) }
+}
+
+/** Whether past SOs of a version may still run on callers' nodes: no retirement of it, or of a later one, forbids it (G2, R6). */
+export function mayHostForCaller({ statements }: Peer, versions: readonly LineageVersion[], version: number): boolean {
+  const retirements = versions.filter((one) => one.version >= version).map((one) => statements.retired(one.entry.hash))
+  return retirements.every((one) => one?.body.what !== 'retire' || one.body.callers)
 }

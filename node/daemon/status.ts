@@ -5,6 +5,7 @@ import type { Peer } from '../../src/overlay/peer.ts'
 import type { ObjectRecord, PeerRecord } from '../../src/overlay/record.ts'
 import type { AnsweredCount } from './callee.ts'
 import type { Alarm } from './driver.ts'
+import type { GuestCount } from './guests.ts'
 
 export interface ObjectStatus extends ObjectRecord {
   className: string
@@ -46,6 +47,8 @@ export interface Status {
   calls: { class: string; version: number; method: string; outcome: string; count: number }[]
   /** Of other nodes and of clients, answered by this node. */
   answered: AnsweredCount[]
+  /** Made by this node, and answered by SOs that ran here since the other node does not serve the version. */
+  guests: GuestCount[]
   sandbox: string
   alarms: Alarm[]
 }
@@ -58,6 +61,7 @@ export interface StatusInit {
   upMs: number
   calls: Status['calls']
   answered: AnsweredCount[]
+  guests: GuestCount[]
   unavailable(object: string): Pick<ObjectStatus, 'unavailableMs' | 'unavailableAt'>
   progress(object: string): number
 }
@@ -100,6 +104,7 @@ export function statusOf(init: StatusInit): Status {
     peers: [...peer.view.all()].map(({ record }) => peerStatus(peer, record)),
     calls: init.calls,
     answered: init.answered,
+    guests: init.guests,
     sandbox: init.sandbox,
     alarms: [...init.alarms]
   }

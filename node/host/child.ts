@@ -6,6 +6,9 @@ import { nameSchema, versionSchema } from '../../src/names.ts'
 import type { Value } from '../../src/versions/types.ts'
 import { type Handlers, MAX_ERROR_LENGTH } from './conversation.ts'
 import type {
+  GuestOutward,
+  GuestPlan,
+  GuestProcess,
   Host,
   HostCall,
   LinkPlan,
@@ -46,6 +49,13 @@ const outwardCallSchema = z.strictObject({
 })
 
 const startedSchema = z.strictObject({ stale: z.array(versionSchema).max(1000) })
+
+const delegateCallSchema = z.strictObject({
+  run: z.int(),
+  method: nameSchema,
+  args: z.array(z.custom<Value>()),
+  timeoutMs: z.number().min(0)
+})
 
 export class ChildHost implements Host {
   readonly #settings: Settings
@@ -97,6 +107,27 @@ export class ChildHost implements Host {
         } finally {
           await hosted.kill('the transform is over')
         }
+      },
+      kill: () => hosted.kill('it was told to end')
+    }
+  }
+
+  async warmGuest(plan: GuestPlan, outward: GuestOutward): Promise<GuestProcess> {
+    const log = throttled((message, fields) => outward.log(message, fields))
+    const role = ['guest', plan.object, String(plan.links.at(-1)?.version)]
+    const hosted = await this.#start(role, [], modulesOf(plan.links), log, {
+      delegate: ([call]) => outward.delegate(delegateCallSchema.parse(call)),
+      log: ([message, fields]) => log(String(message), fields)
+    })
+    await this.#ready(hosted, 'warm-guest', plan)
+    const { conversation, ended } = hosted
+    return {
+      ended,
+      call: async (visit) => {
+        checkPatience(visit)
+        const { run, method, args, callId, held, timeoutMs } = visit
+        const request = conversation.request('visit', run, method, args, callId, held, timeoutMs)
+        return await patient(visit, request.answer, (error) => void request.forget(error))
       },
       kill: () => hosted.kill('it was told to end')
     }
@@ -223,12 +254,12 @@ class ChildObject implements ObjectProcess {
   }
 
   async call(call: HostCall): Promise<Value> {
-    const { version, method, args, callId, held, timeoutMs } = call
+    const { version, method, args, callId, held, timeoutMs, simulates = null } = call
     if (!this.#serving)
       throw new CallError('Unavailable', `${this.#plan.object} does not serve now`, { retryAfterMs: RETRY_AFTER_MS })
     checkPatience(call)
     const { conversation } = this.#hosted
-    const request = conversation.request('call', version, method, args, callId, held, timeoutMs)
+    const request = conversation.request('call', version, method, args, callId, held, timeoutMs, simulates)
     this.#calls += 1
     try {
       return await patient(call, request.answer, (error) => {

@@ -3,7 +3,14 @@
  * requests under way in both directions, what is sent in one turn goes in one write. Both ends use this class.
  */
 import type { Duplex } from 'node:stream'
-import { CALL_ERROR_NAMES, CallError, type CallErrorName, Refusal, type RefusalName } from '../../src/errors.ts'
+import {
+  CALL_ERROR_NAMES,
+  CallError,
+  type CallErrorName,
+  Refusal,
+  type RefusalName,
+  type ServedRange
+} from '../../src/errors.ts'
 import type { Value } from '../../src/versions/types.ts'
 import { decode } from '../network/cbor.ts'
 import { FrameReader, frameOf } from '../network/frames.ts'
@@ -38,7 +45,7 @@ interface Pending {
 
 export const MAX_ERROR_LENGTH = 4000
 /** Kinds of requests that application code causes; there may be any number of them. */
-const CALLS: ReadonlySet<string> = new Set(['call', 'outward'])
+const CALLS: ReadonlySet<string> = new Set(['call', 'outward', 'visit', 'delegate'])
 /** What a call costs beside its arguments. */
 const CALL_BYTES = 4096
 
@@ -195,19 +202,34 @@ function tooMany(): CallError {
 type Family = 'call' | 'refusal' | 'other'
 
 function failure(id: number, error: unknown): unknown[] {
-  const { name, message, retryAfterMs } = (error instanceof Error ? error : new Error(String(error))) as CallError
+  const thrown = (error instanceof Error ? error : new Error(String(error))) as CallError
+  const { name, message, retryAfterMs, serves } = thrown
   const family: Family = error instanceof CallError ? 'call' : error instanceof Refusal ? 'refusal' : 'other'
-  return [id, 'fail', family, String(name).slice(0, 64), String(message).slice(0, MAX_ERROR_LENGTH), retryAfterMs]
+  return [
+    id,
+    'fail',
+    family,
+    String(name).slice(0, 64),
+    String(message).slice(0, MAX_ERROR_LENGTH),
+    retryAfterMs,
+    serves
+  ]
 }
 
-function errorOf([family, name, message, retryAfterMs]: any[]): Error {
+function errorOf([family, name, message, retryAfterMs, serves]: any[]): Error {
   const text = String(message).slice(0, MAX_ERROR_LENGTH)
   if (family === 'call' && CALL_ERROR_NAMES.has(name)) {
-    return new CallError(name as CallErrorName, text, typeof retryAfterMs === 'number' ? { retryAfterMs } : {})
+    return new CallError(name as CallErrorName, text, {
+      ...(typeof retryAfterMs === 'number' ? { retryAfterMs } : {}),
+      ...(isRange(serves) ? { serves } : {})
+    })
   }
   if (family === 'refusal') return new Refusal(String(name) as RefusalName, text)
   return Object.assign(new Error(text), { name: String(name).slice(0, 64) })
 }
+
+const isRange = (value: unknown): value is ServedRange =>
+  Array.isArray(value) && value.length === 2 && value.every((one) => Number.isInteger(one) && one >= 0)
 
 /** What a caller hears of arguments or a result that cannot travel. */
 export function asCallError(error: Error): CallError {

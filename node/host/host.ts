@@ -3,6 +3,7 @@
  * inline (embedding), simulated (in `sim/`, at the level of HostCommand). One contract suite in `test/`.
  */
 import type { Interface } from '../../src/upgrade/manifest.ts'
+import type { DelegateCall } from '../../src/versions/guest.ts'
 import type { Value } from '../../src/versions/types.ts'
 
 export interface LinkPlan {
@@ -54,9 +55,38 @@ export interface HostCall {
   callId: string
   /** The caller holds an object: only concurrent methods may run (else WouldBlock). */
   held: boolean
+  /** It is the delegate call of a guest that simulates this version: `Misplaced` if that is served here by now (SPEC G5). */
+  simulates?: number | undefined
   /** Milliseconds left. */
   timeoutMs: number
   signal?: AbortSignal
+}
+
+/** SOs for an object of another node (SPEC G). */
+export interface GuestPlan {
+  object: string
+  peer: string
+  /** Nearest to the delegate first; the version called last. */
+  links: (LinkPlan & { role: 'past' | 'future' })[]
+  delegate: { version: number; className: string; interface: Interface }
+}
+
+/** A call at a guest; `run` names it in its delegate call. */
+export type GuestVisit = Omit<HostCall, 'version' | 'simulates'> & { run: number }
+
+/** What a guest's process asks of the daemon. */
+export interface GuestOutward {
+  /** The delegate call of a run. */
+  delegate(call: DelegateCall): Promise<Value>
+  log(message: string, fields: Record<string, Value>): void
+}
+
+export interface GuestProcess {
+  /** Rejects with CallError. */
+  call(visit: GuestVisit): Promise<Value>
+  kill(): Promise<void>
+  /** Resolves with the reason when the process ends, told to or not. */
+  readonly ended: Promise<string>
 }
 
 /** Calls that hosted code makes; the daemon answers them. */
@@ -122,6 +152,8 @@ export interface Host {
     plan: TransformPlan,
     log?: (message: string, fields: Record<string, Value>) => void
   ): Promise<TransformProcess>
+  /** Starts a process with the SOs, constructed and ready for calls. */
+  warmGuest(plan: GuestPlan, outward: GuestOutward): Promise<GuestProcess>
   /** Imports a module in a process of its own and throws what it throws. */
   probe(module: string): Promise<void>
   /** Ends processes that a dead daemon left behind; resolves when they are gone. Called before any state is opened. */

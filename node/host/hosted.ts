@@ -5,14 +5,24 @@
 import { flushCompileCache } from 'node:module'
 import { Socket } from 'node:net'
 import { CallError } from '../../src/errors.ts'
+import type { Guest } from '../../src/versions/guest.ts'
 import type { GroupMember, Value } from '../../src/versions/types.ts'
 import { Conversation } from './conversation.ts'
-import type { LinkPlan, ObjectPlan, TransformPlan } from './host.ts'
+import type { GuestPlan, LinkPlan, ObjectPlan, TransformPlan } from './host.ts'
 import { countdown } from './patience.ts'
-import { importDefault, ObjectRuntime, type RuntimeOutward } from './runtime.ts'
+import { importDefault, makeGuest, ObjectRuntime, type RuntimeOutward } from './runtime.ts'
 import { Transform } from './transform.ts'
 
-type CallArguments = [version: number, method: string, args: Value[], callId: string, held: boolean, timeoutMs: number]
+type CallArguments = [
+  version: number,
+  method: string,
+  args: Value[],
+  callId: string,
+  held: boolean,
+  timeoutMs: number,
+  simulates: number | null
+]
+type VisitArguments = [run: number, method: string, args: Value[], callId: string, held: boolean, timeoutMs: number]
 
 /** The pipe's descriptor. */
 const PIPE = 3
@@ -21,6 +31,7 @@ const [maxFrameBytes, maxQueuedBytes] = process.argv.slice(2).map(Number) as [nu
 let members: GroupMember[] = []
 let object: ObjectRuntime | null = null
 let transform: Transform | null = null
+let guest: Guest | null = null
 /** Calls that the daemon may still give up. */
 const tickets = new Map<number, { cancelled: boolean }>()
 
@@ -37,11 +48,13 @@ const conversation = new Conversation(new Socket({ fd: PIPE, readable: true, wri
     start: () => runtime().start(),
     health: () => runtime().health(),
     serve: () => runtime().serve(),
-    call: async ([version, method, args, callId, held, timeoutMs]: CallArguments, id) => {
+    call: async ([version, method, args, callId, held, timeoutMs, simulates]: CallArguments, id) => {
       const ticket = { cancelled: false }
       tickets.set(id, ticket)
+      const leftMs = countdown(timeoutMs)
+      const mark = simulates === null ? {} : { simulates }
       try {
-        return await runtime().call({ version, method, args, callId, held, ticket, leftMs: countdown(timeoutMs) })
+        return await runtime().call({ version, method, args, callId, held, ticket, leftMs, ...mark })
       } finally {
         tickets.delete(id)
       }
@@ -55,6 +68,17 @@ const conversation = new Conversation(new Socket({ fd: PIPE, readable: true, wri
     stop: ([boundMs]: [number]) => runtime().stop(boundMs),
     members: ([list]: [GroupMember[]]) => {
       members = list
+    },
+    'warm-guest': async ([plan]: [GuestPlan]) => {
+      guest = await makeGuest(plan, {
+        delegate: (call) => conversation.request('delegate', call).answer,
+        log: outward.log
+      })
+      flushCompileCache()
+    },
+    visit: ([run, method, args, callId, held, timeoutMs]: VisitArguments) => {
+      if (guest === null) throw new Error('no guest is warm')
+      return guest.call({ run, method, args, callId, held, leftMs: countdown(timeoutMs) })
     },
     'warm-transform': async ([plan]: [TransformPlan]) => {
       transform = await Transform.warm(plan, {

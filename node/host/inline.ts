@@ -9,6 +9,9 @@ import { decode } from '../network/cbor.ts'
 import { frameOf, PREFIX_BYTES } from '../network/frames.ts'
 import { asCallError } from './conversation.ts'
 import type {
+  GuestOutward,
+  GuestPlan,
+  GuestProcess,
   Host,
   HostCall,
   LinkPlan,
@@ -21,7 +24,7 @@ import type {
 } from './host.ts'
 import { HOST_DEFAULTS, type HostOptions } from './options.ts'
 import { checkPatience, countdown, patient, within } from './patience.ts'
-import { importDefault, ObjectRuntime } from './runtime.ts'
+import { importDefault, makeGuest, ObjectRuntime } from './runtime.ts'
 import { makeDirectory } from './sync.ts'
 import { Transform } from './transform.ts'
 
@@ -56,6 +59,40 @@ export class InlineHost implements Host {
         return Promise.race([transform.run(this.#settings.reserveBytes), killed.promise])
       },
       kill: async () => killed.reject(new Error('the transform was told to end'))
+    }
+  }
+
+  async warmGuest(plan: GuestPlan, outward: GuestOutward): Promise<GuestProcess> {
+    const { maxFrameBytes } = this.#settings
+    const guest = await makeGuest(plan, {
+      delegate: async (call) => copied(await outward.delegate(copied(call, maxFrameBytes)), maxFrameBytes),
+      log: (message, fields) => outward.log(message, fields)
+    })
+    const { promise: ended, resolve: end } = Promise.withResolvers<string>()
+    let over = false
+    return {
+      ended,
+      call: async (visit) => {
+        checkPatience(visit)
+        if (over) throw new CallError('Unavailable', "the guest's process ended", { retryAfterMs: 500 })
+        const { run, method, callId, held, timeoutMs } = visit
+        const args = copied(visit.args, maxFrameBytes)
+        const answer = guest.call({ run, method, args, callId, held, leftMs: countdown(timeoutMs) })
+        const gone = ended.then((reason) => {
+          throw new CallError('OutcomeUnknown', `the guest's process ended during the call: ${reason}`)
+        })
+        // Whoever gave up is told by `patient`; of the two promises the other one is reported by nobody else.
+        gone.catch(() => undefined)
+        return patient(
+          visit,
+          Promise.race([answer.then((value) => copied(value, maxFrameBytes)), gone]),
+          () => undefined
+        )
+      },
+      kill: async () => {
+        over = true
+        end('it was told to end')
+      }
     }
   }
 
@@ -116,14 +153,16 @@ class InlineObject implements ObjectProcess {
   }
 
   async call(call: HostCall): Promise<Value> {
-    const { version, method, callId, held, timeoutMs } = call
+    const { version, method, callId, held, timeoutMs, simulates } = call
     if (!this.#serving) throw new CallError('Unavailable', 'the object does not serve now', { retryAfterMs: 500 })
     checkPatience(call)
     const ticket = { cancelled: false }
-    const args = this.#copied(call.args)
+    const { maxFrameBytes } = this.#settings
+    const args = copied(call.args, maxFrameBytes)
+    const mark = simulates === undefined ? {} : { simulates }
     const answer = this.#runtime
-      .call({ version, method, args, callId, held, ticket, leftMs: countdown(timeoutMs) })
-      .then((value) => this.#copied(value))
+      .call({ version, method, args, callId, held, ticket, leftMs: countdown(timeoutMs), ...mark })
+      .then((value) => copied(value, maxFrameBytes))
     return patient(call, answer, () => {
       ticket.cancelled = true
     })
@@ -150,15 +189,6 @@ class InlineObject implements ObjectProcess {
     this.#crash('it was told to end')
   }
 
-  /** What a pipe would make of it: caller and object share nothing that either may change, and the bound is the same. */
-  #copied<V extends Value>(value: V): V {
-    try {
-      return decode(frameOf(value, this.#settings.maxFrameBytes).subarray(PREFIX_BYTES)) as V
-    } catch (error) {
-      throw asCallError(error as Error)
-    }
-  }
-
   #crash(reason: string): void {
     this.#serving = false
     if (this.#over) return
@@ -169,5 +199,14 @@ class InlineObject implements ObjectProcess {
 
   #bounded<T>(what: string, timeoutMs: number, work: Promise<T>): Promise<T> {
     return within(work, timeoutMs, () => new Error(`no answer to ${what} within ${timeoutMs} ms`))
+  }
+}
+
+/** What a pipe would make of it: caller and object share nothing that either may change, and the bound is the same. */
+function copied<V>(value: V, maxFrameBytes: number): V {
+  try {
+    return decode(frameOf(value, maxFrameBytes).subarray(PREFIX_BYTES)) as V
+  } catch (error) {
+    throw asCallError(error as Error)
   }
 }

@@ -17,14 +17,16 @@ export function countdown(ms: number): () => number {
   return () => end - performance.now()
 }
 
+type Waiting = Pick<HostCall, 'timeoutMs' | 'signal'>
+
 /** Throws if the caller does not wait for an answer any more. */
-export function checkPatience({ timeoutMs, signal }: HostCall): void {
+export function checkPatience({ timeoutMs, signal }: Waiting): void {
   if (timeoutMs <= 0) throw new CallError('DeadlineExceeded', 'no time was left for the call; it was not executed')
   if (signal?.aborted) throw new CallError('Cancelled', 'given up before it was executed')
 }
 
 /** The answer, or what the caller hears when its time is over or it gives up; `givenUp` is told so. */
-export function patient(call: HostCall, answer: Promise<Value>, givenUp: (error: CallError) => void): Promise<Value> {
+export function patient(call: Waiting, answer: Promise<Value>, givenUp: (error: CallError) => void): Promise<Value> {
   const { timeoutMs, signal } = call
   return new Promise((resolve, reject) => {
     const giveUp = (error: CallError) => {

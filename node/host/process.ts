@@ -151,7 +151,7 @@ export class HostedProcess {
 
 /** H10: what its callers hear of a process that ended with their calls. */
 function lost(kind: string, sent: boolean, reason: string, interrupted: boolean): Error {
-  if (kind !== 'call') {
+  if (kind !== 'call' && kind !== 'visit') {
     const text = `the hosted process ended: ${reason}`
     return interrupted ? new Interrupted(text) : new Error(text)
   }

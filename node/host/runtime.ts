@@ -7,10 +7,11 @@ import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { pathToFileURL } from 'node:url'
 import { Chain } from '../../src/versions/chain.ts'
 import type { ChainCall, OutwardCall } from '../../src/versions/components.ts'
+import { type DelegateCall, Guest, type GuestLink } from '../../src/versions/guest.ts'
 import type { LinkInit } from '../../src/versions/link.ts'
 import { CHAIN_SPACE, Marks, simulationSpace, spaceOf } from '../../src/versions/store.ts'
 import type { GroupMember, HostedObject, SimulationContext, Value } from '../../src/versions/types.ts'
-import type { LinkPlan, ObjectPlan, Started } from './host.ts'
+import type { GuestPlan, LinkPlan, ObjectPlan, Started } from './host.ts'
 import { filesOf, State } from './state.ts'
 import { makeDirectory, syncOne } from './sync.ts'
 
@@ -163,6 +164,17 @@ export class ObjectRuntime {
     }
     state.commit()
   }
+}
+
+/** The SOs of a guest, ready for calls (SPEC G8). */
+export async function makeGuest(
+  { peer, links, delegate }: GuestPlan,
+  outward: { delegate(call: DelegateCall): Promise<Value>; log: RuntimeOutward['log'] }
+): Promise<Guest> {
+  const made: GuestLink[] = []
+  for (const link of links)
+    made.push({ ...link, construct: link.module === null ? null : await importClass(link.module) })
+  return new Guest({ peer, ...outward }, made, delegate)
 }
 
 async function importClass(module: string): Promise<Construct> {

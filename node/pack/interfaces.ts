@@ -44,6 +44,10 @@ export function broken(old: Interface, next: Interface): string[] {
   })
 }
 
+/** Methods that claim that a caller's node may run them (G3). */
+const claiming = ({ methods }: Interface): string[] =>
+  Object.keys(methods).filter((name) => methods[name]!.stateless === true)
+
 /** An SO implements the type of its version; what it has beyond that is its own, called through `context.self`. */
 function checkSimulation(which: string, simulation: Simulation, simulated: Interface, delegate: Interface): void {
   const lacking = broken(simulated, simulation.interface)
@@ -51,6 +55,14 @@ function checkSimulation(which: string, simulation: Simulation, simulated: Inter
     throw new Refusal(
       'Malformed',
       `${which}: ${lacking.join(', ')}; an SO has every method of its version (one without correct behaviour throws Disallowed)`
+    )
+  }
+  // Its own delegate calls do not pass its interceptions: what those would have written, its mutators must write (G3).
+  const claimed = claiming(simulation.interface).find((name) => simulation.interface.methods[name]!.kind === 'mutator')
+  if (simulation.intercepts.length > 0 && claimed !== undefined) {
+    throw new Refusal(
+      'Malformed',
+      `${which}: mutator ${claimed} cannot be stateless, for the SO intercepts ${simulation.intercepts.join(', ')} and so keeps state; drop "stateless", or the interception`
     )
   }
   const odd = simulation.intercepts.find((name) => delegate.methods[name]?.kind !== 'mutator')
@@ -80,6 +92,13 @@ export function checkClass(
     throw new Refusal(
       'Malformed',
       `class ${to}: "static calls" names ${late[0]} at version ${late[1]}, which is later than this upgrade (${version})`
+    )
+  }
+  const [own] = claiming(object)
+  if (own !== undefined) {
+    throw new Refusal(
+      'Malformed',
+      `class ${to}: ${own} is declared stateless, which only methods of simulation objects can be: an object is its state; remove it`
     )
   }
   if (from === null || old === null) return []

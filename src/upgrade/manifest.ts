@@ -22,7 +22,7 @@ export const methodSchema = z.strictObject({
   concurrent: z.boolean().optional(),
   /** A retry with the same id and arguments is harmless. */
   idempotent: z.boolean().optional(),
-  /** Of an SO: keeps nothing, at most one delegate call; the caller's node may host it. */
+  /** Of an SO: uses no state, at most one delegate call, calls nobody else; the caller's node may run it (SPEC G3). */
   stateless: z.boolean().optional()
 })
 

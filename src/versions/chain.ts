@@ -8,6 +8,7 @@ import type { ChainCall, ChainComponents } from './components.ts'
 import { type Caller, Execution, textOf } from './execution.ts'
 import { currentFrame, Frame, type Operation, operationOf, runFrame } from './frame.ts'
 import { Link, type LinkInit, type LinkPorts } from './link.ts'
+import { checkPlacement } from './placement.ts'
 import { type Hold, Section } from './section.ts'
 import { CHAIN_SPACE, Marks, simulationSpace, spaceOf } from './store.ts'
 import type { CallTarget, Value } from './types.ts'
@@ -153,7 +154,7 @@ export class Chain {
     if (this.#phase !== 'serving') throw this.#refusal()
     const link = this.#at(call.version)
     return this.#operate(operationOf(call.callId, call.leftMs), (operation) =>
-      this.#enter(link, call.method, call.args, { operation, held: call.held, origin: null }, call.ticket)
+      this.#enter(link, call.method, call.args, { operation, held: call.held, origin: null }, call)
     )
   }
 
@@ -333,7 +334,13 @@ export class Chain {
   }
 
   /** Enters a link from outside of the section. */
-  async #enter(link: Link, method: string, args: Value[], caller: Caller, ticket?: { cancelled: boolean }) {
+  async #enter(
+    link: Link,
+    method: string,
+    args: Value[],
+    caller: Caller,
+    { ticket, simulates }: Pick<ChainCall, 'ticket' | 'simulates'> = {}
+  ) {
     const { kind, concurrent } = link.declared(method)
     if (!concurrent && caller.held) {
       throw new CallError('WouldBlock', `${link.title}.${method} is not concurrent and the caller holds an object`)
@@ -342,6 +349,7 @@ export class Chain {
     return this.#inside(hold, caller, async () => {
       if (link.fault !== null) throw unavailable(`${link.title} is not served here: ${link.fault}`)
       if (ticket?.cancelled) throw new CallError('Cancelled', 'given up before it was executed')
+      if (simulates !== undefined) checkPlacement(this.#links, link.version, simulates)
       caller.operation.stage = 'running'
       return await this.#execution.run(link, method, args, caller, hold !== null)
     })

@@ -42,6 +42,8 @@ export interface ChainCall {
   args: Value[]
   callId: string
   held: boolean
+  /** A guest simulates this version with it: only while the chain serves none between the two (SPEC G5). */
+  simulates?: number
   /** Milliseconds until the caller gives up; absent: it does not. */
   leftMs?: () => number
   /** Set by whoever gave up while the call still waited for the section: then it is not executed. */

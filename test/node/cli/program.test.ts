@@ -60,6 +60,7 @@ class FakeFleet {
     })),
     calls: [],
     answered: [],
+    guests: [{ object: 'IntSet', class: 'ColorSet', version: 2, delegate: 1, count: 3 }],
     sandbox: 'none',
     alarms: []
   }

@@ -58,6 +58,7 @@ class Stage {
         return process
       },
       warmTransform: async () => ({ run: async () => undefined, kill: async () => undefined }),
+      warmGuest: () => Promise.reject(new Error('no guests here')),
       probe: async () => undefined,
       endSurvivors: async () => 0,
       close: async () => undefined

@@ -7,6 +7,7 @@ import { CallError } from '../../../src/errors.ts'
 import type { ObjectStatics, Value } from '../../../src/versions/types.ts'
 import Register from '../../fixtures/host/register.ts'
 import ColorSet from '../../fixtures/sets/color-set.ts'
+import DirectColorSet from '../../fixtures/sets/direct-color-set.ts'
 import FutureColorSet from '../../fixtures/sets/future-color-set.ts'
 import IntSet from '../../fixtures/sets/int-set.ts'
 import { interceptsOf, interfaceOf } from '../../fixtures/sets/links.ts'
@@ -32,6 +33,7 @@ export const links = {
   register: link(Register, 'host/register', 1, 'current'),
   intSet: link(IntSet, 'sets/int-set', 1, 'current'),
   futureColorSet: link(FutureColorSet, 'sets/future-color-set', 2, 'future'),
+  directColorSet: link(DirectColorSet, 'sets/direct-color-set', 2, 'future'),
   colorSet: link(ColorSet, 'sets/color-set', 2, 'current'),
   pastIntSet: link(PastIntSet, 'sets/past-int-set', 1, 'past')
 }

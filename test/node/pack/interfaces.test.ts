@@ -83,6 +83,22 @@ describe('interfaces', () => {
     }
   })
 
+  it('G3: stateless is a claim of SOs, and of none that intercepts for its mutators', () => {
+    const stateless = (found: Interface, name: string): Interface => ({
+      ...found,
+      methods: { ...found.methods, [name]: { ...found.methods[name]!, stateless: true } }
+    })
+    const fit = { past: so(stateless(OLD, 'insert')), future: so(stateless(NEW, 'contains'), ['insert']) }
+    assert.deepEqual(checkClass(definition, 2, { ...good, ...fit }), [])
+    for (const change of [
+      { past: so(stateless(OLD, 'insert'), ['insertColor']) },
+      { future: so(stateless(NEW, 'insertColor'), ['insert']) },
+      { object: stateless(NEW, 'contains') }
+    ]) {
+      assert.throws(() => checkClass(definition, 2, { ...good, ...change }), malformed, JSON.stringify(change))
+    }
+  })
+
   it('U10: a subtype needs no past SO; a new class has nothing to break; the rest is said', () => {
     const wider = typeOf({ insert: 'mutator', contains: 'observer', size: 'observer' })
     assert.deepEqual(checkClass(definition, 2, { old: OLD, object: wider, future: so(wider), past: 'subtype' }), [])

@@ -1,0 +1,114 @@
+import assert from 'node:assert/strict'
+import { rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { RunningPeer, Value } from '../../../node/index.ts'
+import { allAt, LiveFleet, until } from './live-fleet.ts'
+
+const FIXTURES = fileURLToPath(new URL('../../fixtures/fleet/', import.meta.url))
+
+describe('SOs on the node of the caller (SPEC G; real peers)', function () {
+  this.timeout(60_000)
+  let fleet: LiveFleet
+  let caller: RunningPeer
+  let callee: RunningPeer
+  /** A file where the callee would store the pieces of version 2: it never has the bundle while this is there. */
+  let obstacle: string
+
+  before(async () => {
+    fleet = await LiveFleet.create()
+    caller = await fleet.embed('caller', 'g0')
+    const client = await fleet.client()
+    await client.injectUpgrade(await fleet.pack('', join(FIXTURES, 'v1')))
+    callee = await fleet.embed('callee', 'g1')
+    await until('both serve v1', () => allAt(caller.status(), 'IntSet', 1, 2))
+    const v2 = await fleet.pack('', join(FIXTURES, 'direct'))
+    obstacle = join(fleet.directory, 'callee', 'bundles', `${v2.envelope.content.bundle.sha256}.pieces`)
+    await writeFile(obstacle, '')
+    await client.injectUpgrade(v2)
+    await until('the caller runs v2', () => caller.status().objects['IntSet']?.version === 2)
+    await until('the callee knows of it', () => callee.status().head.version === 2)
+  })
+  after(async () => await fleet.close())
+
+  const call = (version: number, method: string, ...args: Value[]) =>
+    caller.call({
+      class: version === 1 ? 'IntSet' : 'ColorSet',
+      version,
+      method,
+      args,
+      to: { peer: callee.id },
+      timeoutMs: 5_000
+    })
+  const hosted = () => caller.status().guests.reduce((sum, { count }) => sum + count, 0)
+
+  it('G1, G10: a peer at v2 calls one at v1 that cannot have v2 through future SOs of its own', async () => {
+    await call(1, 'insert', 1)
+    assert.deepEqual(await call(2, 'all'), [[1, 'blue']])
+    await call(2, 'insertColor', 2, 'blue')
+    assert.deepEqual(await call(1, 'all'), [1, 2])
+    await assert.rejects(call(2, 'insertColor', 3, 'red'), { name: 'Disallowed' })
+    assert.equal(callee.status().objects['IntSet']!.version, 1)
+    assert.deepEqual(caller.status().guests, [
+      { object: 'IntSet', class: 'ColorSet', version: 2, delegate: 1, count: 3 }
+    ])
+  })
+
+  it('G2, G4: what is not stateless is Unavailable; a false claim is found out', async () => {
+    const counted = hosted()
+    const short = { class: 'ColorSet', version: 2, args: [1, 2], to: { peer: callee.id }, timeoutMs: 800 }
+    await assert.rejects(caller.call({ ...short, method: 'size' }), { name: 'Unavailable' })
+    await assert.rejects(caller.call({ ...short, method: 'keep' }), { name: 'Unavailable' })
+    await assert.rejects(caller.call({ ...short, method: 'either', args: [8, 9] }), { name: 'NotStateless' })
+    assert.deepEqual(await call(1, 'all'), [1, 2])
+    assert.equal(hosted(), counted)
+  })
+
+  it('G9: a client outside the fleet hosts nothing', async () => {
+    const client = await fleet.client(callee.addresses())
+    const request = { class: 'ColorSet', version: 2, method: 'contains', args: [1], to: { peer: callee.id } }
+    await assert.rejects(client.call({ ...request, timeoutMs: 800 }), { name: 'Unavailable' })
+  })
+
+  it('G5: once the callee is able it says so, and is called directly', async () => {
+    // A restart asks for the pieces at once; otherwise they are asked for ever more rarely.
+    await callee.close()
+    await rm(obstacle)
+    callee = await fleet.embed('callee', 'g1')
+    await until('the caller reaches it', () =>
+      caller.status().peers.some((one) => one.peer === callee.id && one.connected)
+    )
+    const answered = () => callee.status().answered.find(({ version }) => version === 2)?.count ?? 0
+    await until('the callee answers v2 itself', async () => {
+      assert.equal(await call(2, 'contains', 1), true)
+      return answered() > 0
+    })
+    const counted = hosted()
+    assert.deepEqual(await call(2, 'getColor', 2), 'blue')
+    assert.equal(await call(2, 'size'), 2)
+    assert.equal(hosted(), counted)
+  })
+
+  it('G1, G2, R6: a past SO that was retired runs on the node of the caller, where the retirement leaves that to it', async () => {
+    const object = () => callee.status().objects['IntSet']!
+    await until('the callee runs v2', () => object().version === 2 && object().serving)
+    assert.deepEqual(await call(1, 'all'), [1, 2])
+    const client = await fleet.client()
+    const target = caller.status().log[0]!.hash
+    await client.injectStatement(fleet.statement({ what: 'retire', target, callers: true }))
+    await until('the callee has no past SO', () => object().lowest === 2)
+    const counted = hosted()
+    assert.deepEqual(await call(1, 'all'), [1, 2])
+    await call(1, 'delete', 1)
+    assert.deepEqual(await call(2, 'all'), [[2, 'blue']])
+    assert.equal(hosted(), counted + 2)
+    await assert.rejects(call(1, 'insert', 3), { name: 'Retired' })
+    await client.injectStatement(fleet.statement({ what: 'retire', target, callers: false }))
+    await until('callers hear of it', () =>
+      call(1, 'all').then(
+        () => false,
+        (error: Error) => error.name === 'Retired'
+      )
+    )
+  })
+})
