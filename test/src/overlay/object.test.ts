@@ -91,6 +91,51 @@ describe('one object of a peer (SPEC L)', () => {
     })
   }
 
+  it('L2: a daemon that dies between the commit and the first call goes on with the new version, and with that alone', () => {
+    const peer = new LonePeer()
+    peer.installed()
+    peer.inject()
+    peer.answerAll('warm', 'drain', 'transform', 'prove')
+    assert.equal(object(peer)?.state.phase.name, 'activating')
+    peer.restart()
+    const [clean, start] = peer.commands
+    assert.ok(clean?.command === 'clean' && start?.command === 'start')
+    assert.deepEqual([clean.keep, start.attempt, start.version], [2, 2, 2])
+    peer.answerAll('clean', 'start', 'clean')
+    assert.deepEqual([peer.record?.objects[OBJECT]?.version, object(peer)?.state.phase.name], [2, 'idle'])
+  })
+
+  for (const victim of ['daemon', 'object'] as const) {
+    it(`L3: fetching: the ${victim} dies, and the old version serves while the bundle is fetched`, () => {
+      const peer = new LonePeer()
+      peer.installed()
+      const freely = { when: { kind: 'immediately' as const }, constraints: [] }
+      const { bytes, manifest } = peer.world.makeEntry({
+        lineages: ['A'],
+        schedule: freely,
+        pieces: 1,
+        future: true,
+        past: true
+      })
+      peer.step({ type: 'published', from: 'peer-b', topic: 'entry', bytes })
+      assert.equal(object(peer)?.state.phase.name, 'fetching')
+      if (victim === 'daemon') {
+        peer.restart()
+        peer.answerAll('clean', 'start')
+      } else {
+        peer.step({ type: 'died', object: OBJECT, attempt: 1, interrupted: true, reason: 'it was killed' })
+        peer.passes(1_000)
+        peer.answer('start')
+      }
+      const { serving, version, phase } = peer.record!.objects[OBJECT]!
+      assert.deepEqual([serving, version, phase], [true, 1, 'fetching'])
+      peer.step({ type: 'inject', request: 3, topic: 'entry', bytes, bundleHeld: true })
+      peer.step({ type: 'unpacked', bundle: manifest.bundle.sha256, ok: true, reason: '' })
+      peer.answerAll('warm', 'drain', 'transform', 'prove', 'serve', 'clean')
+      assert.equal(peer.record?.objects[OBJECT]?.version, 2)
+    })
+  }
+
   for (const [command, before, after] of [
     ['warm', [], ['abandon', 'warm']],
     ['transform', ['warm', 'drain'], ['abandon', 'transform']],
