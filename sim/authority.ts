@@ -59,6 +59,8 @@ export class World {
   readonly entries: Entry[] = []
   readonly statements: Statement[] = []
   readonly bundles = new Map<string, SimulatedBundle>()
+  /** Versions whose objects prove no health anywhere. */
+  readonly broken = new Set<number>()
   readonly #opened = new WeakMap<Uint8Array, Entry | Statement | PeerRecord>()
   readonly #kinds = new WeakMap<Uint8Array, 'entry' | 'statement' | 'record'>()
   readonly #pieceHashes = new WeakMap<Uint8Array, string>()

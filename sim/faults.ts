@@ -126,6 +126,7 @@ export function drawFaults(seed: number, peers?: number): FaultPlan {
   const unavailable = groupSize > 3 && random.chance(0.3) ? 2 : 1
   const untilMs = random.between(60, 180) * 1000
   const actions = drawActions(random, groups, unavailable, untilMs)
+  nameCanaries(new Generator(seed, 6), actions)
   const weights = drawWeights(random)
   const faults = drawEvents(random, weights, count, untilMs)
   const raw = random.chance(0.2)
@@ -222,6 +223,18 @@ function drawActions(random: Generator, groups: number, unavailable: number, unt
     if (random.chance(0.5)) actions.push({ atMs: atMs + random.between(1000, 60_000), what: 'resume', pause })
   }
   return actions
+}
+
+/** Some upgrades are tried on canaries first. Drawn apart, so that the seeds that once found something still do. */
+function nameCanaries(random: Generator, actions: Action[]): void {
+  for (const action of actions) {
+    if (action.what !== 'upgrade' || action.schedule === immediateSchedule || !random.chance(0.3)) continue
+    const share = random.pick([{ count: random.between(1, 4) }, { perMillion: random.between(1, 600_000) }])
+    const canary = { kind: 'canary' as const, share, soakMs: random.below(30_000) }
+    const { when, constraints } = action.schedule
+    const of = random.chance(0.5) ? [canary, when] : [when, canary]
+    action.schedule = { when: { kind: random.pick(['sequence', 'all']), of }, constraints }
+  }
 }
 
 type Weights = Record<Exclude<Fault['what'], 'stop' | 'heal' | 'depart'>, number>

@@ -78,6 +78,8 @@ export interface HostEvents {
   failed(version: number): void
   /** A step towards this version was cut short from outside. */
   interrupted(version: number): void
+  /** Whether no object of this version proves its health. */
+  broken(version: number): boolean
 }
 
 /** Commands that a process of their own carries out. */
@@ -164,7 +166,8 @@ export class SimulatedHost {
     const { command } = inFlight
     const hosted = this.#hosted(command.object)
     if (!hosted.inFlight.delete(inFlight)) return
-    const fails = this.failing && this.#random.chance(this.#options.failures[command.command as 'start'] ?? 0)
+    const drawn = this.failing && this.#random.chance(this.#options.failures[command.command as 'start'] ?? 0)
+    const fails = drawn || (command.command === 'prove' && this.#events.broken(command.version))
     const { cancelled, killed } = inFlight
     const reason = cancelled ? 'abandoned' : killed ? 'killed' : fails ? 'drawn' : this.#finished(hosted, command)
     if (reason !== '') this.#failed(hosted, command)

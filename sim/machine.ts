@@ -361,6 +361,9 @@ export class Machine implements Watched, HostEvents {
     this.#interruptions.set(version, count)
     if (count >= MOST_INTERRUPTIONS) this.failures.add(version)
   }
+  broken(version: number): boolean {
+    return this.#around.world.broken.has(version)
+  }
 
   // ---- history
 

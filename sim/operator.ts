@@ -97,6 +97,7 @@ export class Operator {
         const first = action.replaces === undefined ? undefined : (this.#progress[action.replaces]!.made as Entry)
         const replaces = first === undefined ? undefined : world.entries.slice(first.version - 1)
         const entry = world.makeEntry({ lineages: scenario.lineages, schedule, pieces, future, past, replaces })
+        if (action.broken === true) world.broken.add(entry.version)
         this.lastVersion = entry.version
         this.#simulator.onMade()
         return entry

@@ -6,6 +6,7 @@ import type { Event } from '../src/overlay/events.ts'
 import type { Message } from '../src/overlay/messages.ts'
 import { Peer } from '../src/overlay/peer.ts'
 import { Generator } from '../src/prng.ts'
+import { namesCanaries } from '../src/schedule/schedule.ts'
 import { World } from './authority.ts'
 import { Checkers, type Violation } from './checkers.ts'
 import { applyFault } from './faults.ts'
@@ -344,7 +345,8 @@ export class Simulator {
       // object that never came to serve for it holds its group: it is down for other reasons.
       const failed = object.failed.some((one) => one.version > object.version)
       const settled = served === object.version && object.phase === 'idle' && (served === target || failed)
-      const held = served === object.version && object.phase === 'waiting' && this.#heldByFellow(machine)
+      const waits = served === object.version && object.phase === 'waiting'
+      const held = waits && (this.#heldByFellow(machine) || this.#heldByCanary(object.target))
       if (settled || held) continue
       return `${name} is ${object.phase} at version ${object.version} (served ${served}, on its way to ${object.target}): ${object.reason || 'no reason given'}`
     }
@@ -365,6 +367,15 @@ export class Simulator {
     if (components === 1 && oneSided === 0) return
     const text = `the neighbours of an idle fleet form ${components} parts, ${oneSided} are neighbours on one side only`
     this.checkers.violation('M21', this.machines[0]!, text)
+  }
+
+  /** S8: a canary that a failure of this version, or of one before it, holds back holds everybody up by design. */
+  #heldByCanary(target: number): boolean {
+    const classes = this.world.entries[target - 1]?.manifest.classes ?? []
+    if (!classes.some((one) => namesCanaries(one.schedule.when))) return false
+    const below = (other: Machine) => Object.values(other.record?.objects ?? {}).some((one) => one.version < target)
+    const failed = (other: Machine) => [...other.failures].some((version) => version <= target)
+    return this.machines.some((other) => below(other) && (failed(other) || this.#heldByFellow(other)))
   }
 
   /** M17: in the last minute of a long idle time a peer begins about one round; four messages are twice what that costs. */

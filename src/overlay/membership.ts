@@ -71,6 +71,11 @@ export class Membership {
     this.#shuffles = new Shuffles({ around, passive: this.passive, generator, outbox, silentMs: limits.silentMs })
   }
 
+  /** Without any neighbour, though others are known of: what this peer knows may be old. */
+  get isCutOff(): boolean {
+    return this.neighbours.size === 0 && (this.#contacts.seeds().length > 0 || this.passive.size > 0)
+  }
+
   onConnected(peer: string, now: number): void {
     this.#view.heard(peer, now)
     this.neighbours.onConnected(peer, now)

@@ -185,7 +185,7 @@ export class HostedObject {
 
   #considerUpgrade(now: number): number {
     this.#permitWish = null
-    const choice = chooseTarget(this.state, this.#around)
+    const choice = chooseTarget(this.state, this.#around, now)
     const { target } = choice
     if (target === undefined) {
       if (this.state.phase.name !== 'idle') this.#keep(enter(this.state, { name: 'idle' }))
@@ -245,9 +245,8 @@ export class HostedObject {
     })
     const passedMs = this.#evaluatedAt === undefined ? 0 : Math.max(0, now - this.#evaluatedAt)
     this.#evaluatedAt = now
-    const verdict = evaluate(target.upgrade.schedule.when, progress, passedMs, {
-      approved: this.#around.statements.approved(target.entry.hash)
-    })
+    const facts = this.#around.facts(target.entry, this.state.object)
+    const verdict = evaluate(target.upgrade.schedule.when, progress, passedMs, facts)
     this.#noteProgress(verdict.progress, now)
     const pause = this.#around.statements.pauses(target.entry.hash, now)[0]
     if (pause !== undefined) {
@@ -296,7 +295,7 @@ export class HostedObject {
     if (this.state.phase.name !== 'warming' || event.attempt !== this.state.phase.attempt) return
     if (!event.ok) return this.#unsuccessful(event, now)
     const { target, entry, attempt } = this.#attempt()
-    const wanted = chooseTarget(this.state, this.#around).target
+    const wanted = chooseTarget(this.state, this.#around, now).target
     const lapsed = wanted?.entry.hash !== entry || !this.#judge(wanted, now).go || !this.#mayBegin(wanted)
     if (lapsed) {
       this.#keep(enter(this.state, { name: 'waiting', target, entry }))

@@ -9,6 +9,7 @@ import { UpgradeLog } from '../upgrade/log.ts'
 import type { LineageVersion, Schema } from '../upgrade/schema.ts'
 import { StatementSet } from '../upgrade/statements.ts'
 import { AntiEntropy } from './antientropy.ts'
+import { Canaries } from './canaries.ts'
 import type { Authority, Effect, Event, PeerInit, PeerLimits, Topic } from './events.ts'
 import { type Learned, Learning } from './learning.ts'
 import { emptyObject, type ObjectState } from './lifecycle.ts'
@@ -22,6 +23,7 @@ import type { Contact } from './passive.ts'
 import { decidePermits, noPermits, type PermitSight, type PermitState, permitRecord, sayPermit } from './permits.ts'
 import { Pieces } from './pieces.ts'
 import type { ObjectRecord, PeerRecord } from './record.ts'
+import { type Resolved, resolveClass } from './resolve.ts'
 import { permitSight } from './sight.ts'
 import type { Surroundings } from './surroundings.ts'
 import { View } from './view.ts'
@@ -58,6 +60,7 @@ export class Peer {
   readonly #outbox = new Outbox()
   readonly #antiEntropy: AntiEntropy
   readonly #learning: Learning
+  readonly #canaries: Canaries
   readonly #states = new Map<string, ObjectState>()
   readonly #sight: PermitSight
   readonly #around: Surroundings
@@ -77,11 +80,21 @@ export class Peer {
     const generator = new Generator(init.seed)
     this.log = new UpgradeLog(authority.fleet)
     this.statements = new StatementSet((text) => authority.hash53(text))
+    this.#canaries = new Canaries({
+      self: init.peer,
+      log: this.log,
+      statements: this.statements,
+      room: Math.floor((this.limits.view - this.limits.degreeMax) / 2),
+      hash53: (text) => authority.hash53(text),
+      view: () => this.view,
+      isCutOff: () => this.membership.isCutOff
+    })
     this.view = new View({
       self: init.peer,
       size: this.limits.view,
       hash53: (text) => authority.hash53(text),
-      keeps: (record) => this.neighbours.has(record.peer) || (init.group !== null && record.group === init.group)
+      keeps: (record) => this.neighbours.has(record.peer) || (init.group !== null && record.group === init.group),
+      pins: this.#canaries
     })
     this.#permit = (snapshot.get('permit') as PermitState | undefined) ?? noPermits
     const outbox = this.#outbox
@@ -144,16 +157,9 @@ export class Peer {
     })
   }
 
-  /** What a caller means by a class: by the chain, or by a branch that an object here runs: it stays in service (T6). */
-  resolve(className: string, version: number): (LineageVersion & { object: string }) | undefined {
-    const found = this.log.schema.find(className, version)
-    if (found !== undefined || this.log.fork.length === 0) return found
-    for (const { state } of this.objects.values()) {
-      const branch = state.current === null ? undefined : this.log.schemaOf(state.current.entry)
-      const known = branch?.find(className, version)
-      if (known !== undefined) return known
-    }
-    return undefined
+  /** What a caller means by a class: by the chain, or by a branch that an object here runs. */
+  resolve(className: string, version: number): Resolved | undefined {
+    return resolveClass(this.log, this.objects.values(), className, version)
   }
 
   /** The schema that knows the version that an object runs, or is on its way to, whatever branch that is on. */
@@ -367,6 +373,7 @@ export class Peer {
 
   #settle(): void {
     if (this.#knownLog !== this.log.size) this.#onLogChange()
+    if (this.#canaries.takeNews()) this.#antiEntropy.wake(this.#now)
     let next = Number.POSITIVE_INFINITY
     // An object's wish changes the permit, and a permit lets an object go: a few turns settle both.
     for (let turn = 0; turn < 4; turn++) {
@@ -446,6 +453,10 @@ export class Peer {
         this.#init.group === null
           ? 'its schedule is rolling by group, but this peer has no group; start it with --group'
           : sayPermit(this.#permit, this.#sight, unavailable),
+      facts: (entry, object) => ({
+        approved: this.statements.approved(entry.hash),
+        canaries: () => this.#canaries.facts(entry, object, this.#now)
+      }),
       othersBusy: (name) => [...this.objects.values()].some((object) => object.state.object !== name && object.busy)
     }
   }

@@ -1,5 +1,7 @@
 /** What an object sees of the peer that hosts it (SPEC L). */
+import type { Facts } from '../schedule/evaluate.ts'
 import type { UpgradeLog } from '../upgrade/log.ts'
+import type { Entry } from '../upgrade/manifest.ts'
 import type { StatementSet } from '../upgrade/statements.ts'
 import type { Outbox } from './outbox.ts'
 import type { Pieces } from './pieces.ts'
@@ -15,6 +17,8 @@ export interface Surroundings {
   holdsPermit(object: string): boolean
   /** Why the permit is not there yet, for operators. */
   sayPermit(unavailable: number): string
+  /** What the schedule of an upgrade of this object looks at. */
+  facts(entry: Entry, object: string): Facts
   /** Another object of this peer is between warming and serving again. */
   othersBusy(object: string): boolean
 }

@@ -1,7 +1,8 @@
 /**
- * Which version an object is on its way to (SPEC L1, L5, L11): strictly the next one; without state, the newest. None while
- * the log disputes it, after it failed here, or when it or what it stands on is aborted.
+ * Which version an object is on its way to (SPEC L1, L5, L11): strictly the next one; without state, the newest that its
+ * schedule permits now (S10). None while the log disputes it, after it failed here, or when it or what it stands on is aborted.
  */
+import { evaluate, type Facts } from '../schedule/evaluate.ts'
 import type { UpgradeLog } from '../upgrade/log.ts'
 import type { Entry } from '../upgrade/manifest.ts'
 import type { LineageVersion } from '../upgrade/schema.ts'
@@ -16,6 +17,11 @@ interface Knowledge {
   log: UpgradeLog
   statements: StatementSet
   self: string
+}
+
+interface Sight extends Knowledge {
+  /** What the schedule of an upgrade looks at. */
+  facts(entry: Entry, object: string): Facts
 }
 
 /** The abort that covers an entry: its own, or that of an entry which it was chained on and does not replace (L11, R1). */
@@ -46,21 +52,28 @@ export function failureOf({ statements, self }: Knowledge, state: ObjectState, e
   return failure === undefined || failure.retries < statements.retries(entry, self) ? undefined : failure
 }
 
-export function chooseTarget(state: ObjectState, knowledge: Knowledge): Choice {
-  return state.current === null ? firstTarget(state, knowledge) : nextTarget(state, state.current, knowledge)
+export function chooseTarget(state: ObjectState, knowledge: Sight, now: number): Choice {
+  return state.current === null ? firstTarget(state, knowledge, now) : nextTarget(state, state.current, knowledge)
 }
 
-/** L1: without state the newest version, or the newest that nothing forbids. */
-function firstTarget(state: ObjectState, knowledge: Knowledge): Choice {
+/** L1, S10: without state the newest version that its schedule permits now, else the newest; never a forbidden one. */
+function firstTarget(state: ObjectState, knowledge: Sight, now: number): Choice {
   const { schema } = knowledge.log
   let reason = ''
+  let newest: LineageVersion | undefined
   for (const one of schema.versions(state.object).toReversed()) {
     if (schema.replaced.has(one.entry.hash)) continue
     const obstacle = obstacleTo(one, state, knowledge)
-    if (obstacle === undefined) return { target: one }
-    if (reason === '') reason = obstacle
+    if (obstacle === undefined && isPermitted(one, state.object, knowledge, now)) return { target: one }
+    if (obstacle === undefined) newest ??= one
+    else if (reason === '') reason = obstacle
   }
-  return { target: undefined, reason }
+  return newest === undefined ? { target: undefined, reason } : { target: newest }
+}
+
+function isPermitted(one: LineageVersion, object: string, { statements, facts }: Sight, now: number): boolean {
+  if (statements.pauses(one.entry.hash, now).length > 0) return false
+  return evaluate(one.upgrade.schedule.when, {}, 0, facts(one.entry, object)).go
 }
 
 function nextTarget(state: ObjectState, held: { version: number; entry: string }, knowledge: Knowledge): Choice {

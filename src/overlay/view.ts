@@ -19,12 +19,23 @@ interface Stamp {
 export const newer = (a: Stamp, b: Stamp): boolean =>
   a.incarnation > b.incarnation || (a.incarnation === b.incarnation && a.counter > b.counter)
 
+/** Records that are kept and offered before others, for what they prove to everybody (SPEC O9). */
+export interface Pins {
+  has(peer: string): boolean
+  /** Whether a record that is not kept yet would be pinned. */
+  wants(record: PeerRecord): boolean
+  /** A record was kept, or dropped. */
+  note(record: PeerRecord): void
+  forget(peer: string): void
+}
+
 export interface ViewInit {
   self: string
   size: number
   hash53(text: string): number
   /** Records that are never dropped for others: neighbours and the own group. */
   keeps(record: PeerRecord): boolean
+  pins: Pins
 }
 
 interface Known {
@@ -77,6 +88,7 @@ export class View {
     this.#records.set(record.peer, { signed, rank: known?.rank ?? Number.NaN, heardAt: now })
     this.#digest.add(this.#weight(record))
     this.changes += 1
+    this.#init.pins.note(record)
     // It may be a neighbour now, or no longer one; cheap to find again when a stranger comes.
     this.#worst = undefined
     if (this.#records.size > this.#init.size) this.#evict()
@@ -134,7 +146,12 @@ export class View {
       if (known === undefined) strangers.push(signed)
       else if (newer(signed.record, known)) fresher.push(signed)
     }
-    return fresher.concat(strangers.length <= room ? strangers : generator.sample(strangers, room))
+    const [pinned, others] = [
+      strangers.filter((one) => this.#isPinned(one)),
+      strangers.filter((one) => !this.#isPinned(one))
+    ]
+    const left = Math.max(0, room - pinned.length)
+    return fresher.concat(pinned, others.length <= left ? others : generator.sample(others, left))
   }
 
   /** Whether a neighbour's vector names anything newer that this view would keep. */
@@ -146,9 +163,15 @@ export class View {
     })
   }
 
+  #isPinned({ record }: SignedRecord): boolean {
+    return this.#init.pins.has(record.peer)
+  }
+
   /** A full view takes a stranger only in place of one that it would rather lose. */
   #admits(record: PeerRecord): boolean {
     if (this.#records.size < this.#init.size || record.peer === this.#init.self || this.#init.keeps(record)) return true
+    // Pinned in place of a stranger only: who keeps nothing but neighbours and its group has no room for it.
+    if (this.#init.pins.wants(record)) return this.#findWorst() !== undefined
     this.#worst ??= this.#findWorst()
     return this.#worst !== undefined && this.#preference(record) < this.#preference(this.#worst)
   }
@@ -181,7 +204,7 @@ export class View {
     let worst: PeerRecord | undefined
     let least = -1
     for (const { record } of this.all()) {
-      if (record.peer === this.#init.self || this.#init.keeps(record)) continue
+      if (record.peer === this.#init.self || this.#init.keeps(record) || this.#init.pins.has(record.peer)) continue
       const preference = this.#preference(record)
       if (preference <= least) continue
       least = preference
@@ -191,8 +214,8 @@ export class View {
   }
 
   #evict(): void {
-    // Everything left may be to be kept: the bound still holds. The newest neighbour goes rather than a member of the
-    // own group, without whose record no permit can be had.
+    // Everything left may be to be kept: the bound still holds. What is pinned goes first, then the newest neighbour
+    // rather than a member of the own group, without whose record no permit can be had.
     const victim = this.#findWorst() ?? this.#leastNeeded()
     if (victim === undefined) return
     this.#remove(victim)
@@ -200,6 +223,7 @@ export class View {
 
   #remove(record: PeerRecord): void {
     this.#records.delete(record.peer)
+    this.#init.pins.forget(record.peer)
     this.#digest.remove(this.#weight(record))
     this.#worst = undefined
     this.changes += 1
@@ -208,6 +232,7 @@ export class View {
   #leastNeeded(): PeerRecord | undefined {
     const own = this.get(this.#init.self)?.group ?? null
     const others = [...this.all()].map((one) => one.record).filter((one) => one.peer !== this.#init.self)
-    return others.findLast((record) => own === null || record.group !== own) ?? others.at(-1)
+    const pinned = others.findLast((record) => this.#init.pins.has(record.peer) && !this.#init.keeps(record))
+    return pinned ?? others.findLast((record) => own === null || record.group !== own) ?? others.at(-1)
   }
 }

@@ -3,6 +3,7 @@
  * evaluated by peers and rehearsed by the simulator is the same. None is called `then`: that would make thenables.
  */
 import { Refusal } from '../errors.ts'
+import { MAX_JUDGED } from './canary.ts'
 import { type Condition, type Constraint, MAX_DELAY_MS, type Schedule } from './schedule.ts'
 
 /** A number of milliseconds, or a text of one number and one unit: '500ms', '90s', '10m', '1h', '2d'. */
@@ -36,6 +37,23 @@ export function manual(): Condition {
 /** When `delay` has passed since the node learned of the upgrade (in a sequence: since the step before was met). */
 export function after({ delay }: { delay: Duration }): Condition {
   return { kind: 'after', delayMs: durationMs(delay) }
+}
+
+/**
+ * A few peers first: a fraction of the fleet (0.05), or a number of peers (at most 64), go at once; all others when
+ * those have run the version in good health for `soak`. What goes wrong on a canary stops the roll-out there.
+ */
+export function canary(few: ({ fraction: number } | { count: number }) & { soak: Duration }): Condition {
+  const soakMs = durationMs(few.soak)
+  if ('count' in few) {
+    if (!Number.isInteger(few.count) || few.count < 1 || few.count > MAX_JUDGED)
+      throw new Refusal('Malformed', `canary: count is a whole number from 1 to ${MAX_JUDGED}, not ${few.count}`)
+    return { kind: 'canary', share: { count: few.count }, soakMs }
+  }
+  const perMillion = Math.round(few.fraction * 1_000_000)
+  if (!(perMillion >= 1 && perMillion < 1_000_000))
+    throw new Refusal('Malformed', `canary: a fraction lies between 0 and 1 (like 0.05), not ${few.fraction}`)
+  return { kind: 'canary', share: { perMillion }, soakMs }
 }
 
 /** When all hold at once. */

@@ -2,9 +2,11 @@
  * Evaluates a schedule's condition to *go* or *wait, because …* (SPEC S). Pure: progress in, progress out, so that soaks
  * count elapsed time and survive restarts.
  */
+import { type CanaryFacts, evaluateCanary } from './canary.ts'
+import { sayDuration } from './duration.ts'
 import type { Condition } from './schedule.ts'
 
-/** Path of a condition within its schedule → elapsed ms (`after`) or steps passed (`sequence`). */
+/** Path of a condition within its schedule → elapsed ms (`after`, `canary`) or steps passed (`sequence`). */
 export type Progress = Readonly<Record<string, number>>
 
 export type Verdict =
@@ -18,20 +20,12 @@ export type Verdict =
       inMs: number | undefined
     }
 
-/** A duration in the words that operators use: '90s', '10m', '2h', '3d'. */
-export function sayDuration(ms: number): string {
-  if (ms < 1000) return `${Math.ceil(ms)}ms`
-  const seconds = Math.ceil(ms / 1000)
-  if (seconds < 120) return `${seconds}s`
-  if (seconds < 7200) return `${Math.ceil(seconds / 60)}m`
-  if (seconds < 172800) return `${Math.ceil(seconds / 3600)}h`
-  return `${Math.ceil(seconds / 86400)}d`
-}
-
 /** What conditions look at beside time. */
 export interface Facts {
   /** An operator approved the upgrade. */
   approved: boolean
+  /** What is known of the upgrade's canaries; asked for only where the condition names some. */
+  canaries(): CanaryFacts
 }
 
 /** `passedMs`: time since the last evaluation with this progress, while the peer was up. */
@@ -62,6 +56,8 @@ function at(condition: Condition, path: string, progress: Progress, moment: Mome
         inMs: left
       }
     }
+    case 'canary':
+      return evaluateCanary(condition, path, progress, moment.passedMs, moment.canaries())
     case 'all': {
       let verdict = { go: true, progress } as Verdict
       for (const [index, child] of condition.of.entries()) {

@@ -15,6 +15,7 @@ export type Condition =
   | { kind: 'immediately' }
   | { kind: 'manual' }
   | { kind: 'after'; delayMs: number }
+  | { kind: 'canary'; share: { perMillion: number } | { count: number }; soakMs: number }
   | { kind: 'all'; of: Condition[] }
   | { kind: 'sequence'; of: Condition[] }
 
@@ -28,7 +29,16 @@ export interface Schedule {
 const leaf = [
   z.strictObject({ kind: z.literal('immediately') }),
   z.strictObject({ kind: z.literal('manual') }),
-  z.strictObject({ kind: z.literal('after'), delayMs: z.int().min(0).max(MAX_DELAY_MS) })
+  z.strictObject({ kind: z.literal('after'), delayMs: z.int().min(0).max(MAX_DELAY_MS) }),
+  z.strictObject({
+    kind: z.literal('canary'),
+    /** A share of the fleet, or a number of peers (not more than are judged). */
+    share: z.union([
+      z.strictObject({ perMillion: z.int().min(1).max(999_999) }),
+      z.strictObject({ count: z.int().min(1).max(64) })
+    ]),
+    soakMs: z.int().min(0).max(MAX_DELAY_MS)
+  })
 ] as const
 
 const conditionAt = (depth: number): z.ZodType<Condition> => {
@@ -56,3 +66,9 @@ export const scheduleSchema: z.ZodType<Schedule> = z.strictObject({
   when: conditionSchema,
   constraints: z.array(constraintSchema).max(8)
 })
+
+/** Whether a condition names canaries, at any depth. */
+export function namesCanaries(condition: Condition): boolean {
+  if (condition.kind === 'all' || condition.kind === 'sequence') return condition.of.some(namesCanaries)
+  return condition.kind === 'canary'
+}

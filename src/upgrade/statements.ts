@@ -131,6 +131,15 @@ export class StatementSet {
     return (this.#exclusions.get(`${group}/${peer}`) ?? 0) >= roster
   }
 
+  /** Whether a peer is excluded from a group for as long as no newer roster names it again. */
+  excludedAnywhere(peer: string): boolean {
+    for (const [name, roster] of this.#exclusions) {
+      const [group, excluded] = [name.slice(0, name.indexOf('/')), name.slice(name.indexOf('/') + 1)]
+      if (excluded === peer && roster >= this.newestRoster(group)) return true
+    }
+    return false
+  }
+
   /** The pauses in force against an upgrade entry at `now` (ms). */
   pauses(entryHash: string, now: number): Statement[] {
     const found: Statement[] = []

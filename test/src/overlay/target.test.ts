@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { emptyObject, type ObjectState } from '../../../src/overlay/lifecycle.ts'
 import { chooseTarget } from '../../../src/overlay/target.ts'
+import { immediately, manual } from '../../../src/schedule/combinators.ts'
 import { UpgradeLog } from '../../../src/upgrade/log.ts'
 import type { Entry } from '../../../src/upgrade/manifest.ts'
 import { hash53 } from '../../../src/upgrade/seal.ts'
@@ -11,13 +12,13 @@ import { testManifest } from '../upgrade/fleet.ts'
 const FLEET = '0'.repeat(64)
 const hashOf = (serial: number): string => serial.toString(16).padStart(64, '0')
 
-function fleetAt(versions: number) {
+function fleetAt(versions: number, when = immediately()) {
   const log = new UpgradeLog(FLEET)
   const entries: Entry[] = []
   for (let version = 1; version <= versions; version++) {
     const base = testManifest(FLEET).classes[0]!
     const parent = entries.at(-1)?.hash ?? FLEET
-    const classes = [{ ...base, from: version === 1 ? null : base.to }]
+    const classes = [{ ...base, from: version === 1 ? null : base.to, schedule: { when, constraints: [] } }]
     const entry = {
       version,
       hash: hashOf(version),
@@ -36,7 +37,9 @@ function fleetAt(versions: number) {
     statements.add({ hash: hashOf(serial), keys: ['key'], expires: 0, bytes: new Uint8Array(), body } as Statement)
   }
   const choose = (object: ObjectState) => {
-    const choice = chooseTarget(object, { log, statements, self: 'peer00001' })
+    const canaries = (): never => assert.fail('no schedule here names canaries')
+    const facts = ({ hash }: Entry) => ({ approved: statements.approved(hash), canaries })
+    const choice = chooseTarget(object, { log, statements, self: 'peer00001', facts }, 0)
     return choice.target?.version ?? ('reason' in choice ? choice.reason : '')
   }
   return { entries, state, choose, log }
@@ -53,6 +56,16 @@ describe('which version is next (SPEC L1, L5, L11)', () => {
     assert.equal(choose(at(1)), 2)
     assert.equal(choose(at(3)), '')
     assert.equal(choose(emptyObject('IntSet')), 3)
+  })
+
+  it('S10: without state the newest that its schedule permits now; if none, the newest; with state that is nothing to it', () => {
+    const { choose, state, entries } = fleetAt(4, manual())
+    assert.equal(choose(emptyObject('IntSet')), 4)
+    state({ what: 'approve', target: entries[0]!.hash })
+    assert.equal(choose(emptyObject('IntSet')), 1)
+    state({ what: 'approve', target: entries[2]!.hash })
+    assert.equal(choose(emptyObject('IntSet')), 3)
+    assert.equal(choose(at(1)), 2)
   })
 
   it('L11: an abort covers its entry and what is chained on it, for those behind, on it, and without state', () => {

@@ -20,7 +20,8 @@ function viewOf(...records: PeerRecord[]): View {
     self: 'peer-self',
     size: 16,
     hash53: (text) => [...text].reduce((sum, letter) => sum * 31 + letter.charCodeAt(0), 7) % 2 ** 40,
-    keeps: ({ group }) => group === 'own'
+    keeps: ({ group }) => group === 'own',
+    pins: { has: () => false, wants: () => false, note: () => undefined, forget: () => undefined }
   })
   records.forEach((one, index) => {
     view.put({ record: one, bytes: new Uint8Array() }, 1000 * (index + 1))

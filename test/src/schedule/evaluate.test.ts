@@ -1,14 +1,17 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import { after, all, immediately, manual, sequence } from '../../../src/schedule/combinators.ts'
-import { evaluate, type Progress } from '../../../src/schedule/evaluate.ts'
+import { evaluate, type Facts, type Progress } from '../../../src/schedule/evaluate.ts'
 import type { Condition } from '../../../src/schedule/schedule.ts'
+
+const canaries = (): never => assert.fail('no condition here names canaries')
+const FACTS: Facts = { approved: false, canaries }
 
 /** Evaluates at each of the given distances, restarting (time that passed is unknown: 0) where the distance is null. */
 function run(condition: Condition, distances: (number | null)[]): boolean[] {
   let progress: Progress = {}
   return distances.map((distance) => {
-    const verdict = evaluate(condition, progress, distance ?? 0, { approved: false })
+    const verdict = evaluate(condition, progress, distance ?? 0, FACTS)
     progress = verdict.progress
     return verdict.go
   })
@@ -43,15 +46,15 @@ describe('schedules (SPEC S)', () => {
 
   it('S6: manual waits for an approval, without a time, and a step after it begins with it', () => {
     const condition = sequence(manual(), after({ delay: '5s' }))
-    const first = evaluate(condition, {}, 0, { approved: false })
+    const first = evaluate(condition, {}, 0, FACTS)
     assert.ok(!first.go && first.inMs === undefined && /approval/.test(first.reason.sentence))
-    const second = evaluate(condition, first.progress, 60_000, { approved: true })
+    const second = evaluate(condition, first.progress, 60_000, { ...FACTS, approved: true })
     assert.ok(!second.go && second.inMs === 5_000)
-    assert.ok(evaluate(condition, second.progress, 5_000, { approved: true }).go)
+    assert.ok(evaluate(condition, second.progress, 5_000, { ...FACTS, approved: true }).go)
   })
 
   it('S2: waiting names what it waits for, and for how long', () => {
-    const verdict = evaluate(sequence(immediately(), after({ delay: '10m' })), {}, 0, { approved: false })
+    const verdict = evaluate(sequence(immediately(), after({ delay: '10m' })), {}, 0, FACTS)
     assert.ok(!verdict.go)
     assert.equal(verdict.inMs, 600_000)
     assert.equal(verdict.reason.kind, 'after')
@@ -77,6 +80,7 @@ describe('schedules (SPEC S)', () => {
       case 'immediately':
         return 0
       case 'manual':
+      case 'canary':
         return Number.POSITIVE_INFINITY
       case 'after':
         return one.delayMs
@@ -94,10 +98,10 @@ describe('schedules (SPEC S)', () => {
         let at = 0
         let passed = 0
         for (let turn = 0; turn < 200; turn++) {
-          const verdict = evaluate(one, progress, passed, { approved: false })
+          const verdict = evaluate(one, progress, passed, FACTS)
           progress = verdict.progress
           assert.equal(verdict.go, at >= dueMs(one))
-          if (verdict.go) return assert.ok(evaluate(one, progress, 5, { approved: false }).go)
+          if (verdict.go) return assert.ok(evaluate(one, progress, 5, FACTS).go)
           assert.ok(verdict.inMs !== undefined && verdict.inMs > 0)
           passed = verdict.inMs
           at += passed

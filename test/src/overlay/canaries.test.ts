@@ -1,0 +1,191 @@
+import assert from 'node:assert/strict'
+import { hash53 } from '../../../sim/authority.ts'
+import { Canaries } from '../../../src/overlay/canaries.ts'
+import type { ObjectRecord, PeerRecord } from '../../../src/overlay/record.ts'
+import { View } from '../../../src/overlay/view.ts'
+import { Generator } from '../../../src/prng.ts'
+import { canary, immediately } from '../../../src/schedule/combinators.ts'
+import type { Condition } from '../../../src/schedule/schedule.ts'
+import { UpgradeLog } from '../../../src/upgrade/log.ts'
+import type { Entry } from '../../../src/upgrade/manifest.ts'
+import type { Statement, StatementBody } from '../../../src/upgrade/statement.ts'
+import { StatementSet } from '../../../src/upgrade/statements.ts'
+import { testManifest } from '../upgrade/fleet.ts'
+
+const FLEET = '0'.repeat(64)
+const hashOf = (serial: number): string => serial.toString(16).padStart(64, '0')
+const nameOf = (index: number): string => `peer${String(index).padStart(5, '0')}`
+const CANARY = canary({ count: 3, soak: '1h' })
+
+const serving: ObjectRecord = {
+  version: 1,
+  entry: hashOf(1).slice(0, 16),
+  lowest: 1,
+  highest: 1,
+  phase: 'waiting',
+  target: 2,
+  serving: true,
+  reason: '',
+  failed: []
+}
+
+class Sample {
+  readonly log = new UpgradeLog(FLEET)
+  readonly statements = new StatementSet(hash53)
+  readonly entries: Entry[] = []
+  readonly canaries: Canaries
+  readonly view: View
+  isCutOff = false
+
+  constructor(size: number, room: number, conditions: Condition[]) {
+    this.canaries = new Canaries({
+      self: nameOf(0),
+      log: this.log,
+      statements: this.statements,
+      room,
+      hash53,
+      view: () => this.view,
+      isCutOff: () => this.isCutOff
+    })
+    this.view = new View({ self: nameOf(0), size, hash53, keeps: () => false, pins: this.canaries })
+    for (const when of conditions) this.release(when)
+  }
+
+  release(when: Condition): void {
+    const version = this.entries.length + 1
+    const parent = this.entries.at(-1)?.hash ?? FLEET
+    const base = testManifest(FLEET).classes[0]!
+    const classes = [{ ...base, from: version === 1 ? null : base.to, schedule: { when, constraints: [] } }]
+    const manifest = testManifest(FLEET, { version, parent, classes })
+    const entry = { version, hash: hashOf(version), parent, manifest, bytes: new Uint8Array() }
+    this.log.add(entry)
+    this.entries.push(entry)
+  }
+
+  hear(index: number, object: Partial<ObjectRecord> = {}, counter = 1): void {
+    const objects = { IntSet: { ...serving, ...object } }
+    const record = { peer: nameOf(index), incarnation: 1, counter, group: null, objects } as unknown as PeerRecord
+    this.view.put({ record, bytes: new Uint8Array() }, 0)
+  }
+
+  exclude(index: number): void {
+    const said = { what: 'exclude', group: 'g', peer: nameOf(index), roster: 1 }
+    const body = { format: 1, fleet: FLEET, sequence: 1, note: '', ...said } as StatementBody
+    this.statements.add({ hash: hashOf(99), keys: ['key'], expires: 0, bytes: new Uint8Array(), body } as Statement)
+  }
+
+  lowest(now = 0): string[] {
+    return this.canaries.facts(this.entries.at(-1)!, 'IntSet', now).lowest.map((one) => one.peer)
+  }
+}
+
+const lowestOf = (entry: number, count: number, among: number): string[] =>
+  Array.from({ length: among }, (_, index) => nameOf(index))
+    .sort((a, b) => hash53(`${hashOf(entry)}/${a}`) - hash53(`${hashOf(entry)}/${b}`))
+    .slice(0, count)
+
+describe('canaries that are known (SPEC O9, S9)', () => {
+  it('O9: of a thousand peers heard of in any order, the view of 32 keeps the lowest ten', () => {
+    for (const seed of [1, 2, 3]) {
+      const sample = new Sample(32, 10, [immediately(), CANARY])
+      for (const index of new Generator(seed).shuffle([...Array(1000).keys()])) sample.hear(index)
+      assert.equal(sample.view.size, 32)
+      assert.deepEqual(sample.lowest(), lowestOf(2, 10, 1000))
+    }
+  })
+
+  it('O9: an upgrade that comes later finds them in the view, and the room is shared', () => {
+    const sample = new Sample(64, 10, [immediately(), CANARY])
+    for (let index = 0; index < 40; index++) sample.hear(index)
+    sample.release(CANARY)
+    assert.deepEqual(sample.lowest(), lowestOf(3, 5, 40))
+    const older = sample.canaries.facts(sample.entries[1]!, 'IntSet', 0)
+    assert.deepEqual(
+      older.lowest.map((one) => one.peer),
+      lowestOf(2, 5, 40)
+    )
+  })
+
+  it('O9: of an upgrade that newer ones crowd out, those in the view count, and settle', () => {
+    const sample = new Sample(64, 10, [CANARY, CANARY, CANARY, CANARY, CANARY, CANARY])
+    for (let index = 0; index < 40; index++) sample.hear(index)
+    const facts = (now: number) => sample.canaries.facts(sample.entries[0]!, 'IntSet', now)
+    assert.deepEqual(
+      facts(1000).lowest.map((one) => one.peer),
+      lowestOf(1, 40, 40)
+    )
+    assert.equal(facts(9000).settledMs, 8000)
+  })
+
+  it('O9: they are offered to whoever lacks them, however little room it has', () => {
+    const sample = new Sample(64, 10, [immediately(), CANARY])
+    for (let index = 0; index < 60; index++) sample.hear(index)
+    const offered = sample.view.newerThan([], 8, new Generator(1)).map((one) => one.record.peer)
+    assert.deepEqual(offered.sort(), lowestOf(2, 10, 60).sort())
+  })
+
+  it('O9: what one of them shows is news once; what it says of itself beside that is none, nor what others show', () => {
+    const sample = new Sample(64, 3, [immediately(), CANARY])
+    for (let index = 0; index < 60; index++) sample.hear(index)
+    const low = Number(sample.lowest()[0]!.slice(4))
+    const high = [...Array(60).keys()].find((index) => !sample.lowest().includes(nameOf(index)))!
+    assert.ok(sample.canaries.takeNews())
+    sample.hear(low, { phase: 'warming' }, 2)
+    sample.hear(high, { version: 2, entry: hashOf(2).slice(0, 16) }, 2)
+    assert.ok(!sample.canaries.takeNews())
+    sample.hear(low, { version: 2, entry: hashOf(2).slice(0, 16), target: 0, phase: 'idle' }, 3)
+    assert.ok(sample.canaries.takeNews() && !sample.canaries.takeNews())
+  })
+
+  it('S8: what a record shows', () => {
+    const sample = new Sample(64, 3, [immediately(), CANARY])
+    const two = { version: 2, entry: hashOf(2).slice(0, 16), target: 0, phase: 'idle' as const }
+    const failed = [{ version: 2, reason: 'no such luck' }]
+    const shown = (object: Partial<ObjectRecord>, counter: number) => {
+      sample.hear(7, object, counter)
+      return sample.canaries.facts(sample.entries[1]!, 'IntSet', 0).lowest[0]!.state
+    }
+    const cases: [Partial<ObjectRecord>, string][] = [
+      [{}, 'behind'],
+      [{ failed }, 'failed'],
+      [{ failed: [{ version: 3, reason: '' }] }, 'behind'],
+      [two, 'runs'],
+      [{ ...two, failed }, 'runs'],
+      [{ ...two, serving: false }, 'behind'],
+      [{ ...two, serving: false, reason: 'it was killed' }, 'sick'],
+      [{ ...two, serving: false, phase: 'transforming', target: 3 }, 'runs'],
+      [{ ...two, version: 3, entry: hashOf(3).slice(0, 16) }, 'runs'],
+      // The same number on another branch is another upgrade.
+      [{ ...two, entry: 'f'.repeat(16) }, 'behind']
+    ]
+    cases.forEach(([object, state], index) => {
+      assert.equal(shown(object, index + 1), state, JSON.stringify(object))
+    })
+  })
+
+  it('S9: who is excluded is none, and the next one takes its place', () => {
+    const sample = new Sample(64, 3, [immediately(), CANARY])
+    for (let index = 0; index < 60; index++) sample.hear(index)
+    const four = lowestOf(2, 4, 60)
+    assert.deepEqual(sample.lowest(), four.slice(0, 3))
+    sample.exclude(Number(four[0]!.slice(4)))
+    assert.deepEqual(sample.lowest(), four.slice(1))
+  })
+
+  it('S7: who they are counts as settled from when that last changed, and never while cut off', () => {
+    const sample = new Sample(64, 3, [immediately(), CANARY])
+    const settled = (now: number) => sample.canaries.facts(sample.entries[1]!, 'IntSet', now).settledMs
+    const [low, middle, high] = lowestOf(2, 60, 60).map((peer) => Number(peer.slice(4)))
+    sample.hear(middle!)
+    sample.hear(high!)
+    assert.deepEqual([settled(1000), settled(9000)], [0, 8000])
+    sample.hear(low!)
+    assert.deepEqual([settled(10_000), settled(12_000)], [0, 2000])
+    sample.hear(low!, { phase: 'warming' }, 2)
+    assert.equal(settled(20_000), 10_000)
+    sample.isCutOff = true
+    assert.equal(settled(21_000), undefined)
+    sample.isCutOff = false
+    assert.equal(settled(22_000), 0)
+  })
+})
