@@ -10,6 +10,7 @@ import { expiry, outOption, readSigners, readTrust, rootOption, several, signOpt
 interface PackCommandOptions {
   root: string
   parent?: string[]
+  rival?: string[]
   expires: string
   sign?: string[]
   out?: string
@@ -31,6 +32,7 @@ async function packCommand(source: string, options: PackCommandOptions): Promise
     source,
     fleet: trust.fleet,
     parents,
+    rivals: await Promise.all((options.rival ?? []).map(readParent)),
     expiresMs: expiry(options.expires, Date.now()),
     out: options.out ?? `v${version}.upgrade`,
     signers
@@ -67,6 +69,7 @@ export function upgradeCommands(program: Command, terminal: Terminal): void {
       .argument('<source>')
       .addOption(rootOption())
       .option('--parent <file>', 'upgrade file of the version before (with older ones if it lacks a class)', several)
+      .option('--rival <file>', 'upgrade file on another branch of a fork, which this one replaces', several)
       .option('--expires <time>', 'until when it may first be injected', '30d')
       .addOption(signOption())
       .addOption(outOption('the upgrade file to write (default: vN.upgrade)')),

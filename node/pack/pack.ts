@@ -9,6 +9,7 @@ import { Refusal } from '../../src/errors.ts'
 import type { ClassDefinition, UpgradeDefinition } from '../../src/upgrade/define.ts'
 import { type Envelope, parseEntry, signEntry } from '../../src/upgrade/entry.ts'
 import type { Signer } from '../../src/upgrade/keys.ts'
+import { UpgradeLog } from '../../src/upgrade/log.ts'
 import type { ClassUpgrade, Interface, Manifest, Simulation } from '../../src/upgrade/manifest.ts'
 import { pieceTable } from '../../src/upgrade/pieces.ts'
 import { createArchive } from './archive.ts'
@@ -22,8 +23,13 @@ export interface PackOptions {
   source: string
   /** Hash of the fleet it is for. */
   fleet: string
-  /** Entries before it, ascending; the last is the parent. One suffices if it names every class upgraded now. */
+  /**
+   * Entries before it, ascending; the last is the parent. One suffices if it names every class upgraded now and
+   * nothing is replaced; else all from version 1 on are needed.
+   */
   parents: readonly Envelope<Manifest>[]
+  /** Entries of other branches of a fork, which this one replaces, too. @default none */
+  rivals?: readonly Envelope<Manifest>[]
   /** Bound on its first injection, ms. */
   expiresMs: number
   /** The upgrade file to write. */
@@ -126,6 +132,40 @@ function checkParents(version: number, fleet: string, parents: readonly Envelope
   return parent.hash
 }
 
+/** The earlier upgrade that an author names by its version, or by the beginning of its hash. */
+function entryNamed(name: string, earlier: readonly Envelope<Manifest>[]): Envelope<Manifest> {
+  const isVersion = /^\d{1,7}$/.test(name)
+  const found = earlier.filter((one) => (isVersion ? String(one.content.version) === name : one.hash.startsWith(name)))
+  if (found.length === 1) return found[0]!
+  const given = earlier.map((one) => `${one.content.version} (${one.hash.slice(0, 12)})`).join(', ') || 'none'
+  throw new Refusal(
+    'UnknownClass',
+    found.length === 0
+      ? `upgrade.ts names the earlier upgrade ${name}; those given are ${given}: give its file as --parent, or as --rival if it is on another branch of a fork`
+      : `upgrade.ts names the earlier upgrade ${name}, which two branches of a fork have (${given}); name it by its hash`
+  )
+}
+
+/** R2, by the very check that every peer makes. It needs the whole log. */
+function checkReplaced(
+  { content, hash, bytes }: Envelope<Manifest>,
+  options: PackOptions,
+  earlier: readonly Envelope<Manifest>[]
+): void {
+  const { version, parent } = content
+  if (content.replaces !== undefined && options.parents[0]?.content.version !== 1) {
+    throw new Refusal(
+      'StaleParent',
+      `version ${version} replaces others: give the upgrade files of all earlier versions as --parent, from version 1 on`
+    )
+  }
+  if (content.replaces === undefined && content.classes.every((one) => one.ways === undefined)) return
+  const log = new UpgradeLog(options.fleet)
+  for (const one of [...earlier].sort((a, b) => a.content.version - b.content.version))
+    log.add({ ...one, version: one.content.version, parent: one.content.parent, manifest: one.content })
+  log.check({ version, hash, parent, manifest: content, bytes })
+}
+
 /** Built module → what it declares. */
 type Declared = Map<string, { interface: Interface; intercepts: string[] }>
 
@@ -134,8 +174,9 @@ async function readDeclarations(
   modules: ReadonlyMap<string, Uint8Array>
 ): Promise<Declared> {
   const roles = new Map<string, ModuleRole>()
-  for (const { object, future, past, transform } of classes) {
-    if (transform !== null) roles.set(transform, 'transform')
+  for (const { object, future, past, transform, ways } of classes) {
+    for (const module of [transform, ...ways.map((one) => one.transform)])
+      if (module !== null) roles.set(module, 'transform')
     for (const module of [object, future, past]) if (module !== null && module !== 'subtype') roles.set(module, 'class')
   }
   const names = [...roles.keys()]
@@ -149,10 +190,18 @@ async function readDeclarations(
   return declared
 }
 
-function classUpgrade(definition: ClassDefinition, declared: Declared): ClassUpgrade {
+function classUpgrade(
+  definition: ClassDefinition,
+  declared: Declared,
+  earlier: readonly Envelope<Manifest>[]
+): ClassUpgrade {
   const simulation = (module: string | null): Simulation | null =>
     module === null ? null : { module: bundledPath(module), ...declared.get(module)! }
   const { from, to, object, transform, future, past, schedule } = definition
+  const ways = definition.ways.map((way) => ({
+    entry: entryNamed(way.from, earlier).hash,
+    transform: way.transform === null ? null : bundledPath(way.transform)
+  }))
   return {
     from,
     to,
@@ -161,25 +210,30 @@ function classUpgrade(definition: ClassDefinition, declared: Declared): ClassUpg
     transform: transform === null ? null : bundledPath(transform),
     future: simulation(future),
     past: past === 'subtype' ? past : simulation(past),
-    schedule
+    schedule,
+    ...(ways.length > 0 ? { ways } : {})
   }
 }
 
 /** Packs an upgrade. @throws Refusal with the file and the mend */
 export async function pack(options: PackOptions): Promise<Packed> {
   const upgrade = await findUpgrade(options.source)
-  const { version, description, classes } = await readDefinition(upgrade)
+  const { version, description, replaces, classes } = await readDefinition(upgrade)
+  const earlier = [...options.parents, ...(options.rivals ?? [])]
   const parent = checkParents(version, options.fleet, options.parents)
   const before = new Map(
     classes.map(({ from }) => [from, from === null ? null : interfaceBefore(from, options.parents)])
   )
-  const named = classes.flatMap(({ object, transform, future, past }) => [object, transform, future, past])
+  const named = classes.flatMap(({ object, transform, ways, future, past }) => [
+    ...[object, transform, future, past],
+    ...ways.map((one) => one.transform)
+  ])
   const sources = [...new Set(named)].filter((module): module is string => module !== null && module !== 'subtype')
   const modules = await buildModules(dirname(upgrade), sources)
   // Without it, whether a module is ESM would depend on directories above the bundle.
   modules.set('package.json', PACKAGE)
   const declared = await readDeclarations(classes, modules)
-  const upgrades = classes.map((one) => classUpgrade(one, declared))
+  const upgrades = classes.map((one) => classUpgrade(one, declared, earlier))
   const warnings = classes.flatMap((one, at) => {
     const { interface: object, future, past } = upgrades[at]!
     return checkClass(one, version, { old: before.get(one.from) ?? null, object, future, past })
@@ -191,10 +245,12 @@ export async function pack(options: PackOptions): Promise<Packed> {
     version,
     parent,
     description,
+    ...(replaces.length > 0 ? { replaces: replaces.map((name) => entryNamed(name, earlier).hash) } : {}),
     classes: upgrades,
     bundle: pieceTable(bundle)
   }
   const entry = signEntry(manifest, options.expiresMs, options.signers ?? [])
+  checkReplaced(parseEntry(entry), options, earlier)
   await writeUpgradeFile(
     options.out,
     entry,

@@ -8,7 +8,7 @@ import { nameSchema, versionSchema } from '../names.ts'
 import { defaultSchedule, immediately } from '../schedule/combinators.ts'
 import { type Schedule, scheduleSchema } from '../schedule/schedule.ts'
 import { explain } from './canonical.ts'
-import { MAX_CLASSES } from './manifest.ts'
+import { MAX_CLASSES, MAX_REPLACED } from './manifest.ts'
 
 /** A module beside `upgrade.ts`: './color-set.ts'. It may be TypeScript and import packages; `pack` bundles it. */
 export type ModulePath = `./${string}`
@@ -20,6 +20,11 @@ export interface ReplacingClass {
   object: ModulePath
   /** TF: default export of type TransformFunction. Without one the new object opens the old one's state as it is. */
   transform?: ModulePath
+  /**
+   * Only where the upgrade replaces others (SPEC R2): TFs from the other versions that a node may hold, by version or
+   * by (the beginning of) their entry's hash; null where the new object opens that state as it is.
+   */
+  ways?: Record<number | string, ModulePath | null>
   /** SO that serves this version before the node upgrades. */
   future?: ModulePath
   /** SO that serves the old version after it did; `'subtype'` where the new class understands every old call. */
@@ -52,6 +57,8 @@ export interface FirstUpgrade extends Described<FirstClass> {
 }
 export interface LaterUpgrade extends Described<ReplacingClass | NewClass> {
   version: number
+  /** Upgrades that this one takes the place of, by version or by (the beginning of) their entry's hash. Implies their abort. */
+  replaces?: (number | string)[]
 }
 
 /** One class of a checked definition: all that was left out is filled in. */
@@ -60,6 +67,7 @@ export interface ClassDefinition {
   to: string
   object: string
   transform: string | null
+  ways: { from: string; transform: string | null }[]
   future: string | null
   past: string | null
   schedule: Schedule
@@ -70,6 +78,8 @@ export interface ClassDefinition {
 export interface UpgradeDefinition {
   readonly version: number
   readonly description: string
+  /** Versions, or beginnings of entry hashes. */
+  readonly replaces: readonly string[]
   readonly classes: readonly ClassDefinition[]
 }
 
@@ -78,10 +88,18 @@ const moduleSchema = z
   .max(200)
   .regex(/^\.\/[^\0]+$/, 'a module is named by its path beside upgrade.ts: "./name.ts"')
 
+const entryNameSchema = z
+  .string()
+  .regex(
+    /^([1-9]\d{0,6}|[0-9a-f]{8,64})$/,
+    'an earlier upgrade is named by its version, or by 8 or more digits of its hash'
+  )
+
 const classSchema = z.strictObject({
   becomes: nameSchema.optional(),
   object: moduleSchema,
   transform: moduleSchema.optional(),
+  ways: z.record(entryNameSchema, moduleSchema.nullable()).optional(),
   future: moduleSchema.optional(),
   past: z.union([z.literal('subtype'), moduleSchema]).optional(),
   schedule: scheduleSchema.optional(),
@@ -92,6 +110,10 @@ const classSchema = z.strictObject({
 const upgradeSchema = z.strictObject({
   version: versionSchema,
   description: z.string().max(1000),
+  replaces: z
+    .array(z.union([versionSchema.transform(String), entryNameSchema]))
+    .max(MAX_REPLACED)
+    .optional(),
   classes: z
     .record(nameSchema, classSchema)
     .refine((classes) => Object.keys(classes).length > 0, 'an upgrade names at least one class')
@@ -100,7 +122,9 @@ const upgradeSchema = z.strictObject({
 
 function classDefinition(name: string, input: z.infer<typeof classSchema>, version: number): ClassDefinition {
   const isNew = version === 1 || input.new === true
-  const ofOld = (['becomes', 'transform', 'future', 'past'] as const).find((field) => input[field] !== undefined)
+  const ofOld = (['becomes', 'transform', 'ways', 'future', 'past'] as const).find(
+    (field) => input[field] !== undefined
+  )
   if (isNew && ofOld !== undefined) {
     const why = version === 1 ? 'version 1 is installed from nothing' : 'it is new'
     throw new Refusal('Malformed', `class ${name}: ${why}, so there is nothing for "${ofOld}"; remove it`)
@@ -110,6 +134,7 @@ function classDefinition(name: string, input: z.infer<typeof classSchema>, versi
     to: input.becomes ?? name,
     object: input.object,
     transform: input.transform ?? null,
+    ways: Object.entries(input.ways ?? {}).map(([from, transform]) => ({ from, transform })),
     future: input.future ?? null,
     past: input.past ?? null,
     schedule: input.schedule ?? (isNew ? { when: immediately(), constraints: [] } : defaultSchedule()),
@@ -121,10 +146,10 @@ function classDefinition(name: string, input: z.infer<typeof classSchema>, versi
 export function defineUpgrade(upgrade: FirstUpgrade | LaterUpgrade): UpgradeDefinition {
   const parsed = upgradeSchema.safeParse(upgrade)
   if (!parsed.success) throw new Refusal('Malformed', `upgrade: ${explain(parsed.error)}`)
-  const { version, description } = parsed.data
+  const { version, description, replaces = [] } = parsed.data
   const classes = Object.entries(parsed.data.classes).map(([name, input]) => classDefinition(name, input, version))
   const twice = classes.find((one, at) => classes.findIndex((other) => other.to === one.to) !== at)
   if (twice !== undefined)
     throw new Refusal('Malformed', `upgrade: two classes become ${twice.to}; each needs a name of its own`)
-  return Object.freeze({ version, description, classes: Object.freeze(classes) })
+  return Object.freeze({ version, description, replaces: Object.freeze(replaces), classes: Object.freeze(classes) })
 }

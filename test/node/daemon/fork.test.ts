@@ -1,14 +1,6 @@
 import assert from 'node:assert/strict'
-import { cp, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { openUpgradeFile } from '../../../node/pack/file.ts'
-import { pack } from '../../../node/pack/pack.ts'
-import { FAR } from '../../src/upgrade/fleet.ts'
-import { allAt, LiveFleet, until } from './live-fleet.ts'
-
-const FIXTURES = fileURLToPath(new URL('../../fixtures/fleet/', import.meta.url))
-const ROOT = fileURLToPath(new URL('../../../', import.meta.url))
+import { allAt, FIXTURES, LiveFleet, until } from './live-fleet.ts'
 
 describe('a fork: two upgrades signed on one parent, injected at two ends (SPEC T6, L10; real peers)', function () {
   this.timeout(90_000)
@@ -20,32 +12,12 @@ describe('a fork: two upgrades signed on one parent, injected at two ends (SPEC 
 
   /** Version 2 that waits for an hour, so that nobody has begun when the two ends meet. */
   async function waiting(name: string) {
-    const folder = join(ROOT, `test/fixtures/fleet/v2`)
-    const copy = join(fleet.directory, name)
-    await cp(folder, copy, { recursive: true })
-    for (const file of ['object.ts', 'future.ts', 'past.ts', 'slow-transform.ts', 'upgrade.ts']) {
-      const text = await readFile(join(copy, file), 'utf8')
-      await writeFile(
-        join(copy, file),
-        text
-          .replaceAll('../../../../src/', `${ROOT}src/`)
-          .replaceAll('../../sets/', `${ROOT}test/fixtures/sets/`)
-          .replace('immediately()', "after({ delay: '1h' })")
-          .replace('import { defineUpgrade, immediately }', 'import { after, defineUpgrade }')
-          .replace('sets whose elements have colours', name)
-      )
-    }
-    const out = join(fleet.directory, `${name}.upgrade`)
-    const [parent] = fleet.entries
-    await pack({
-      source: copy,
-      fleet: fleet.keys.trust.fleet,
-      parents: [parent!],
-      expiresMs: FAR,
-      out,
-      signers: fleet.keys.release.slice(0, 2)
-    })
-    return await openUpgradeFile(out)
+    const changes: [string, string][] = [
+      ['immediately()', "after({ delay: '1h' })"],
+      ['import { defineUpgrade, immediately }', 'import { after, defineUpgrade }'],
+      ['sets whose elements have colours', name]
+    ]
+    return await fleet.packBeside(await fleet.variant(name, 'v2', changes), fleet.entries)
   }
 
   it('no peer runs either, every status shows it, service goes on, and each end refuses the other at inject', async () => {
@@ -60,43 +32,39 @@ describe('a fork: two upgrades signed on one parent, injected at two ends (SPEC 
     for (const peer of [left, right]) await until('v1 serves', () => allAt(peer.status(), 'IntSet', 1, 1))
 
     const [a, b] = [await waiting('one'), await waiting('another')]
-    try {
-      await atLeft.injectUpgrade(a)
-      await atRight.injectUpgrade(b)
-      await assert.rejects(atLeft.injectUpgrade(b), { name: 'StaleParent' })
-      for (const peer of [left, right]) {
-        await until('it waits for its version 2', () => peer.status().objects['IntSet']?.phase === 'waiting')
-      }
-      // Somebody who knows both ends joins: the partition heals.
-      const middle = await fleet.embed('middle', null, { bootstrap: [...left.addresses(), ...right.addresses()] })
-      for (const peer of [left, middle, right]) {
-        await until(
-          'the fork is shown',
-          () => peer.status().fork.length === 2,
-          30_000,
-          () => peer.status()
-        )
-        assert.equal(peer.status().head.version, 1)
-        assert.ok(peer.status().alarms.some((alarm) => alarm.name === 'Fork') || peer === middle)
-      }
-      for (const peer of [left, right]) {
-        await until('it is on its way to neither', () => peer.status().objects['IntSet']?.phase === 'idle')
-        assert.equal(peer.status().objects['IntSet']!.version, 1)
-      }
-      await until('the middle serves v1', () => middle.status().objects['IntSet']?.serving === true)
-      assert.equal(middle.status().objects['IntSet']!.version, 1)
-      await atLeft.call({ class: 'IntSet', version: 1, method: 'insert', args: [5], to: { peer: left.id } })
-      const call = {
-        class: 'ColorSet',
-        version: 2,
-        method: 'contains',
-        args: [5],
-        to: { peer: left.id },
-        timeoutMs: 1_500
-      }
-      await assert.rejects(atLeft.call(call), { name: 'Unavailable' })
-    } finally {
-      await Promise.all([a.close(), b.close()])
+    await atLeft.injectUpgrade(a)
+    await atRight.injectUpgrade(b)
+    await assert.rejects(atLeft.injectUpgrade(b), { name: 'StaleParent' })
+    for (const peer of [left, right]) {
+      await until('it waits for its version 2', () => peer.status().objects['IntSet']?.phase === 'waiting')
     }
+    // Somebody who knows both ends joins: the partition heals.
+    const middle = await fleet.embed('middle', null, { bootstrap: [...left.addresses(), ...right.addresses()] })
+    for (const peer of [left, middle, right]) {
+      await until(
+        'the fork is shown',
+        () => peer.status().fork.length === 2,
+        30_000,
+        () => peer.status()
+      )
+      assert.equal(peer.status().head.version, 1)
+      assert.ok(peer.status().alarms.some((alarm) => alarm.name === 'Fork') || peer === middle)
+    }
+    for (const peer of [left, right]) {
+      await until('it is on its way to neither', () => peer.status().objects['IntSet']?.phase === 'idle')
+      assert.equal(peer.status().objects['IntSet']!.version, 1)
+    }
+    await until('the middle serves v1', () => middle.status().objects['IntSet']?.serving === true)
+    assert.equal(middle.status().objects['IntSet']!.version, 1)
+    await atLeft.call({ class: 'IntSet', version: 1, method: 'insert', args: [5], to: { peer: left.id } })
+    const call = {
+      class: 'ColorSet',
+      version: 2,
+      method: 'contains',
+      args: [5],
+      to: { peer: left.id },
+      timeoutMs: 1_500
+    }
+    await assert.rejects(atLeft.call(call), { name: 'Unavailable' })
   })
 })

@@ -1,7 +1,7 @@
 /** A fleet of real peers for tests: embedded ones in this process, or `upstart-peer` processes; on loopback, in a folder of its own. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -15,6 +15,8 @@ import type { StatementBody } from '../../../src/upgrade/statement.ts'
 import { FAR, type TestFleet, testFleet } from '../../src/upgrade/fleet.ts'
 
 const PROGRAM = fileURLToPath(new URL('../../../node/bin/upstart-peer.js', import.meta.url))
+const ROOT = fileURLToPath(new URL('../../../', import.meta.url))
+export const FIXTURES = fileURLToPath(new URL('../../fixtures/fleet/', import.meta.url))
 const EXAMPLES = fileURLToPath(new URL('../../../examples/', import.meta.url))
 
 type Said = StatementBody extends infer Body
@@ -153,19 +155,40 @@ export class LiveFleet {
 
   /** Packs and signs an upgrade of the examples on top of those packed before. */
   async pack(example: string, source = join(EXAMPLES, example)): Promise<UpgradeFile> {
-    const out = join(this.directory, `${this.entries.length + 1}.upgrade`)
-    await pack({
-      source,
-      fleet: this.keys.trust.fleet,
-      parents: this.entries,
-      expiresMs: FAR,
-      out,
-      signers: this.keys.release.slice(0, 2)
-    })
-    const file = await openUpgradeFile(out)
+    const file = await this.packBeside(source, this.entries)
     this.entries.push(file.envelope)
+    return file
+  }
+
+  /** Packs and signs an upgrade on parents of one's own choice. */
+  async packBeside(
+    source: string,
+    parents: readonly Envelope<Manifest>[],
+    rivals: readonly Envelope<Manifest>[] = []
+  ): Promise<UpgradeFile> {
+    const { fleet } = this.keys.trust
+    const out = join(this.directory, `${this.#files.length + 1}.upgrade`)
+    const signers = this.keys.release.slice(0, 2)
+    await pack({ source, fleet, parents, rivals, expiresMs: FAR, out, signers })
+    const file = await openUpgradeFile(out)
     this.#files.push(file)
     return file
+  }
+
+  /** A copy of an upgrade of `test/fixtures/fleet`, with texts of its `upgrade.ts` replaced. @returns its directory */
+  async variant(name: string, fixture: string, changes: [string, string][]): Promise<string> {
+    const copy = join(this.directory, name)
+    await cp(join(FIXTURES, fixture), copy, { recursive: true })
+    for (const file of await readdir(copy)) {
+      const path = join(copy, file)
+      const text = (await readFile(path, 'utf8'))
+        .replaceAll('../../../../', ROOT)
+        .replaceAll('../../sets/', join(ROOT, 'test/fixtures/sets/'))
+        .replaceAll(/'\.\.\/(v\d)\//g, `'${FIXTURES}$1/`)
+      const changed = file === 'upgrade.ts' ? changes.reduce((left, [from, to]) => left.replace(from, to), text) : text
+      await writeFile(path, changed)
+    }
+    return copy
   }
 
   async close(): Promise<void> {

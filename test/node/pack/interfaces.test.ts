@@ -20,6 +20,7 @@ const definition: ClassDefinition = {
   to: 'ColorSet',
   object: './color-set.ts',
   transform: './transform.ts',
+  ways: [],
   future: './future.ts',
   past: './past.ts',
   schedule: { when: { kind: 'immediately' }, constraints: [] },

@@ -22,6 +22,7 @@ describe('defineUpgrade', () => {
       to: 'ColorSet',
       object: './color-set.ts',
       transform: null,
+      ways: [],
       future: null,
       past: 'subtype',
       schedule: { when: { kind: 'immediately' }, constraints: [{ kind: 'rolling', by: 'group', unavailable: 1 }] },
