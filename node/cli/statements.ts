@@ -94,7 +94,7 @@ function describe(body: StatementBody): string {
     case 'retry':
       return `upgrade ${short(body.target)} may be tried again by ${body.peer ?? 'every peer on which it failed'}`
     case 'retire':
-      return `the past SO of what came with ${short(body.target)} is retired`
+      return `past SOs of what came with ${short(body.target)}, and of older versions, are retired`
     case 'exclude':
       return `${body.peer} is excluded from group ${body.group} up to roster ${body.roster}`
   }
@@ -113,6 +113,12 @@ interface RosterOptions extends StatementOptions {
 
 interface RetryOptions extends StatementOptions {
   node?: string
+  discardFuture?: boolean
+}
+
+interface RetireOptions extends StatementOptions {
+  callers?: boolean
+  force?: boolean
 }
 
 interface ExcludeOptions extends StatementOptions {
@@ -159,6 +165,41 @@ async function upgradeOf(upgrade: string, status: () => Promise<Status>): Promis
   const target = await targetOf(upgrade, status)
   if (target === null) throw new Refusal('Usage', 'name one upgrade, by its version or its entry hash')
   return target
+}
+
+/** The tool refuses to cut off callers that it knows of (R6); nodes obey every valid statement. */
+async function retirementOf(
+  upgrade: string,
+  { callers, force }: RetireOptions,
+  status: () => Promise<Status>
+): Promise<Said> {
+  const target = await upgradeOf(upgrade, status)
+  if (force !== true) {
+    const known = await status()
+    const caller = callerOf(target, known)
+    if (caller !== undefined)
+      throw new Refusal('StillNeeded', `${caller}; upgrade that first, or retire it with --force`)
+  }
+  return { what: 'retire', target, callers: callers ?? false }
+}
+
+/** A class in force that is known to call what a retirement of `target` takes away. */
+function callerOf(target: string, { log, peers }: Status): string | undefined {
+  const entry = log.find((one) => one.hash === target)
+  if (entry === undefined) return undefined
+  const objects = new Set(entry.classes.map((one) => one.object))
+  const isRetired = (className: string, version: number): boolean =>
+    version <= entry.version &&
+    log.some((one) => one.version === version && one.classes.some((c) => c.name === className && objects.has(c.object)))
+  for (const { peer, objects: hosted } of peers) {
+    for (const [object, { version }] of Object.entries(hosted)) {
+      const found = log.find((one) => one.version === version)?.classes.find((one) => one.object === object)
+      const call = Object.entries(found?.calls ?? {}).find(([name, called]) => isRetired(name, called))
+      if (call !== undefined)
+        return `class ${found!.name} of version ${version}, which runs at ${peer}, calls ${call[0]} at version ${call[1]}`
+    }
+  }
+  return undefined
 }
 
 async function exclusionOf(
@@ -248,14 +289,24 @@ function decidingCommands(statement: Statement, terminal: Terminal, connect: Con
   answering<RetryOptions>(
     statement('retry', 'let nodes on which an upgrade failed try it once more', '366d')
       .argument('<upgrade>', 'version or entry hash')
-      .option('--node <peer>', 'id of the one peer that may (default: every peer on which it failed)'),
+      .option('--node <peer>', 'id of the one peer that may (default: every peer on which it failed)')
+      .option('--discard-future', 'give up what future SOs that missed calls hold; they start anew'),
     terminal,
     (options, [upgrade]) =>
       state(connect, options, async (status) => ({
         what: 'retry',
         target: await upgradeOf(upgrade!, status),
-        peer: options.node ?? null
+        peer: options.node ?? null,
+        ...(options.discardFuture === true ? { discardFuture: true } : {})
       }))
+  )
+  answering<RetireOptions>(
+    statement('retire', 'nobody hosts the past SO of this version, or of older ones, any more', '366d')
+      .argument('<upgrade>', 'version or entry hash')
+      .option('--callers', 'nodes may go on hosting it for their own calls')
+      .option('--force', 'even if a class in force is known to call it'),
+    terminal,
+    (options, [upgrade]) => state(connect, options, (status) => retirementOf(upgrade!, options, status))
   )
   answering<ExcludeOptions>(
     statement('exclude', 'state that a member is gone for good, so that its group need not wait for it', '366d')

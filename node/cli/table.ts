@@ -45,12 +45,17 @@ export function statusText(status: Status): string {
     `fleet ${fleet.slice(0, 16)}…  asked ${peer}`,
     newest === undefined
       ? 'no upgrade yet'
-      : `version ${head.version}: ${newest.description.split('\n')[0]} (${newest.classes.join(', ')})`
+      : `version ${head.version}: ${newest.description.split('\n')[0]} (${newest.classes.map((one) => one.name).join(', ')})`
   ]
   for (const one of fork)
     lines.push(
       `FORK at version ${one.version}: ${one.hash.slice(0, 16)}…; no peer runs either until an upgrade replaces both`
     )
+  for (const one of log.filter((logged) => logged.aborted || logged.retired)) {
+    const by = log.find((other) => other.replaces.includes(one.hash))
+    const aborted = by === undefined ? 'is aborted' : `is replaced by version ${by.version}`
+    lines.push(`version ${one.version} ${one.aborted ? aborted : 'is retired'}`)
+  }
   for (const one of pauses) {
     const what = one.target === null ? 'every upgrade' : `upgrade ${one.target.slice(0, 16)}…`
     lines.push(

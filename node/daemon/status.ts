@@ -3,6 +3,7 @@
 import { targetOf } from '../../src/overlay/lifecycle.ts'
 import type { Peer } from '../../src/overlay/peer.ts'
 import type { ObjectRecord, PeerRecord } from '../../src/overlay/record.ts'
+import type { Entry } from '../../src/upgrade/manifest.ts'
 import type { AnsweredCount } from './callee.ts'
 import type { Alarm } from './driver.ts'
 import type { GuestCount } from './guests.ts'
@@ -29,6 +30,19 @@ export interface PeerStatus {
   objects: Record<string, ObjectRecord>
 }
 
+export interface LoggedUpgrade {
+  version: number
+  hash: string
+  description: string
+  /** Hashes of entries that it replaces. */
+  replaces: string[]
+  aborted: boolean
+  /** Nobody hosts the past SOs of this version and older ones any more. */
+  retired: boolean
+  /** `object`: the name that the class's objects keep; `calls`: class → the version that its code calls. */
+  classes: { name: string; object: string; calls: Record<string, number> }[]
+}
+
 export interface Status {
   fleet: string
   peer: string
@@ -36,7 +50,7 @@ export interface Status {
   upMs: number
   addresses: string[]
   head: { version: number; hash: string }
-  log: { version: number; hash: string; description: string; classes: string[] }[]
+  log: LoggedUpgrade[]
   fork: { version: number; hash: string }[]
   pauses: { hash: string; target: string | null; note: string; expires: string }[]
   rosters: { group: string; number: number; members: string[] }[]
@@ -85,12 +99,7 @@ export function statusOf(init: StatusInit): Status {
     upMs: Math.round(init.upMs),
     addresses: [...peer.addresses],
     head: log.head,
-    log: log.chain.map(({ version, hash, manifest }) => ({
-      version,
-      hash,
-      description: manifest.description,
-      classes: manifest.classes.map((one) => one.to)
-    })),
+    log: log.chain.map((entry) => loggedUpgrade(peer, entry)),
     fork: log.fork.map(({ version, hash }) => ({ version, hash })),
     pauses: [...new Set(pauses)].map(({ hash, body, expires }) => ({
       hash,
@@ -107,6 +116,22 @@ export function statusOf(init: StatusInit): Status {
     guests: init.guests,
     sandbox: init.sandbox,
     alarms: [...init.alarms]
+  }
+}
+
+function loggedUpgrade({ log, statements }: Peer, { version, hash, manifest }: Entry): LoggedUpgrade {
+  return {
+    version,
+    hash,
+    description: manifest.description,
+    replaces: manifest.replaces ?? [],
+    aborted: log.schema.replaced.has(hash) || statements.abort(hash) !== undefined,
+    retired: statements.retired(hash) !== undefined,
+    classes: manifest.classes.map(({ to, interface: { calls } }) => ({
+      name: to,
+      object: log.schema.find(to, version)?.object ?? to,
+      calls
+    }))
   }
 }
 

@@ -30,7 +30,17 @@ class FakeFleet {
     upMs: 1,
     addresses: [ADDRESS],
     head: { version: 1, hash: 'a'.repeat(64) },
-    log: [{ version: 1, hash: 'a'.repeat(64), description: 'sets\nmore', classes: ['IntSet'] }],
+    log: [
+      {
+        version: 1,
+        hash: 'a'.repeat(64),
+        description: 'sets\nmore',
+        replaces: [],
+        aborted: false,
+        retired: false,
+        classes: [{ name: 'IntSet', object: 'IntSet', calls: {} }]
+      }
+    ],
     fork: [],
     pauses: [{ hash: 'b'.repeat(64), target: null, note: 'lunch', expires: '2090-01-01T00:00:00.000Z' }],
     rosters: [{ group: 'g', number: 4, members: [MEMBERS[0]!] }],
@@ -238,11 +248,24 @@ describe('upstart', function () {
     }
     assert.equal((await said('retry', '1')).peer, null)
     assert.equal((await said('retry', '1', '--node', MEMBERS[0]!)).peer, MEMBERS[0])
+    assert.equal((await said('retry', '1', '--discard-future')).discardFuture, true)
     const { group, peer, roster } = await said('exclude', MEMBERS[0]!, '--group', 'g')
     assert.deepEqual([group, peer, roster], ['g', MEMBERS[0], 4])
     assert.equal((await said('exclude', MEMBERS[1]!, '--group', 'g', '--roster', '2')).roster, 2)
     await refused('Usage', 'exclude', MEMBERS[1]!, '--group', 'g', ...rest)
     await refused('Usage', 'exclude', MEMBERS[0]!, '--group', 'nobodys', ...rest)
+  })
+
+  it('R6: retire refuses while a class in force is known to call that version, unless forced', async () => {
+    const rest = ['--root', at('root.json'), '--peer', ADDRESS, '--sign', at('dora.key')]
+    const [entry] = fleet.status.log
+    const { callers, target } = (await json('retire', '1', ...rest)).statement
+    assert.deepEqual([callers, target], [false, entry!.hash])
+    entry!.classes[0]!.calls = { IntSet: 1 }
+    const text = await refused('StillNeeded', 'retire', '1', ...rest)
+    assert.match(String(text), /class IntSet of version 1, which runs at .*, calls IntSet at version 1; .*--force/)
+    assert.equal((await json('retire', '1', '--force', '--callers', ...rest)).statement.callers, true)
+    entry!.classes[0]!.calls = {}
   })
 
   it('C7: pause names a version, resume the pause', async () => {

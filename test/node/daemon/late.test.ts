@@ -39,7 +39,7 @@ describe('late and returning peers (SPEC L1, L8, R6; real peers)', function () {
     await inject('v1')
     for (const peer of [stays, late]) await until('version 1 serves', settled(peer, 1))
     await fill(late)
-    const { addresses } = { addresses: stays.addresses() }
+    const addresses = stays.addresses()
     await late.close()
     await inject('v2', 'v3', 'v4')
     await until('the other one is at version 4', settled(stays, 4))
