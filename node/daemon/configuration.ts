@@ -15,6 +15,8 @@ export const USAGE = `upstart-peer: one peer of a fleet that upgrades itself
   --root FILE            the fleet's trust root, made by: upstart root new
   --listen ADDR          multiaddr to listen on; repeatable (default /ip4/127.0.0.1/tcp/0)
   --bootstrap ADDR       multiaddr of a peer of the fleet, ending in /p2p/PEER; repeatable
+  --mdns, --no-mdns      find peers of the fleet on the local network by multicast DNS, and be found
+                         (default: if a --listen is not loopback)
   --group NAME           the group (of replicas, usually) that this peer belongs to
   --label K=V            a label that schedules can select by; repeatable
   --class NAME           host objects of this class only; repeatable (default: every class of the fleet)
@@ -36,6 +38,8 @@ export const configurationSchema = z.strictObject({
     .array(address.regex(/\/p2p\/[A-Za-z0-9]+$/, 'an address to start from ends in /p2p/PEER'))
     .max(64)
     .default([]),
+  /** Null: if an address to listen on is not loopback. */
+  mdns: z.boolean().nullable().default(null),
   group: groupSchema.nullable().default(null),
   labels: z
     .record(z.string().min(1).max(64), z.string().max(64))
@@ -51,6 +55,10 @@ export const configurationSchema = z.strictObject({
   logLevel: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace']).default('info')
 })
 
+/** Whether others than this host may dial what is listened on. */
+export const isBeyondLoopback = (address: string): boolean =>
+  !/^\/(ip4\/127\.|ip6\/::1\/|dns[46]?\/localhost\/)/.test(address)
+
 export type Configuration = z.infer<typeof configurationSchema>
 
 export type Request = { action: 'run' | 'print'; configuration: Configuration } | { action: 'help' | 'version' }
@@ -60,6 +68,7 @@ const OPTIONS = {
   root: { type: 'string' },
   listen: { type: 'string', multiple: true },
   bootstrap: { type: 'string', multiple: true },
+  mdns: { type: 'boolean' },
   group: { type: 'string' },
   label: { type: 'string', multiple: true },
   class: { type: 'string', multiple: true },
@@ -82,6 +91,7 @@ export function readConfiguration(args: string[]): Request {
     root: values.root,
     listen: values.listen,
     bootstrap: values.bootstrap,
+    mdns: values.mdns,
     group: values.group,
     labels: values.label && Object.fromEntries(values.label.map(labelOf)),
     classes: values.class,
@@ -102,7 +112,7 @@ export function readConfiguration(args: string[]): Request {
 
 function flags(args: string[]) {
   try {
-    return parseArgs({ args, options: OPTIONS, strict: true }).values
+    return parseArgs({ args, options: OPTIONS, strict: true, allowNegative: true }).values
   } catch (error) {
     throw new Refusal('Usage', `${(error as Error).message.split('. ')[0]}; see upstart-peer --help`)
   }

@@ -23,7 +23,7 @@ import { loadPeerKey, type PeerKey } from '../network/key.ts'
 import { createNetwork, type Network, type NetworkHandlers } from '../network/network.ts'
 import { openStore, type Store } from '../store/store.ts'
 import { Callee } from './callee.ts'
-import type { Configuration } from './configuration.ts'
+import { type Configuration, isBeyondLoopback } from './configuration.ts'
 import { candidates, entryOf, isRepeatable, mayHostForCaller, versionsOf } from './directory.ts'
 import { Driver } from './driver.ts'
 import { Guests } from './guests.ts'
@@ -95,7 +95,12 @@ async function open(options: PeerOptions, closing: (() => Promise<void> | void)[
   closing.push(() => bundles.close())
   const host = options.host ?? (await childHost(options))
   closing.push(() => host.close())
-  const network = await createNetwork({ key, listen, fleet: trust.fleet })
+  const network = await createNetwork({
+    key,
+    listen,
+    fleet: trust.fleet,
+    mdns: options.mdns ?? listen.some(isBeyondLoopback)
+  })
   closing.push(() => network.close())
   return { store, trust, key, bundles, host, network }
 }
@@ -308,6 +313,7 @@ function handlers(core: Peer, driver: Driver): NetworkHandlers {
     message: (from, message) => driver.post({ type: 'message', from, message }),
     validate: (topic, bytes) => core.judge(topic, bytes),
     published: (from, topic, bytes) => driver.post({ type: 'published', from, topic, bytes }),
-    addresses: (addresses) => driver.post({ type: 'addresses', addresses })
+    addresses: (addresses) => driver.post({ type: 'addresses', addresses }),
+    found: (peer, addresses) => driver.post({ type: 'found', peer, addresses })
   }
 }

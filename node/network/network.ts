@@ -4,14 +4,17 @@
  */
 import { Refusal } from '../../src/errors.ts'
 import type { Message } from '../../src/overlay/messages.ts'
+import { type Discovery, MulticastDiscovery } from './discovery.ts'
 import { GossipsubGossip, gossipTopics, MAX_BYTES } from './gossip.ts'
 import { Inbound, Outbound } from './link.ts'
 import { createNode, Libp2pTransport, type TransportInit, unreachable } from './transport.ts'
 import { type Gossip, type GossipTopic, protocolOf, type Transport, type Verdict, type Wire } from './wire.ts'
 
-export interface NetworkInit extends Omit<TransportInit, 'topics'> {
+export interface NetworkInit extends Omit<TransportInit, 'topics' | 'discover'> {
   /** The fleet's hash, 64 hex digits: peers of other fleets are not met. */
   fleet: string
+  /** Find peers on the local network, and be found (SPEC N17). @default false */
+  mdns?: boolean
   /** How often connections are looked over, ms; one that is good for nothing three times in a row ends. @default 15000 */
   sweepMs?: number
 }
@@ -27,6 +30,8 @@ export interface NetworkHandlers {
   validate(topic: GossipTopic, bytes: Uint8Array): Verdict
   published(from: string, topic: GossipTopic, bytes: Uint8Array): void
   addresses(addresses: string[]): void
+  /** A peer of this fleet announced itself on the local network. */
+  found?(peer: string, addresses: string[]): void
 }
 
 /** Wires for other protocols of the fleet (calls, control). */
@@ -68,12 +73,15 @@ const REOPEN_DELAY_MS = 250
 
 export async function createNetwork(init: NetworkInit): Promise<Network> {
   let accepting = false
-  const node = await createNode({ ...init, topics: gossipTopics(init.fleet) }, () => accepting)
+  const discover = init.mdns === true ? init.fleet : undefined
+  const node = await createNode({ ...init, topics: gossipTopics(init.fleet), discover }, () => accepting)
   const transport = new Libp2pTransport(node)
   const admit = (): void => {
     accepting = true
   }
-  const network = new OverlayNetwork(init, transport, new GossipsubGossip(node, init.fleet), admit)
+  const { mdns } = node.services
+  const discovery = mdns === undefined ? undefined : new MulticastDiscovery(mdns)
+  const network = new OverlayNetwork(init, transport, new GossipsubGossip(node, init.fleet), admit, discovery)
   await network.open()
   return network
 }
@@ -99,6 +107,7 @@ export class OverlayNetwork implements Network {
   readonly #transport: Transport
   readonly #gossip: Gossip
   readonly #admit: () => void
+  readonly #discovery: Discovery | undefined
   readonly #overlay: string
   readonly #sessions = new Map<string, Session>()
   readonly #awaiting = new Map<string, Set<(outcome: Outcome) => void>>()
@@ -108,7 +117,13 @@ export class OverlayNetwork implements Network {
   #closed = false
 
   /** `admit` lets connections in. */
-  constructor(init: Pick<NetworkInit, 'fleet' | 'sweepMs'>, transport: Transport, gossip: Gossip, admit: () => void) {
+  constructor(
+    init: Pick<NetworkInit, 'fleet' | 'sweepMs'>,
+    transport: Transport,
+    gossip: Gossip,
+    admit: () => void,
+    discovery?: Discovery
+  ) {
     const { fleet } = init
     this.peer = transport.peer
     this.fleet = fleet
@@ -116,6 +131,7 @@ export class OverlayNetwork implements Network {
     this.#transport = transport
     this.#gossip = gossip
     this.#admit = admit
+    this.#discovery = discovery
     this.#overlay = protocolOf(fleet, 'overlay')
   }
 
@@ -137,6 +153,10 @@ export class OverlayNetwork implements Network {
     })
     this.#sweep = setInterval(() => this.#lookOver(), this.#sweepMs).unref()
     this.#admit()
+    this.#discovery?.start({
+      found: (peer, addresses) => handlers.found?.(peer, addresses),
+      alone: () => this.#sessions.size === 0
+    })
   }
 
   addresses(): string[] {
@@ -221,6 +241,7 @@ export class OverlayNetwork implements Network {
     if (this.#closed) return
     this.#closed = true
     clearInterval(this.#sweep)
+    this.#discovery?.close()
     this.#gossip.close()
     for (const session of this.#sessions.values()) session.outbound.end('this peer stops', false)
     await this.#transport.close()

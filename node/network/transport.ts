@@ -10,6 +10,7 @@ import { tcp } from '@libp2p/tcp'
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
 import { Refusal } from '../../src/errors.ts'
+import { type MulticastService, multicastService } from './discovery.ts'
 import { gossipOptions } from './gossip.ts'
 import type { PeerKey } from './key.ts'
 import { type Transport, type TransportEvents, WIRE_WINDOW_BYTES, type Wire, type WireHandlers } from './wire.ts'
@@ -22,6 +23,8 @@ export interface TransportInit {
   announce?: string[]
   /** Topics to gossip on; none: no gossip at all. */
   topics?: string[]
+  /** Find peers of this fleet on the local network, and be found (SPEC N17). @default not */
+  discover?: string
   /** Above it, connections that nobody uses are closed. @default 1000 */
   maxConnections?: number
 }
@@ -33,7 +36,7 @@ const NEGOTIATION_TIMEOUT_MS = 20_000
 const CLOSE_TIMEOUT_MS = 2_000
 const MAX_STREAMS_PER_PROTOCOL = 4
 
-export type Node = Libp2p<{ pubsub?: GossipSub }>
+export type Node = Libp2p<{ pubsub?: GossipSub; mdns?: MulticastService }>
 
 export async function createNode(init: TransportInit, accepting: () => boolean): Promise<Node> {
   const socket = { noDelay: true }
@@ -61,6 +64,7 @@ export async function createNode(init: TransportInit, accepting: () => boolean):
     services: {
       identify: identify({ timeout: NEGOTIATION_TIMEOUT_MS }),
       ping: ping({ timeout: NEGOTIATION_TIMEOUT_MS }),
+      ...(init.discover === undefined ? {} : { mdns: multicastService(init.discover) }),
       ...(init.topics === undefined ? {} : { pubsub: gossipsub(gossipOptions(init.topics)) })
     }
   })) as unknown as Node

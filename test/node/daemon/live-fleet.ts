@@ -62,9 +62,10 @@ export class LiveFleet {
     this.keys = keys
   }
 
-  static async create(): Promise<LiveFleet> {
+  /** @param offset of its keys: another one is another fleet */
+  static async create(offset = 0): Promise<LiveFleet> {
     const directory = await mkdtemp(join(tmpdir(), 'upstart-fleet-'))
-    const keys = testFleet()
+    const keys = testFleet(offset)
     await writeFile(join(directory, 'root.json'), keys.rootBytes)
     return new LiveFleet(directory, keys)
   }
@@ -93,7 +94,12 @@ export class LiveFleet {
   }
 
   /** Starts an `upstart-peer` process and waits until it says that it is up. */
-  async spawn(name: string, group = 'g0', bootstrap = this.bootstrap): Promise<Daemon> {
+  async spawn(
+    name: string,
+    group = 'g0',
+    bootstrap = this.bootstrap,
+    more: { namespace?: string; flags?: string[] } = {}
+  ): Promise<Daemon> {
     const args = [
       '--data',
       join(this.directory, name),
@@ -105,7 +111,10 @@ export class LiveFleet {
       'none'
     ]
     for (const address of bootstrap) args.push('--bootstrap', address)
-    const child = spawn(process.execPath, [PROGRAM, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+    args.push(...(more.flags ?? []))
+    const inside = more.namespace === undefined ? [] : ['ip', 'netns', 'exec', more.namespace]
+    const [command, ...rest] = [...inside, process.execPath, PROGRAM, ...args]
+    const child = spawn(command!, rest, { stdio: ['ignore', 'pipe', 'pipe'] })
     const stderr: string[] = []
     createInterface({ input: child.stderr! }).on('line', (line) => stderr.push(line))
     const [line] = await Promise.race([
