@@ -1,4 +1,4 @@
-/** The deaths of one object in a row: how long its restart waits, and whether its future SOs are held to be the cause (SPEC L4, L14, L20). */
+/** The deaths of one object: how long its restart waits, and whether its future SOs are held to be the cause (SPEC L4, L14, L20, D28). */
 
 const FIRST_RESTART_MS = 200
 const LAST_RESTART_MS = 30_000
@@ -6,11 +6,16 @@ const LAST_RESTART_MS = 30_000
 const DEATHS_WITH_FUTURES = 3
 /** The same, kills from outside included. */
 const KILLS_WITH_FUTURES = 10
+/** An object that has served for this long is started again at once. */
+const PROMPT_MS = 5_000
 /** An object that has served for this long is forgiven its earlier deaths. */
 const STEADY_MS = 60_000
 
 export class Deaths {
+  /** In a row. */
   count = 0
+  /** In a row, each soon after the start. */
+  #hasty = 0
   #kills = 0
   #servingSince = 0
 
@@ -20,8 +25,12 @@ export class Deaths {
 
   /** Counts one more. @returns how long the restart waits, ms */
   add(wasServing: boolean, interrupted: boolean, now: number): number {
-    if (wasServing && now - this.#servingSince > STEADY_MS) this.count = this.#kills = 0
-    const waitMs = Math.min(LAST_RESTART_MS, FIRST_RESTART_MS * 2 ** Math.min(this.count, 10))
+    const servedMs = wasServing ? now - this.#servingSince : 0
+    if (servedMs > STEADY_MS) this.count = this.#kills = 0
+    if (servedMs > PROMPT_MS) this.#hasty = 0
+    const waitMs =
+      this.#hasty === 0 ? 0 : Math.min(LAST_RESTART_MS, FIRST_RESTART_MS * 2 ** Math.min(this.#hasty - 1, 10))
+    this.#hasty += 1
     this.count += 1
     if (interrupted) this.#kills += 1
     return waitMs
