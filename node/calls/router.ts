@@ -66,6 +66,8 @@ export interface Router {
 const DEFAULT_TIMEOUT_MS = 10_000
 const FIRST_BACKOFF_MS = 50
 const MAX_BACKOFF_MS = 1_000
+/** A try with less time than this would most likely turn "not executed" into "nobody knows". */
+const LEAST_TRY_MS = 50
 /** Names come from callers: beyond this many the rest is counted together. */
 const MAX_COUNTED = 1_000
 
@@ -153,7 +155,7 @@ class CallRouter implements Router {
       }
       const leftMs = errand.deadline - performance.now()
       const pauseMs = Math.max(backoffMs, Number.isFinite(hint.retryMs) ? hint.retryMs : 0) * (0.75 + Math.random() / 2)
-      if (leftMs <= pauseMs) throw this.#expired(errand)
+      if (leftMs - pauseMs < LEAST_TRY_MS) throw this.#expired(errand)
       try {
         await delay(pauseMs, undefined, { signal })
       } catch {

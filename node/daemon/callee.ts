@@ -67,10 +67,10 @@ export class Callee {
   /** @throws CallError */
   async call(request: ArrivingCall, signal?: AbortSignal): Promise<Value> {
     const deadline = performance.now() + request.timeoutMs
-    const known = await this.#known(request, deadline)
+    const known = await this.#known(request, deadline, signal)
     const { object } = known
     check(known, request)
-    await this.#serves(object, request, deadline)
+    await this.#serves(object, request, deadline, signal)
     const caller = this.#init.peer.view.get(request.from)?.objects[object]?.version ?? null
     const value = await this.#init.hosting.call(object, {
       version: request.version,
@@ -97,11 +97,12 @@ export class Callee {
     else known.count += 1
   }
 
-  async #known(request: ArrivingCall, deadline: number): Promise<Known> {
+  async #known(request: ArrivingCall, deadline: number, signal?: AbortSignal): Promise<Known> {
     const { peer, moments } = this.#init
     const resolve = () => peer.resolve(request.class, request.version)
     const waits = request.object === undefined
-    const known = resolve() ?? (waits ? await moments.until(resolve, this.#patience(deadline)) : undefined)
+    const known = resolve() ?? (waits ? await moments.until(resolve, this.#patience(deadline), signal) : undefined)
+    checkWanted(signal)
     if (known === undefined) {
       this.#checkPlace(request.object, request)
       const lineage = peer.log.schema.lineageOf(request.class)
@@ -118,7 +119,7 @@ export class Callee {
   }
 
   /** A call from the future makes the node fetch and start what it lacks. */
-  async #serves(object: string, request: ArrivingCall, deadline: number): Promise<void> {
+  async #serves(object: string, request: ArrivingCall, deadline: number, signal?: AbortSignal): Promise<void> {
     const { peer, moments, post } = this.#init
     const { version } = request
     const hosted = peer.objects.get(object)!
@@ -127,7 +128,8 @@ export class Callee {
       post({ type: 'wanted', object, version })
       const patienceMs = this.#patience(deadline)
       const boundMs = request.object === undefined ? patienceMs : this.#atHand(object) ? START_MS : 0
-      await moments.until(reached, Math.min(patienceMs, boundMs))
+      await moments.until(reached, Math.min(patienceMs, boundMs), signal)
+      checkWanted(signal)
     }
     if (request.object === object) this.#checkPlace(object, request)
     if (reached() !== undefined) return
@@ -158,6 +160,11 @@ export class Callee {
   #patience(deadline: number): number {
     return Math.min(LEARN_MS, Math.max(1, (deadline - performance.now()) * 0.8))
   }
+}
+
+/** Throws if nobody waits for the call any more. */
+function checkWanted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw new CallError('Cancelled', 'the caller gave up; not executed')
 }
 
 function check(known: Known, request: ArrivingCall): void {

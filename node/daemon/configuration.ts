@@ -22,6 +22,7 @@ export const USAGE = `upstart-peer: one peer of a fleet that upgrades itself
   --class NAME           host objects of this class only; repeatable (default: every class of the fleet)
   --sandbox MODE         auto | bwrap | none: how children are confined (default auto)
   --memory-limit MIB     resident memory at which a child is ended (default 1024)
+  --drain MS             how long calls may run on when their object stops for an upgrade (default 10000)
   --log-level LEVEL      fatal | error | warn | info | debug | trace (default info)
   --config FILE          a JSON file with the same names; flags win
   --print-config         print the configuration that results, and end
@@ -52,6 +53,7 @@ export const configurationSchema = z.strictObject({
     .min(32)
     .max(1024 * 1024)
     .default(1024),
+  drainMs: z.int().min(0).max(600_000).default(10_000),
   logLevel: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace']).default('info')
 })
 
@@ -74,6 +76,7 @@ const OPTIONS = {
   class: { type: 'string', multiple: true },
   sandbox: { type: 'string' },
   'memory-limit': { type: 'string' },
+  drain: { type: 'string' },
   'log-level': { type: 'string' },
   config: { type: 'string' },
   'print-config': { type: 'boolean' },
@@ -97,6 +100,7 @@ export function readConfiguration(args: string[]): Request {
     classes: values.class,
     sandbox: values.sandbox,
     memoryLimitMib: values['memory-limit'] && Number(values['memory-limit']),
+    drainMs: values.drain && Number(values.drain),
     logLevel: values['log-level']
   }
   const given = Object.fromEntries(Object.entries(told).filter(([, value]) => value !== undefined))
@@ -136,6 +140,7 @@ const FLAG_NAMES: Record<string, string> = {
   labels: 'label',
   classes: 'class',
   memoryLimitMib: 'memory-limit',
+  drainMs: 'drain',
   logLevel: 'log-level'
 }
 

@@ -239,7 +239,12 @@ class Daemon implements RunningPeer {
       bundlePath: (sha256) => bundles.path(sha256),
       outward: (object) => this.#outward(object),
       tell: (event) => this.#driver.post(event),
-      progress: (object, fraction) => this.#progress.set(object, fraction)
+      progress: (object, fraction) => this.#progress.set(object, fraction),
+      cut: (object, calls) =>
+        this.#options.log.warn(
+          { object, calls },
+          'calls that ran longer than the drain allows were cut (OutcomeUnknown)'
+        )
     })
   }
 
@@ -277,9 +282,18 @@ function peerInit(options: PeerOptions, network: Network, key: PeerKey): PeerIni
     peer: address.slice(address.lastIndexOf('/') + 1),
     addresses: [address]
   }))
-  const { group, labels, classes } = options
+  const { group, labels, classes, drainMs } = options
   const seed = randomBytes(6).readUIntBE(0, 6)
-  return { peer: key.peer, group, labels, addresses: network.addresses(), classes, bootstrap, seed }
+  return {
+    peer: key.peer,
+    group,
+    labels,
+    addresses: network.addresses(),
+    classes,
+    bootstrap,
+    seed,
+    limits: { drainMs }
+  }
 }
 
 async function childHost(options: PeerOptions): Promise<Host> {

@@ -38,6 +38,8 @@ export interface HostingInit {
   /** Completions and deaths, for the core. */
   tell(event: Extract<Event, { type: 'done' | 'died' }>): void
   progress?(object: string, fraction: number): void
+  /** So many calls ran longer than the drain allows; their callers hear OutcomeUnknown. */
+  cut?(object: string, calls: number): void
 }
 
 interface Running {
@@ -59,6 +61,7 @@ interface Hosted {
   closedAt: number
   readonly unavailableMs: number[]
   readonly unavailableAt: number[]
+  cutCalls: number
 }
 
 export class Hosting {
@@ -109,10 +112,17 @@ export class Hosting {
     return current.process.call({ ...call, timeoutMs: left })
   }
 
-  /** How long each upgrade of an object kept it from serving, ms, and when that began, Unix ms. */
-  unavailable(object: string): { unavailableMs: readonly number[]; unavailableAt: readonly number[] } {
-    const { unavailableMs, unavailableAt } = this.#hosted(object)
-    return { unavailableMs, unavailableAt }
+  /**
+   * How long each upgrade of an object kept it from serving, ms, when that began, Unix ms, and how many calls were cut
+   * since they ran longer than the drain allows.
+   */
+  unavailable(object: string): {
+    unavailableMs: readonly number[]
+    unavailableAt: readonly number[]
+    cutCalls: number
+  } {
+    const { unavailableMs, unavailableAt, cutCalls } = this.#hosted(object)
+    return { unavailableMs, unavailableAt, cutCalls }
   }
 
   /** Stops every object cleanly, and ends what is under way. */
@@ -195,7 +205,10 @@ export class Hosting {
     const { current } = hosted
     hosted.current = undefined
     // One that died meanwhile is stopped as well: that is no fault of the version that comes.
-    await current?.process.stop(boundMs)
+    const stopped = await current?.process.stop(boundMs)
+    if (stopped === undefined || stopped.cut === 0) return
+    hosted.cutCalls += stopped.cut
+    this.#init.cut?.(hosted.name, stopped.cut)
   }
 
   async #transform(hosted: Hosted, { attempt, version, from }: CommandOf<'transform'>): Promise<void> {
@@ -341,7 +354,8 @@ export class Hosting {
         queue: Promise.resolve(),
         closedAt: 0,
         unavailableMs: [],
-        unavailableAt: []
+        unavailableAt: [],
+        cutCalls: 0
       }
       this.#objects.set(name, hosted)
     }

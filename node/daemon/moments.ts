@@ -7,24 +7,31 @@ interface Waiter {
 export class Moments {
   readonly #waiting = new Set<Waiter>()
 
-  /** Resolves with the first defined value of `look`, or with undefined after `boundMs`. */
-  until<T>(look: () => T | undefined, boundMs: number): Promise<T | undefined> {
+  /** Resolves with the first defined value of `look`, or with undefined after `boundMs` or when the signal says so. */
+  until<T>(look: () => T | undefined, boundMs: number, signal?: AbortSignal): Promise<T | undefined> {
+    if (signal?.aborted) return Promise.resolve(undefined)
     return new Promise((resolve) => {
       const timer = setTimeout(() => waiter.end(), boundMs)
+      const abort = () => waiter.end()
+      const rest = () => {
+        clearTimeout(timer)
+        signal?.removeEventListener('abort', abort)
+      }
       const waiter: Waiter = {
         look: () => {
           const found = look()
           if (found === undefined) return false
-          clearTimeout(timer)
+          rest()
           resolve(found)
           return true
         },
         end: () => {
-          clearTimeout(timer)
+          rest()
           this.#waiting.delete(waiter)
           resolve(undefined)
         }
       }
+      signal?.addEventListener('abort', abort, { once: true })
       this.#waiting.add(waiter)
     })
   }

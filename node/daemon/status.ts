@@ -17,6 +17,8 @@ export interface ObjectStatus extends ObjectRecord {
   unavailableMs: readonly number[]
   /** When each of those began, Unix ms. */
   unavailableAt: readonly number[]
+  /** Calls cut by upgrades since the start: they ran longer than the drain allows. */
+  cutCalls: number
 }
 
 export interface PeerStatus {
@@ -76,7 +78,7 @@ export interface StatusInit {
   calls: Status['calls']
   answered: AnsweredCount[]
   guests: GuestCount[]
-  unavailable(object: string): Pick<ObjectStatus, 'unavailableMs' | 'unavailableAt'>
+  unavailable(object: string): Pick<ObjectStatus, 'unavailableMs' | 'unavailableAt' | 'cutCalls'>
   progress(object: string): number
 }
 

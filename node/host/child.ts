@@ -76,12 +76,14 @@ export class ChildHost implements Host {
     const log = throttled((message, fields) => outward.log(message, fields))
     const current = plan.links.find((link) => link.role === 'current')
     const role = ['object', plan.object, String(current?.version)]
+    const gone = new AbortController()
     const hosted = await this.#start(role, [plan.attemptDirectory], modulesOf(plan.links), log, {
-      outward: ([request]) => outward.call(outwardCallSchema.parse(request)),
+      outward: ([request]) => outward.call({ ...outwardCallSchema.parse(request), signal: gone.signal }),
       log: ([message, fields]) => log(String(message), fields),
       faulty: ([version, reason]) => outward.faulty?.(Number(version), brief(reason)),
       fatal: ([reason]) => void hosted.kill(brief(reason))
     })
+    void hosted.ended.then(() => gone.abort())
     await this.#ready(hosted, 'warm', plan)
     return new ChildObject(hosted, plan, outward, this.#settings, (module) => this.probe(module))
   }

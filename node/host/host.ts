@@ -102,6 +102,8 @@ export interface Outward {
     timeoutMs: number
     /** Before the commit only observers may be called (else NotCommitted). */
     observersOnly: boolean
+    /** Aborted when the process that calls is gone: nobody waits for the answer any more. */
+    signal?: AbortSignal
   }): Promise<Value>
   members(): { peer: string; self: boolean; reachable: boolean }[]
   log(message: string, fields: Record<string, Value>): void

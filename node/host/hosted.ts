@@ -65,7 +65,12 @@ const conversation = new Conversation(new Socket({ fd: PIPE, readable: true, wri
     },
     simulate: ([link]: [LinkPlan]) => runtime().simulate(link),
     remove: ([versions]: [number[]]) => runtime().remove(versions),
-    stop: ([boundMs]: [number]) => runtime().stop(boundMs),
+    stop: async ([boundMs]: [number]) => {
+      const stopped = await runtime().stop(boundMs)
+      // The daemon ends this process when it has the answer: those of the calls go before it.
+      await new Promise(setImmediate)
+      return stopped
+    },
     members: ([list]: [GroupMember[]]) => {
       members = list
     },

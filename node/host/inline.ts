@@ -119,8 +119,9 @@ class InlineObject implements ObjectProcess {
 
   static async warm(plan: ObjectPlan, outward: Outward, settings: Settings): Promise<InlineObject> {
     let fatal: (error: Error) => void = () => undefined
+    const gone = new AbortController()
     const runtime = await ObjectRuntime.warm(plan, {
-      call: (call) => outward.call(call),
+      call: (call) => outward.call({ ...call, signal: gone.signal }),
       members: () => outward.members(),
       log: (message, fields) => outward.log(message, fields),
       faulty: (version, reason) => outward.faulty?.(version, reason),
@@ -128,6 +129,7 @@ class InlineObject implements ObjectProcess {
     })
     const object = new InlineObject(runtime, settings)
     fatal = (error) => object.#crash(error.message)
+    void object.ended.then(() => gone.abort())
     return object
   }
 

@@ -169,7 +169,8 @@ export class Chain {
 
   /**
    * Cuts what still runs: its writes are undone, its callers hear OutcomeUnknown (Unavailable where it had only
-   * waited). What had ended is committed by `stop`, and answered then. Answers how many were cut.
+   * waited). What had ended is committed by `stop`, and answered then. Answers how many were cut,
+   * those that had only waited not counted.
    */
   cut(): number {
     const running = [...this.#operations].filter(([operation]) => operation.stage !== 'ended')
@@ -182,7 +183,7 @@ export class Chain {
           : new CallError('OutcomeUnknown', 'the object was stopped before the call had ended')
       )
     }
-    return running.length
+    return running.filter(([{ stage }]) => stage === 'running').length
   }
 
   /** Commits what has ended, lets every link stop, the outermost first, and commits again. Called after `drain` or `cut`. */

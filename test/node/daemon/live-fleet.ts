@@ -78,7 +78,7 @@ export class LiveFleet {
   async embed(
     name: string,
     group: string | null = 'g0',
-    more: { classes?: string[]; bootstrap?: string[] } = {}
+    more: { classes?: string[]; bootstrap?: string[]; drainMs?: number } = {}
   ): Promise<RunningPeer> {
     const root = this.keys.rootBytes
     const peer = await createPeer({

@@ -2,12 +2,10 @@
 import assert from 'node:assert/strict'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { GuestPlan, Host, LinkPlan, ObjectProcess } from '../../../node/host/host.ts'
+import type { Host, LinkPlan, ObjectProcess } from '../../../node/host/host.ts'
 import type { HostOptions } from '../../../node/host/options.ts'
-import { CallError } from '../../../src/errors.ts'
-import type { DelegateCall } from '../../../src/versions/guest.ts'
-import type { Value } from '../../../src/versions/types.ts'
-import { caller, links, moduleOf, Place, World } from './fixture.ts'
+import { caller, links, moduleOf, Place, until, World } from './fixture.ts'
+import { guests } from './guests.ts'
 
 export type MakeHost = (options: HostOptions) => Host
 
@@ -51,7 +49,7 @@ export function hostContract(name: string, make: MakeHost): void {
   })
 }
 
-interface Surroundings {
+export interface Surroundings {
   place: Place
   world: World
   host: Host
@@ -124,6 +122,30 @@ function lifecycle(now: () => Surroundings): void {
     assert.equal(await caller(second)(1, 'get'), 20)
   })
 
+  it('D29 calls that code makes end with its process', async () => {
+    const { serve, world } = now()
+    const object = await serve(1, links.register)
+    const held = caller(object)(1, 'getAtGate')
+    await world.reached()
+    const { signal } = world.asked.at(-1)!
+    assert.equal(signal?.aborted, false)
+    const [, outcome] = await Promise.allSettled([object.kill(), held])
+    assert.equal(outcome.status === 'rejected' && outcome.reason.name, 'OutcomeUnknown')
+    await until('the call is given up', () => signal!.aborted)
+  })
+
+  it('H7 results of calls that end while it stops are answered, however large', async () => {
+    const { serve } = now()
+    const object = await serve(1, links.register)
+    const results = Array.from({ length: 12 }, () => caller(object)(1, 'zeros', 4 * 1024 * 1024))
+    const [{ cut }, ...zeros] = await Promise.all([object.stop(10_000), ...results])
+    assert.equal(cut, 0)
+    assert.deepEqual(
+      zeros.map((one) => one.length),
+      results.map(() => 4 * 1024 * 1024)
+    )
+  })
+
   it('H7 stop lets running calls end', async () => {
     const { serve, world } = now()
     const object = await serve(1, links.register)
@@ -143,7 +165,7 @@ function lifecycle(now: () => Surroundings): void {
     const running = assert.rejects(caller(first)(1, 'setAtGate', 7), { name: 'OutcomeUnknown' })
     await world.reached()
     const waiting = assert.rejects(caller(first)(1, 'set', 8), { name: 'Unavailable' })
-    assert.deepEqual(await first.stop(20), { cut: 2 })
+    assert.deepEqual(await first.stop(20), { cut: 1 })
     await running
     await waiting
     const second = await serve(1, links.register)
@@ -382,98 +404,5 @@ function transforms(
     assert.equal(await call(2, 'getColor', 1), 'blue')
     assert.equal(await call(3, 'getColor', 1), 'blue')
     assert.ok(existsSync(place.attempt(2)))
-  })
-}
-
-function guests(now: () => Surroundings): void {
-  const plan = (...placed: LinkPlan[]): GuestPlan => ({
-    object: 'IntSet',
-    peer: 'peer00001',
-    links: placed as GuestPlan['links'],
-    delegate: { version: 1, className: 'IntSet', interface: links.intSet.interface }
-  })
-  const visit = (run: number, method: string, ...args: Value[]) => ({
-    run,
-    method,
-    args,
-    callId: 'c',
-    held: false,
-    timeoutMs: 10_000
-  })
-
-  it("G1 G4 a guest's methods run over the delegate that the daemon reaches; a second delegate call is not sent", async () => {
-    const { host, world } = now()
-    const asked: DelegateCall[] = []
-    const delegate = async (call: DelegateCall): Promise<Value> => {
-      asked.push(call)
-      if (call.method === 'delete') throw new CallError('Disallowed', 'not that one')
-      return call.method === 'all' ? [1, 2] : call.args[0] === 1
-    }
-    const guest = await host.warmGuest(plan(links.directColorSet), { delegate, log: world.log })
-    assert.equal(await guest.call(visit(1, 'getColor', 1)), 'blue')
-    assert.deepEqual(await guest.call(visit(2, 'all')), [
-      [1, 'blue'],
-      [2, 'blue']
-    ])
-    await assert.rejects(guest.call(visit(3, 'delete', 1)), { name: 'Disallowed' })
-    await assert.rejects(guest.call(visit(4, 'either', 3, 4)), { name: 'NotStateless' })
-    await assert.rejects(guest.call(visit(5, 'keep', 1)), { name: 'NotStateless' })
-    assert.deepEqual(
-      asked.map(({ run, method }) => [run, method]),
-      [
-        [1, 'contains'],
-        [2, 'all'],
-        [3, 'delete'],
-        [4, 'contains']
-      ]
-    )
-    await guest.kill()
-    assert.match(await guest.ended, /told to end/)
-    await assert.rejects(guest.call(visit(6, 'all')), { name: 'Unavailable' })
-  })
-
-  it('G5 G7 deadline and cancellation end a visit at once; a kill leaves what was sent unknown', async () => {
-    const { host, world } = now()
-    const reached = Promise.withResolvers<void>()
-    const delegate = ({ run }: DelegateCall): Promise<Value> => {
-      if (run === 3) reached.resolve()
-      return new Promise(() => undefined)
-    }
-    const guest = await host.warmGuest(plan(links.directColorSet), { delegate, log: world.log })
-    await assert.rejects(guest.call({ ...visit(1, 'contains', 1), timeoutMs: 20 }), { name: 'DeadlineExceeded' })
-    const controller = new AbortController()
-    const given = guest.call({ ...visit(2, 'contains', 1), signal: controller.signal })
-    controller.abort()
-    await assert.rejects(given, { name: 'Cancelled' })
-    const lost = guest.call(visit(3, 'contains', 1))
-    await reached.promise
-    const [, outcome] = await Promise.allSettled([guest.kill(), lost])
-    assert.equal(outcome.status === 'rejected' && outcome.reason.name, 'OutcomeUnknown')
-  })
-
-  it('G5 an object says which versions it serves to a guest that need not be any more', async () => {
-    const { serve } = now()
-    const object = await serve(1, links.intSet)
-    const call = {
-      version: 1,
-      method: 'contains',
-      args: [1],
-      callId: 'c',
-      held: false,
-      timeoutMs: 10_000,
-      simulates: 2
-    }
-    assert.equal(await object.call(call), false)
-    await object.simulate(links.futureColorSet)
-    await assert.rejects(object.call(call), { name: 'Misplaced', serves: [1, 2] })
-  })
-
-  it('G8 code that does not import makes no guest', async () => {
-    const { host, world } = now()
-    const broken = { ...links.directColorSet, module: moduleOf('host/throws') }
-    await assert.rejects(
-      host.warmGuest(plan(broken), { delegate: async () => null, log: world.log }),
-      /this module throws/
-    )
   })
 }

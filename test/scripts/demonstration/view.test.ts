@@ -20,6 +20,7 @@ const object = (change: Partial<ObjectStatus> = {}): ObjectStatus => ({
   progress: 0,
   unavailableMs: [],
   unavailableAt: [],
+  cutCalls: 0,
   ...change
 })
 

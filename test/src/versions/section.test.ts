@@ -310,7 +310,7 @@ describe('chain: stopping', () => {
     await Promise.resolve()
     await Promise.resolve()
     await settle()
-    assert.equal(chain.cut(), 2)
+    assert.equal(chain.cut(), 1)
     await chain.stop()
     await outcomes
     instance.gate.open()
