@@ -174,7 +174,8 @@ class CallRouter implements Router {
         return { value: await this.#attempt(errand, candidate, timeoutMs) }
       } catch (error) {
         if (!(error instanceof CallError)) throw error
-        if (error.name === 'Unavailable') {
+        // Whoever says Misplaced without being asked (G6) has not executed it either.
+        if (error.name === 'Unavailable' || error.name === 'Misplaced') {
           errand.last = error
           hint.retryMs = Math.min(hint.retryMs, error.retryAfterMs ?? 0)
           return undefined

@@ -145,7 +145,7 @@ export class Callee {
   #atHand(object: string): boolean {
     const { peer } = this.#init
     const next = peer.log.schema.next(object, peer.objects.get(object)?.record().highest ?? 0)
-    return next !== undefined && peer.pieces.isReady(next.entry.manifest.bundle.sha256)
+    return next !== undefined && next.upgrade.future !== null && peer.pieces.isReady(next.entry.manifest.bundle.sha256)
   }
 
   /** G6: a caller that may host the SO itself hears what is served here instead. */

@@ -18,8 +18,8 @@ const MAX_TTL_MS = 366 * 24 * 3600 * 1000
 export type Versioned = { value: string; version: string }
 export type SetOutcome = { ok: true; version: string } | { ok: false; current: Versioned | null }
 
-export const observer: MethodDeclarationInput = { kind: 'observer', concurrent: true, idempotent: true }
-export const mutator: MethodDeclarationInput = { kind: 'mutator', concurrent: true, idempotent: true }
+export const observer = { kind: 'observer', concurrent: true, idempotent: true } as const
+export const mutator = { kind: 'mutator', concurrent: true, idempotent: true } as const
 
 export const clientMethods: Record<string, MethodDeclarationInput> = {
   get: observer,

@@ -16,17 +16,20 @@ import { mutator, observer } from './namespaces.ts'
 /** A put that meets so many writes of others, one after the other, gives way. */
 const MAX_TRIES = 100
 
+/** One call of the object, and nothing kept: where no past SO is hosted any more, callers' nodes may run these (SPEC G). */
+const stateless = { stateless: true } as const
+
 export default class PastKV {
   static methods: Record<string, MethodDeclarationInput> = {
-    get: observer,
-    keys: observer,
+    get: { ...observer, ...stateless },
+    keys: { ...observer, ...stateless },
     put: mutator,
-    delete: mutator,
-    prepare: mutator,
-    accept: mutator,
-    read: observer,
-    page: observer,
-    catchUp: mutator
+    delete: { ...mutator, ...stateless },
+    prepare: { ...mutator, ...stateless },
+    accept: { ...mutator, ...stateless },
+    read: { ...observer, ...stateless },
+    page: { ...observer, ...stateless },
+    catchUp: { ...mutator, ...stateless }
   }
   static calls = {}
 

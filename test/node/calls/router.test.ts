@@ -58,6 +58,12 @@ describe('calls: router', () => {
     assert.deepEqual(nobody.router.counts()[0]!.outcome, 'Unavailable')
   })
 
+  it('G6: what a callee answers without being asked never reaches a caller', async () => {
+    const { router, asked } = scripted({ a: fail('Misplaced'), b: fail('Misplaced') })
+    await assert.rejects(router.call({ ...REQUEST, timeoutMs: 100 }), { name: 'Unavailable' })
+    assert.ok(asked.includes('a') && asked.includes('b'))
+  })
+
   it('N13: an answer of the object is final, whatever it is', async () => {
     for (const name of [
       'Disallowed',

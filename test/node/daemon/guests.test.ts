@@ -4,7 +4,7 @@ import { pino } from 'pino'
 import type { CallOptions } from '../../../node/calls/caller.ts'
 import type { CallMessage } from '../../../node/calls/frames.ts'
 import { Guests, type GuestsInit } from '../../../node/daemon/guests.ts'
-import type { GuestPlan, GuestProcess } from '../../../node/host/host.ts'
+import type { GuestOutward, GuestPlan, GuestProcess } from '../../../node/host/host.ts'
 import { InlineHost } from '../../../node/host/inline.ts'
 import { CallError, type CallErrorName, type ServedRange } from '../../../src/errors.ts'
 import type { ClassUpgrade, Entry, Simulation } from '../../../src/upgrade/manifest.ts'
@@ -320,5 +320,50 @@ describe('calls whose SOs run on the node of the caller (SPEC G)', () => {
     await assert.rejects(slow.at(-1)!, { name: 'Unavailable' })
     busy.resolve()
     assert.deepEqual(await Promise.all(slow.slice(0, 4)), [true, true, true, true])
+  })
+
+  it('G4: hosted code is not believed: one delegate call of a run, while it runs, of an observer for an observer', async () => {
+    const callee = new Played(1, 1)
+    const told: string[] = []
+    const nameOf = (made: Promise<Value>) =>
+      made.then(
+        () => 'ok',
+        (error: CallError) => error.name
+      )
+    const lying = async (_: GuestPlan, outward: GuestOutward): Promise<GuestProcess> => ({
+      ended: new Promise(() => undefined),
+      kill: async () => undefined,
+      call: async ({ run }) => {
+        const ask = (number: number, method: string) =>
+          nameOf(outward.delegate({ run: number, method, args: [1], timeoutMs: 1e9 }))
+        told.push(
+          await ask(run + 1, 'contains'),
+          await ask(run, 'insert'),
+          await ask(run, 'contains'),
+          await ask(run, 'contains')
+        )
+        setImmediate(async () => told.push(await ask(run, 'contains')))
+        return true
+      }
+    })
+    make(callee, { host: { warmGuest: lying } })
+    assert.equal(await call(2, 'contains', 1), true)
+    await until('the late one is answered', () => told.length === 5)
+    assert.deepEqual(told, ['Cancelled', 'ApplicationError', 'ok', 'NotStateless', 'Cancelled'])
+    assert.deepEqual(callee.ways, ['contains@2', 'contains@1 for 2'])
+  })
+
+  it('G5: a callee that contradicts itself again and again is Unavailable', async () => {
+    const callee = new Played(1, 1)
+    make(callee)
+    callee.answer = () => {
+      throw new CallError('Misplaced', 'not here', { serves: [1, 1] })
+    }
+    await assert.rejects(call(2, 'contains', 1), { name: 'Unavailable' })
+    callee.answer = () => {
+      throw new CallError('Misplaced', 'nor anywhere')
+    }
+    await assert.rejects(call(2, 'contains', 1), { name: 'Unavailable' })
+    assert.ok(callee.asked.length < 10)
   })
 })
