@@ -5,6 +5,7 @@
 
 import type { Effect } from '../src/overlay/events.ts'
 import { type ObjectState, TRANSITIONS } from '../src/overlay/lifecycle.ts'
+import type { PermitState } from '../src/overlay/permits.ts'
 import type { PhaseName } from '../src/overlay/record.ts'
 import type { Entry } from '../src/upgrade/manifest.ts'
 import type { World } from './authority.ts'
@@ -20,6 +21,7 @@ export type Rule =
   | 'M18' // everything converges once faults stop
   | 'M19' // a peer does not throw
   | 'M20' // nothing aborted or replaced is committed by a peer that knows of it
+  | 'M22' // nobody leaves while it is down for the upgrade, or holds a permit
   | 'M21' // an idle fleet is one connected graph of neighbours on both sides
 
 export interface Violation {
@@ -97,11 +99,20 @@ export class Checkers {
         for (const bytes of effect.message.entries) this.#authentic(machine, 'entry', bytes)
         for (const bytes of effect.message.statements) this.#authentic(machine, 'statement', bytes)
         for (const bytes of effect.message.records) this.#authentic(machine, 'record', bytes)
-      } else if (effect.type === 'publish') this.#authentic(machine, effect.topic, effect.bytes)
+      } else if (effect.type === 'left') this.#onLeft(machine)
+      else if (effect.type === 'publish') this.#authentic(machine, effect.topic, effect.bytes)
     }
     if (machine.viewSize > machine.viewLimit) {
       this.violation('M16', machine, `its view holds ${machine.viewSize} records, the bound is ${machine.viewLimit}`)
     }
+  }
+
+  /** Nobody waits for a peer that left: it must not take a place among those that are down with it. */
+  #onLeft(machine: Watched): void {
+    const down = this.#downObjects.get(machine.index)?.size ?? 0
+    if (down > 0) this.violation('M22', machine, 'it leaves while it is down for the upgrade')
+    const permit = machine.durable.get('permit') as PermitState | undefined
+    if (permit?.holding === true) this.violation('M22', machine, 'it leaves with a permit in its hands')
   }
 
   #authentic(machine: Watched, kind: 'entry' | 'statement' | 'record', bytes: Uint8Array): void {

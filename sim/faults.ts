@@ -125,7 +125,7 @@ export function drawFaults(seed: number, peers?: number): FaultPlan {
   const count = peers ?? groups * groupSize
   const unavailable = groupSize > 3 && random.chance(0.3) ? 2 : 1
   const untilMs = random.between(60, 180) * 1000
-  const actions = drawActions(random, groups, unavailable, untilMs)
+  const actions = drawActions(random, groups, groupSize, unavailable, untilMs)
   nameCanaries(new Generator(seed, 6), actions)
   const weights = drawWeights(random)
   const faults = drawEvents(random, weights, count, untilMs)
@@ -179,7 +179,29 @@ export function drawFaults(seed: number, peers?: number): FaultPlan {
   }
 }
 
-function drawActions(random: Generator, groups: number, unavailable: number, untilMs: number): Action[] {
+/** A member leaves: the statement and the roster without it, in either order. */
+function drawLeave(random: Generator, group: number, groupSize: number, untilMs: number): Action[] {
+  const members = Array.from({ length: groupSize }, (_, member) => group * groupSize + member)
+  const node = random.pick(members)
+  return [
+    { atMs: random.between(20_000, untilMs), what: 'leave', node },
+    {
+      atMs: random.between(20_000, untilMs),
+      what: 'roster',
+      group,
+      number: 2,
+      members: members.filter((one) => one !== node)
+    }
+  ]
+}
+
+function drawActions(
+  random: Generator,
+  groups: number,
+  groupSize: number,
+  unavailable: number,
+  untilMs: number
+): Action[] {
   const upgrade = () => ({
     what: 'upgrade' as const,
     pieces: random.between(1, 12),
@@ -201,6 +223,7 @@ function drawActions(random: Generator, groups: number, unavailable: number, unt
     actions.push({ atMs: random.between(1000, 20_000), what: 'roster', group, number: 1 })
     // A second roster with the same members, in mid-run: grants are handed over (P5, P6).
     if (random.chance(0.3)) actions.push({ atMs: random.between(20_000, untilMs), what: 'roster', group, number: 2 })
+    else if (random.chance(0.15)) actions.push(...drawLeave(random, group, groupSize, untilMs))
   }
   for (let left = random.between(1, 3); left > 0; left--) {
     actions.push({ atMs: random.between(5000, untilMs), ...upgrade(), schedule: { ...rolling, when: when() } })

@@ -19,7 +19,8 @@ export const EventKind = {
   operator: 11,
   call: 12,
   restart: 13,
-  minute: 14
+  minute: 14,
+  left: 15
 } as const
 export type EventKind = (typeof EventKind)[keyof typeof EventKind]
 

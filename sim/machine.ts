@@ -20,6 +20,7 @@ export interface Simulated {
   step(event: Event, now: number): Effect[]
   readonly view: { readonly size: number }
   /** For the overlay's shape; a stand-in may have none. */
+  readonly leaving?: string | undefined
   readonly neighbours?: { all(): Iterable<string>; has(peer: string): boolean }
   readonly membership?: { readonly passive: { peers(): Iterable<string> } }
 }
@@ -249,6 +250,9 @@ export class Machine implements Watched, HostEvents {
         return this.#around.answered(this.index, effect)
       case 'alarm':
         return this.#around.alarmed(this.index, effect)
+      case 'left':
+        this.#around.kernel.after(0, EventKind.left, this.index, this.process)
+        return
       case 'wake':
         return this.#wake(effect.at - EPOCH_MS - this.skewMs)
     }
@@ -288,6 +292,13 @@ export class Machine implements Watched, HostEvents {
       this.#around.unpacked(this.index, event.bundle)
     }
     this.step(event)
+  }
+
+  /** The peer has left, and ended its process: what it sent arrives. */
+  onLeft(process: number): void {
+    if (process !== this.process) return
+    this.departed = true
+    this.crash()
   }
 
   /** Puts a verified piece on the disk. */

@@ -123,6 +123,8 @@ export class Operator {
           what: 'abort',
           target: (this.#progress[action.upgrade]!.made as Entry).hash
         })
+      case 'leave':
+        return world.makeStatement({ ...common, what: 'leave', peer: peerName(action.node) })
       case 'retire': {
         const target = world.entries[action.version - 1]!.hash
         return world.makeStatement({ ...common, what: 'retire', target, callers: false })

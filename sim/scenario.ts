@@ -27,6 +27,8 @@ export type Action = { atMs: number } & (
   /** Of what the action of this index made. One that replaces it must follow, or the fleet does not converge. */
   | { what: 'abort'; upgrade: number }
   | { what: 'retire'; version: number }
+  /** A roster of its group without it must follow, or it waits for one. */
+  | { what: 'leave'; node: number }
   /** Lifts the pause that the action of this index made. */
   | { what: 'resume'; pause: number }
 )

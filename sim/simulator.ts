@@ -270,6 +270,8 @@ export class Simulator {
         return this.#write()
       case EventKind.restart:
         return machine.boot()
+      case EventKind.left:
+        return machine.onLeft(about)
       case EventKind.minute:
         return this.#look()
     }
@@ -335,6 +337,7 @@ export class Simulator {
   whyNot(machine: Machine): string | undefined {
     if (machine.departed) return undefined
     if (!machine.up) return 'is off'
+    if (this.#isToLeave(machine)) return `is still here: ${machine.peer?.leaving ?? 'it has not heard that it leaves'}`
     const objects = Object.entries(machine.record?.objects ?? {})
     if (objects.length < this.scenario.lineages.length)
       return `knows of ${objects.length} objects, at head ${machine.record?.head.version ?? 'none'}`
@@ -351,6 +354,10 @@ export class Simulator {
       return `${name} is ${object.phase} at version ${object.version} (served ${served}, on its way to ${object.target}): ${object.reason || 'no reason given'}`
     }
     return undefined
+  }
+
+  #isToLeave({ index }: Machine): boolean {
+    return this.scenario.actions.some((action) => action.what === 'leave' && action.node === index)
   }
 
   #heldByFellow(machine: Machine): boolean {

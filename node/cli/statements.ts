@@ -13,10 +13,11 @@ import { openTrust } from '../../src/upgrade/trust.ts'
 import type { Status } from '../daemon/status.ts'
 import { type Answer, answering, type Terminal } from './command.ts'
 import { type Connect, type Connection, connected } from './connection.ts'
+import { leaveCommand } from './leave.ts'
 import { expiry, outOption, peerOption, readRoot, readSigners, rootOption, several, signOption } from './options.ts'
 import { writeWhole } from './trust.ts'
 
-interface StatementOptions {
+export interface StatementOptions {
   root: string
   peer?: string[]
   sign?: string[]
@@ -39,7 +40,7 @@ function sequenceNow(): number {
 }
 
 /** @param say what to say, given a peer's status where there is one to ask */
-async function state(
+export async function state(
   connect: Connect,
   options: StatementOptions,
   say: (status: () => Promise<Status>) => Promise<Said>
@@ -95,6 +96,8 @@ function describe(body: StatementBody): string {
       return `upgrade ${short(body.target)} may be tried again by ${body.peer ?? 'every peer on which it failed'}`
     case 'retire':
       return `past SOs of what came with ${short(body.target)}, and of older versions, are retired`
+    case 'leave':
+      return `${body.peer} leaves the fleet`
     case 'exclude':
       return `${body.peer} is excluded from group ${body.group} up to roster ${body.roster}`
   }
@@ -239,6 +242,7 @@ export function statementCommands(program: Command, terminal: Terminal, connect:
   rosterCommand(statement, terminal, connect)
   holdingCommands(statement, terminal, connect)
   decidingCommands(statement, terminal, connect)
+  leaveCommand(statement, terminal, connect)
 }
 
 type Statement = (name: string, description: string, expires: string) => Command

@@ -16,6 +16,7 @@ const short = (peer: string): string => `…${peer.slice(-8)}`
 
 function rowsOf(peer: PeerStatus): string[][] {
   const name = `${short(peer.peer)}${peer.self ? ' *' : ''}`
+  if (peer.left) return [[name, peer.group ?? '-', `${peer.head.version}`, '-', '-', '-', 'has left']]
   const objects = Object.entries(peer.objects)
   if (objects.length === 0) return [[name, peer.group ?? '-', `${peer.head.version}`, '-', '-', '-', '']]
   return objects.map(([object, { version, lowest, highest, phase, target, reason, failed }]) => {
@@ -36,7 +37,7 @@ function rowsOf(peer: PeerStatus): string[][] {
 
 /** The whole status, some lines; peers sorted by group and name. */
 export function statusText(status: Status): string {
-  const { fleet, peer, head, log, fork, pauses, guests, alarms } = status
+  const { fleet, peer, head, log, fork, leaving, pauses, guests, alarms } = status
   const peers = status.peers.toSorted(
     (a, b) => (a.group ?? '').localeCompare(b.group ?? '') || a.peer.localeCompare(b.peer)
   )
@@ -47,6 +48,7 @@ export function statusText(status: Status): string {
       ? 'no upgrade yet'
       : `version ${head.version}: ${newest.description.split('\n')[0]} (${newest.classes.map((one) => one.name).join(', ')})`
   ]
+  if (leaving !== null) lines.push(`it leaves the fleet: ${leaving}`)
   for (const one of fork)
     lines.push(
       `FORK at version ${one.version}: ${one.hash.slice(0, 16)}…; no peer runs either until an upgrade replaces both`

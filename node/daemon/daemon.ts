@@ -45,6 +45,8 @@ export interface PeerOptions extends Configuration {
   host?: Host
   /** The peer has failed and is closing. @default the error is thrown, and nobody catches it */
   failed?(error: unknown): void
+  /** The peer has left the fleet (SPEC O12) and is closing. */
+  left?(): void
 }
 
 export interface RunningPeer {
@@ -139,6 +141,7 @@ class Daemon implements RunningPeer {
       run: (command) => this.#hosting.run(command),
       settled: () => this.#moments.settled(),
       failed: (error) => this.#failed(error),
+      left: () => this.#left(),
       log: options.log
     })
     const post = (event: Event): void => this.#driver.post(event)
@@ -217,6 +220,13 @@ class Daemon implements RunningPeer {
     this.close().catch((reason: unknown) => log.error({ error: reason }, 'did not end cleanly'))
     if (failed === undefined) throw error
     failed(error)
+  }
+
+  #left(): void {
+    const { log, data, left } = this.#options
+    log.info({ peer: this.id, data }, 'this peer has left the fleet; its data stays, and a new start brings it back')
+    this.close().catch((reason: unknown) => log.error({ error: reason }, 'did not end cleanly'))
+    left?.()
   }
 
   async #close(): Promise<void> {

@@ -1,5 +1,6 @@
 /** Where calls can go, from what the peer has seen of others (SPEC N12): who hosts a class, and which versions it serves. */
 import type { Peer } from '../../src/overlay/peer.ts'
+import { hasLeft } from '../../src/overlay/record.ts'
 import type { LineageVersion } from '../../src/upgrade/schema.ts'
 import type { CallTarget } from '../../src/versions/types.ts'
 import type { Candidate } from '../calls/router.ts'
@@ -18,6 +19,7 @@ export function candidates(
   for (const { record } of peer.view.all()) {
     if (typeof to === 'object' && 'peer' in to && to.peer !== record.peer) continue
     if (typeof to === 'object' && 'group' in to && to.group !== record.group) continue
+    if (hasLeft(record)) continue
     const hosted = record.objects[object]
     if (hosted === undefined || hosted.version === 0) continue
     const next = schema.next(object, hosted.version)

@@ -27,6 +27,8 @@ export interface DriverInit {
   run(command: HostCommand): void
   /** After every step: others look at the peer's new state. */
   settled(): void
+  /** This peer has left the fleet. */
+  left(): void
   /** The core or its store failed: this loop has ended, whatever becomes of the error. */
   failed(error: unknown): void
   log: Logger
@@ -147,6 +149,8 @@ export class Driver {
         this.alarms.push({ at: new Date(this.now()).toISOString(), name: effect.name, text: effect.text })
         if (this.alarms.length > MAX_ALARMS) this.alarms.shift()
         return
+      case 'left':
+        return this.#init.left()
       case 'wake':
         clearTimeout(this.#timer)
         this.#timer = setTimeout(

@@ -61,7 +61,7 @@ async function run(configuration: Configuration): Promise<void> {
     complain(error)
     end(1)
   }
-  peer = await startPeer({ ...configuration, rootBytes, log, failed })
+  peer = await startPeer({ ...configuration, rootBytes, log, failed, left: () => end(0) })
   // The first line of stdout is for programs that start a peer; everything else is log, on stderr.
   process.stdout.write(`${JSON.stringify({ peer: peer.id, addresses: peer.addresses() })}\n`)
   // Now, not at the end: a daemon that is killed has none.

@@ -2,7 +2,7 @@
 
 import { targetOf } from '../../src/overlay/lifecycle.ts'
 import type { Peer } from '../../src/overlay/peer.ts'
-import type { ObjectRecord, PeerRecord } from '../../src/overlay/record.ts'
+import { hasLeft, type ObjectRecord, type PeerRecord } from '../../src/overlay/record.ts'
 import type { Entry } from '../../src/upgrade/manifest.ts'
 import type { AnsweredCount } from './callee.ts'
 import type { Alarm } from './driver.ts'
@@ -25,6 +25,8 @@ export interface PeerStatus {
   peer: string
   self: boolean
   connected: boolean
+  /** It has left the fleet. */
+  left: boolean
   group: string | null
   labels: Record<string, string>
   addresses: string[]
@@ -58,6 +60,8 @@ export interface Status {
   rosters: { group: string; number: number; members: string[] }[]
   objects: Record<string, ObjectStatus>
   neighbours: string[]
+  /** Why this peer, which is to leave the fleet, is still here; null if it is to stay. */
+  leaving: string | null
   peers: PeerStatus[]
   /** Made by this node. */
   calls: { class: string; version: number; method: string; outcome: string; count: number }[]
@@ -111,6 +115,7 @@ export function statusOf(init: StatusInit): Status {
     })),
     rosters: rostersOf(peer),
     objects,
+    leaving: peer.leaving ?? null,
     neighbours: [...peer.neighbours.all()],
     peers: [...peer.view.all()].map(({ record }) => peerStatus(peer, record)),
     calls: init.calls,
@@ -143,6 +148,7 @@ function peerStatus(peer: Peer, record: PeerRecord): PeerStatus {
   return {
     peer: record.peer,
     self,
+    left: hasLeft(record),
     connected: self || peer.neighbours.connected.has(record.peer),
     group,
     labels,

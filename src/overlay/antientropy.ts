@@ -23,6 +23,7 @@ interface Synced {
 }
 
 const ROUNDS_WITH_THE_SAME_PAIR = 3
+const ASK_AGAIN_MS = 500
 
 export class AntiEntropy {
   readonly #log: UpgradeLog
@@ -32,6 +33,7 @@ export class AntiEntropy {
   readonly #generator: Generator
   readonly #outbox: Outbox
   readonly #synced = new Map<string, Synced>()
+  readonly #askedAt = new Map<string, number>()
   #order: string[] = []
   #intervalMs: number
   #nextRound = 0
@@ -61,6 +63,7 @@ export class AntiEntropy {
 
   forget(peer: string): void {
     this.#synced.delete(peer)
+    this.#askedAt.delete(peer)
   }
 
   /** Begins a round if it is time. Returns when the next one is due, ms. */
@@ -110,6 +113,13 @@ export class AntiEntropy {
       digest.statements.some((hash) => !this.#statements.has(hash)) ||
       this.#view.lacks(digest.records)
     if (digest.answer && behind) this.#sendDigest(from, false)
+  }
+
+  /** Asks a peer because of a head that travelled with a call, or an entry without its parent: not more than now and then. */
+  askOnce(peer: string, now: number): void {
+    if ((this.#askedAt.get(peer) ?? Number.NEGATIVE_INFINITY) + ASK_AGAIN_MS > now) return
+    this.#askedAt.set(peer, now)
+    this.ask(peer)
   }
 
   /** Asks a peer for what it has that we lack, outside of a round. */

@@ -9,7 +9,7 @@ import type { UpgradeLog } from '../upgrade/log.ts'
 import type { Entry } from '../upgrade/manifest.ts'
 import type { StatementSet } from '../upgrade/statements.ts'
 import { BEGUN } from './lifecycle.ts'
-import type { ObjectRecord, PeerRecord } from './record.ts'
+import { hasLeft, type ObjectRecord, type PeerRecord } from './record.ts'
 import type { Pins, View } from './view.ts'
 
 /** Conditions of the log's newest upgrades whose canaries are pinned. */
@@ -154,6 +154,7 @@ export class Canaries implements Pins {
 
   /** S9. */
   #mayBe(record: PeerRecord, object: string): boolean {
+    if (hasLeft(record)) return false
     return record.objects[object] !== undefined && !this.#init.statements.excludedAnywhere(record.peer)
   }
 

@@ -129,6 +129,8 @@ export type Effect =
   | { type: 'run'; command: HostCommand }
   | { type: 'answer'; request: number; ok: boolean; refusal?: RefusalName; text: string }
   | { type: 'alarm'; name: string; text: string }
+  /** This peer has left the fleet and said so: end the process cleanly, keep all data. */
+  | { type: 'left' }
   /** When to send `wake`, absolute; replaces the last one. */
   | { type: 'wake'; at: number }
 

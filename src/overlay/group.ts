@@ -1,6 +1,7 @@
 /** Other members of a peer's own group (SPEC O2): those of the newest roster, and whoever's record says so. */
 import { MAX_GROUP_MEMBERS } from '../names.ts'
 import type { StatementSet } from '../upgrade/statements.ts'
+import { hasLeft } from './record.ts'
 import type { View } from './view.ts'
 
 export class OwnGroup {
@@ -21,7 +22,7 @@ export class OwnGroup {
     this.#seen = seen
     const members = new Set(statements.roster(group, statements.newestRoster(group))?.members ?? [])
     for (const { record } of view.all())
-      if (record.group === group && members.size < MAX_GROUP_MEMBERS) members.add(record.peer)
+      if (record.group === group && !hasLeft(record) && members.size < MAX_GROUP_MEMBERS) members.add(record.peer)
     members.delete(this.#parts.self)
     this.#members = members
     return members

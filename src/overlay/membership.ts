@@ -11,6 +11,7 @@ import type { MessageOf } from './messages.ts'
 import { Neighbours } from './neighbours.ts'
 import type { Outbox } from './outbox.ts'
 import { type Contact, PassiveSet } from './passive.ts'
+import { hasLeft } from './record.ts'
 import { Shuffles } from './shuffles.ts'
 import type { View } from './view.ts'
 
@@ -29,6 +30,8 @@ export class Membership {
   readonly #generator: Generator
   #probeAt = 0
   #probed = ''
+  /** This peer has said farewell itself. */
+  #left = false
 
   constructor(parts: {
     init: PeerInit
@@ -54,7 +57,7 @@ export class Membership {
       self: init.peer,
       addresses,
       candidates: () => this.#candidates(),
-      fit: () => true,
+      fit: (peer: string) => !this.#left && !hasLeft(view.get(peer)),
       isLarge: () => view.size >= limits.view,
       group: () => this.#group.members,
       seeds: () => this.#contacts.seeds()
@@ -65,7 +68,7 @@ export class Membership {
       ownAddresses: parts.addresses,
       neighbours: () => this.neighbours.all(),
       addresses,
-      isWelcome: (peer: string) => !this.neighbours.has(peer),
+      isWelcome: (peer: string) => !this.neighbours.has(peer) && !hasLeft(view.get(peer)),
       heard: (peer: string, at: number) => view.heard(peer, at)
     }
     this.#shuffles = new Shuffles({ around, passive: this.passive, generator, outbox, silentMs: limits.silentMs })
@@ -121,6 +124,18 @@ export class Membership {
     else this.neighbours.disown(from)
   }
 
+  /** A peer has said farewell: it is looked for no more. */
+  onLeft(peer: string): void {
+    this.passive.drop(peer)
+    this.neighbours.part(peer)
+  }
+
+  /** This peer's own farewell. */
+  leave(): void {
+    this.#left = true
+    for (const peer of [...this.neighbours.all()]) this.neighbours.part(peer)
+  }
+
   /** Dials, asks, shuffles and probes what is due. Returns when to look again, ms. */
   turn(now: number): number {
     return Math.min(this.neighbours.fill(now), this.#shuffles.turn(now), this.#probe(now))
@@ -157,7 +172,8 @@ export class Membership {
     this.#probeAt = now + this.#jitter()
     const silent = this.#view.mostSilent(now - this.#limits.silentMs)
     if (silent === undefined) return this.#probeAt
-    if (this.neighbours.connected.has(silent)) this.#view.heard(silent, now)
+    if (hasLeft(this.#view.get(silent))) this.#view.drop(silent)
+    else if (this.neighbours.connected.has(silent)) this.#view.heard(silent, now)
     else if (this.#contacts.addresses(silent).length === 0) this.#view.drop(silent)
     else if (this.neighbours.probe(silent, now)) this.#probed = silent
     return this.#probeAt

@@ -140,11 +140,10 @@ export class Neighbours {
     this.#tell(peer, 'leave')
   }
 
-  /** Tells everyone that this peer leaves; none is looked for again. */
-  leaveAll(): void {
-    for (const peer of this.#neighbours) this.#tell(peer, 'leave')
-    this.#neighbours.clear()
-    this.#asked.clear()
+  /** Gives a neighbour up that leaves the fleet, or that this peer leaves. */
+  part(peer: string): void {
+    this.#asked.delete(peer)
+    if (this.#neighbours.delete(peer)) this.#tell(peer, 'leave')
   }
 
   /** Dials a peer only to learn whether it is there. Returns whether it is under way. */

@@ -254,6 +254,7 @@ export class HostedObject {
       return wait('pause', `paused by statement ${pause.hash.slice(0, 12)}${note}`, pause.expires - now)
     }
     if (!verdict.go) return verdict
+    if (this.#around.leaves()) return wait('turn', 'this peer leaves the fleet')
     if (now < this.#notBefore) return wait('turn', this.#obstacle, this.#notBefore - now)
     if (this.service === 'starting') return wait('turn', 'the current object is starting')
     if (this.#futures.obstacle !== undefined) return wait('turn', this.#futures.obstacle)

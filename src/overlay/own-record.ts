@@ -13,6 +13,7 @@ export const SNAPSHOT_FORMAT = 1
 export type Present = Pick<PeerRecord, 'head' | 'addresses'> & {
   objects: Record<string, ObjectRecord>
   permit: PermitRecord | null
+  left: boolean
 }
 
 export class OwnRecord {
@@ -48,9 +49,9 @@ export class OwnRecord {
   }
 
   /** The signed bytes if it had to be made anew. */
-  refresh({ head, addresses, objects, permit }: Present, now: number): Uint8Array | undefined {
+  refresh({ head, addresses, objects, permit, left }: Present, now: number): Uint8Array | undefined {
     // Figures within a reason change with every piece and second: they alone make no new record.
-    const key = JSON.stringify([this.#incarnation, head.hash, addresses, objects, permit], (name, value) =>
+    const key = JSON.stringify([this.#incarnation, head.hash, addresses, objects, permit, left], (name, value) =>
       name === 'reason' ? String(value).replace(/\d+/g, '#') : value
     )
     if (key === this.#key || this.#incarnation === 0) return undefined
@@ -66,7 +67,8 @@ export class OwnRecord {
       labels: this.#init.labels,
       addresses: addresses.slice(0, 8),
       objects: boundedObjects(objects),
-      permit
+      permit,
+      ...(left ? { left } : {})
     }
     const bytes = this.#authority.sealRecord(record)
     this.#view.put({ record, bytes }, now)

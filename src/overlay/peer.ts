@@ -12,24 +12,22 @@ import { AntiEntropy } from './antientropy.ts'
 import { Canaries } from './canaries.ts'
 import type { Authority, Effect, Event, PeerInit, PeerLimits, Topic } from './events.ts'
 import { type Learned, Learning } from './learning.ts'
+import { Leaving } from './leaving.ts'
 import { emptyObject, type ObjectState } from './lifecycle.ts'
 import { Membership } from './membership.ts'
 import type { Message } from './messages.ts'
 import type { Neighbours } from './neighbours.ts'
 import { HostedObject } from './object.ts'
 import { Outbox } from './outbox.ts'
+import { OwnPermit } from './own-permit.ts'
 import { OwnRecord } from './own-record.ts'
 import type { Contact } from './passive.ts'
-import { decidePermits, noPermits, type PermitSight, type PermitState, permitRecord, sayPermit } from './permits.ts'
+import type { PermitState } from './permits.ts'
 import { Pieces } from './pieces.ts'
-import type { ObjectRecord, PeerRecord } from './record.ts'
+import { hasLeft, type ObjectRecord, type PeerRecord } from './record.ts'
 import { type Resolved, resolveClass } from './resolve.ts'
-import { permitSight } from './sight.ts'
 import type { Surroundings } from './surroundings.ts'
 import { View } from './view.ts'
-
-/** A peer is asked for what it has at most once in this time because of a head that travelled with a call. */
-const ASK_AGAIN_MS = 500
 
 export const DEFAULT_LIMITS: PeerLimits = {
   degree: 8,
@@ -53,20 +51,17 @@ export class Peer {
   readonly pieces: Pieces
   readonly objects = new Map<string, HostedObject>()
   readonly limits: PeerLimits
-  #permit: PermitState
-  /** The object that asks for a permit, or holds it: one at a time. */
-  #permitOwner = ''
   readonly #init: PeerInit
   readonly #outbox = new Outbox()
   readonly #antiEntropy: AntiEntropy
   readonly #learning: Learning
   readonly #canaries: Canaries
   readonly #states = new Map<string, ObjectState>()
-  readonly #sight: PermitSight
+  readonly #permit: OwnPermit
   readonly #around: Surroundings
-  readonly #askedAt = new Map<string, number>()
   #addresses: string[]
   readonly #ownRecord: OwnRecord
+  readonly #leaving: Leaving
   #wakeAt = Number.POSITIVE_INFINITY
   #knownLog = -1
   #now = 0
@@ -96,7 +91,14 @@ export class Peer {
       keeps: (record) => this.neighbours.has(record.peer) || (init.group !== null && record.group === init.group),
       pins: this.#canaries
     })
-    this.#permit = (snapshot.get('permit') as PermitState | undefined) ?? noPermits
+    this.#leaving = new Leaving({
+      self: init.peer,
+      group: init.group,
+      statements: this.statements,
+      view: this.view,
+      outbox: this.#outbox,
+      kept: snapshot.get('left')
+    })
     const outbox = this.#outbox
     this.#ownRecord = new OwnRecord(init, authority, this.view, outbox, snapshot.get('peer'))
     this.membership = new Membership({
@@ -121,24 +123,30 @@ export class Peer {
     }
     this.#antiEntropy = new AntiEntropy(parts)
     this.#learning = new Learning(parts)
-    this.#sight = permitSight({
+    this.#permit = new OwnPermit({
       self: init.peer,
-      group: init.group ?? '',
+      group: init.group,
       statements: this.statements,
       view: this.view,
       connected: this.neighbours.connected,
+      outbox,
+      kept: snapshot.get('permit'),
       hash53: (text) => authority.hash53(text)
     })
     this.#around = this.#makeSurroundings()
     this.#restore(snapshot)
   }
 
+  /** Why this peer, which is to leave the fleet, is still here; undefined if it is to stay. */
+  get leaving(): string | undefined {
+    return this.#leaving.isOrdered ? (this.#obstacleToLeaving() ?? 'says farewell') : undefined
+  }
   get neighbours(): Neighbours {
     return this.membership.neighbours
   }
   /** The permit's state, for operators and checkers. */
   get permit(): Readonly<PermitState> {
-    return this.#permit
+    return this.#permit.state
   }
   get addresses(): readonly string[] {
     return this.#addresses
@@ -200,7 +208,6 @@ export class Peer {
         this.membership.onDisconnected(event.peer, this.#now)
         this.#antiEntropy.forget(event.peer)
         this.pieces.forget(event.peer)
-        this.#askedAt.delete(event.peer)
         return
       case 'connect-failed':
         return this.membership.onConnectFailed(event.peer, this.#now)
@@ -311,6 +318,7 @@ export class Peer {
   }
 
   #onRecord(record: PeerRecord): void {
+    if (hasLeft(record)) this.membership.onLeft(record.peer)
     if (record.peer === this.id) this.#ownRecord.outlive(record.incarnation)
     else if (record.group !== null && record.group === this.#init.group) this.#antiEntropy.wake(this.#now)
   }
@@ -331,6 +339,7 @@ export class Peer {
   }
 
   #injectEntry(event: Extract<Event, { type: 'inject' }>): void {
+    if (this.#leaving.isOrdered) return this.#refuse(event.request, leaves())
     const result = this.#learning.injectEntry(event, this.#now)
     if (result instanceof Refusal) return this.#refuse(event.request, result)
     this.#onLogChange()
@@ -339,6 +348,7 @@ export class Peer {
   }
 
   #injectStatement(event: Extract<Event, { type: 'inject' }>): void {
+    if (this.#leaving.isGone) return this.#refuse(event.request, leaves())
     const result = this.#learning.injectStatement(event, this.#now)
     if (result instanceof Refusal) return this.#refuse(event.request, result)
     this.#answer(event, `${result.body.what} ${result.hash.slice(0, 12)} is accepted and on its way`)
@@ -364,9 +374,7 @@ export class Peer {
 
   #askOnce(peer: string): void {
     if (!this.neighbours.connected.has(peer)) return
-    if ((this.#askedAt.get(peer) ?? Number.NEGATIVE_INFINITY) + ASK_AGAIN_MS > this.#now) return
-    this.#askedAt.set(peer, this.#now)
-    this.#antiEntropy.ask(peer)
+    this.#antiEntropy.askOnce(peer, this.#now)
   }
 
   // ---- settling: everything that follows from the new state
@@ -374,39 +382,45 @@ export class Peer {
   #settle(): void {
     if (this.#knownLog !== this.log.size) this.#onLogChange()
     if (this.#canaries.takeNews()) this.#antiEntropy.wake(this.#now)
+    this.#wake(this.#leaving.isGone ? this.#leaving.turn(this.#now) : this.#live())
+  }
+
+  #wake(at: number): void {
+    const next = Math.max(at, this.#now + 1)
+    if (next === this.#wakeAt || !Number.isFinite(next)) return
+    this.#wakeAt = next
+    this.#outbox.send({ type: 'wake', at: next })
+  }
+
+  /** Returns when to look again without an event, ms. */
+  #live(): number {
     let next = Number.POSITIVE_INFINITY
     // An object's wish changes the permit, and a permit lets an object go: a few turns settle both.
     for (let turn = 0; turn < 4; turn++) {
       next = Number.POSITIVE_INFINITY
       for (const object of this.objects.values()) next = Math.min(next, object.advance(this.#now))
-      if (!this.#decidePermit()) break
+      if (!this.#permit.decide(this.objects.values())) break
     }
     next = Math.min(next, this.statements.nextLapse(this.#now))
     next = Math.min(next, this.pieces.ask([...this.neighbours.all()], this.#now))
     this.pieces.announce(this.neighbours.all())
+    if (this.#leaving.isOrdered && this.#obstacleToLeaving() === undefined) return this.#sayFarewell()
     this.#refreshOwnRecord()
     next = Math.min(next, this.membership.turn(this.#now))
-    next = Math.min(next, this.#antiEntropy.round([...this.neighbours.all()], this.#now))
-    next = Math.max(next, this.#now + 1)
-    if (next !== this.#wakeAt && Number.isFinite(next)) {
-      this.#wakeAt = next
-      this.#outbox.send({ type: 'wake', at: next })
-    }
+    return Math.min(next, this.#antiEntropy.round([...this.neighbours.all()], this.#now))
   }
 
-  #decidePermit(): boolean {
-    if (this.#init.group === null) return false
-    const wishing = [...this.objects.values()].filter((object) => object.begun || object.wish.unavailable !== null)
-    const owner =
-      wishing.find((object) => object.begun) ??
-      wishing.find((object) => object.state.object === this.#permitOwner) ??
-      wishing[0]
-    this.#permitOwner = owner?.state.object ?? ''
-    const next = decidePermits(this.#permit, this.#sight, owner?.wish ?? { unavailable: null, begun: false })
-    if (next === this.#permit) return false
-    this.#permit = next
-    this.#outbox.persist('permit', next)
-    return true
+  #obstacleToLeaving(): string | undefined {
+    const busy = [...this.objects.values()].find((object) => object.busy)
+    return this.#leaving.obstacle(this.#permit.state, busy?.state.object)
+  }
+
+  /** O12: the last record, then the neighbours are given up. */
+  #sayFarewell(): number {
+    this.#leaving.farewell(this.#now)
+    this.#refreshOwnRecord()
+    this.membership.leave()
+    return this.#leaving.turn(this.#now)
   }
 
   /** New entries: their bundles are wanted, and new classes may be hosted here. */
@@ -428,9 +442,9 @@ export class Peer {
   #refreshOwnRecord(): void {
     const objects: Record<string, ObjectRecord> = {}
     for (const [name, object] of this.objects) objects[name] = object.record()
-    const permit = this.#init.group === null ? null : permitRecord(this.#permit, this.#init.group)
+    const permit = this.#permit.record
     const bytes = this.#ownRecord.refresh(
-      { head: this.log.head, addresses: this.#addresses, objects, permit },
+      { head: this.log.head, addresses: this.#addresses, objects, permit, left: this.#leaving.isGone },
       this.#now
     )
     if (bytes === undefined) return
@@ -448,15 +462,13 @@ export class Peer {
       pieces: this.pieces,
       outbox: this.#outbox,
       drainMs: this.limits.drainMs,
-      holdsPermit: (object) => this.#permit.holding && this.#permitOwner === object,
-      sayPermit: (unavailable) =>
-        this.#init.group === null
-          ? 'its schedule is rolling by group, but this peer has no group; start it with --group'
-          : sayPermit(this.#permit, this.#sight, unavailable),
+      holdsPermit: (object) => this.#permit.isHeldFor(object),
+      sayPermit: (unavailable) => this.#permit.say(unavailable),
       facts: (entry, object) => ({
         approved: this.statements.approved(entry.hash),
         canaries: () => this.#canaries.facts(entry, object, this.#now)
       }),
+      leaves: () => this.#leaving.isOrdered,
       othersBusy: (name) => [...this.objects.values()].some((object) => object.state.object !== name && object.busy)
     }
   }
@@ -478,3 +490,5 @@ export class Peer {
     this.#outbox.drain()
   }
 }
+
+const leaves = (): Refusal => new Refusal('Unreachable', 'this peer leaves the fleet; inject at another')

@@ -92,7 +92,9 @@ export const recordSchema = z.strictObject({
   objects: z
     .record(nameSchema, objectRecordSchema)
     .refine((o) => Object.keys(o).length <= MAX_CLASSES, `at most ${MAX_CLASSES} objects`),
-  permit: permitRecordSchema.nullable()
+  permit: permitRecordSchema.nullable(),
+  /** The peer has left the fleet: its last word, until a newer one says that it is back (SPEC O12). */
+  left: z.literal(true).optional()
 })
 
 export type Head = z.infer<typeof headSchema>
@@ -101,6 +103,9 @@ export type ObjectRecord = z.infer<typeof objectRecordSchema>
 export type Grant = z.infer<typeof grantSchema>
 export type PermitRecord = z.infer<typeof permitRecordSchema>
 export type PeerRecord = z.infer<typeof recordSchema>
+
+/** Whether a peer has left: it is nobody's neighbour, callee, or canary; its permits count as before. */
+export const hasLeft = (record: PeerRecord | undefined): boolean => record?.left === true
 
 /** A record whose signature was verified, with the signed bytes that are passed on. Immutable and shared. */
 export interface SignedRecord {

@@ -1,6 +1,7 @@
 /** What a peer sees of its group when it decides about permits (SPEC P). */
 import type { StatementSet } from '../upgrade/statements.ts'
 import type { PermitSight } from './permits.ts'
+import { hasLeft } from './record.ts'
 import type { View } from './view.ts'
 
 export function permitSight(parts: {
@@ -26,6 +27,7 @@ export function permitSight(parts: {
     down: (peer) => {
       const record = view.get(peer)
       if (record === undefined) return 'has not been heard of'
+      if (hasLeft(record)) return 'has left'
       if (!connected.has(peer)) return 'cannot be reached'
       const stopped = Object.values(record.objects).find((object) => !object.serving)
       return stopped === undefined ? undefined : `does not serve (${stopped.phase})`

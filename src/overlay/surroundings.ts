@@ -19,6 +19,8 @@ export interface Surroundings {
   sayPermit(unavailable: number): string
   /** What the schedule of an upgrade of this object looks at. */
   facts(entry: Entry, object: string): Facts
+  /** This peer is on its way out of the fleet. */
+  leaves(): boolean
   /** Another object of this peer is between warming and serving again. */
   othersBusy(object: string): boolean
 }

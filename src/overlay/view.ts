@@ -4,7 +4,7 @@
  */
 import { SetDigest } from '../digest.ts'
 import type { Generator } from '../prng.ts'
-import type { PeerRecord, SignedRecord } from './record.ts'
+import { hasLeft, type PeerRecord, type SignedRecord } from './record.ts'
 
 /** Unknown peers that are offered to a full view, so that its sample still mixes. */
 const STRANGERS_WHEN_FULL = 8
@@ -82,7 +82,8 @@ export class View {
     const { record } = signed
     const known = this.#records.get(record.peer)
     if (known !== undefined && !newer(record, known.signed.record)) return false
-    if (known === undefined && (this.#isGone(record.peer, record) || !this.#admits(record))) return false
+    if (known === undefined && (hasLeft(record) || this.#isGone(record.peer, record) || !this.#admits(record)))
+      return false
     if (known !== undefined) this.#digest.remove(this.#weight(known.signed.record))
     this.#gone.delete(record.peer)
     this.#records.set(record.peer, { signed, rank: known?.rank ?? Number.NaN, heardAt: now })
@@ -143,8 +144,9 @@ export class View {
     const strangers: SignedRecord[] = []
     for (const signed of this.all()) {
       const known = theirs.get(signed.record.peer)
+      if (known !== undefined ? !newer(signed.record, known) : hasLeft(signed.record)) continue
       if (known === undefined) strangers.push(signed)
-      else if (newer(signed.record, known)) fresher.push(signed)
+      else fresher.push(signed)
     }
     const [pinned, others] = [
       strangers.filter((one) => this.#isPinned(one)),

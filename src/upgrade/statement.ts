@@ -53,6 +53,8 @@ export const statementBodySchema = z.discriminatedUnion('what', [
     peer: peerIdSchema,
     roster: z.int().min(1).max(1_000_000)
   }),
+  /** The peer leaves the fleet: it ends what it has begun, says farewell, and ends itself. Started again it is back. */
+  z.strictObject({ ...common, what: z.literal('leave'), peer: peerIdSchema }),
   /** Lifts the pause that it names by the statement's hash. */
   z.strictObject({ ...common, what: z.literal('resume'), lifts: hashSchema })
 ])

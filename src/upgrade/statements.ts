@@ -23,6 +23,8 @@ export class StatementSet {
   readonly #retirements = new Map<string, Statement>()
   /** Entry's hash → its retries. */
   readonly #retries = new Map<string, Statement[]>()
+  /** Peer → the statements that it leaves. */
+  readonly #leaves = new Map<string, Statement[]>()
   /** group/peer → the newest roster under which the peer is excluded. */
   readonly #exclusions = new Map<string, number>()
   readonly #hash53: (text: string) => number
@@ -61,6 +63,7 @@ export class StatementSet {
     if (body.what === 'approve') this.#approved.add(body.target)
     if (body.what === 'retire') this.#addRetirement(body.target, body.callers, statement)
     if (body.what === 'retry') this.#retries.set(body.target, [...(this.#retries.get(body.target) ?? []), statement])
+    if (body.what === 'leave') this.#leaves.set(body.peer, [...this.leaves(body.peer), statement])
     if (body.what === 'exclude') {
       const name = `${body.group}/${body.peer}`
       this.#exclusions.set(name, Math.max(body.roster, this.#exclusions.get(name) ?? 0))
@@ -124,6 +127,10 @@ export class StatementSet {
   retries(entryHash: string, peer: string): number {
     const stated = this.#retries.get(entryHash) ?? []
     return stated.filter(({ body }) => body.what === 'retry' && (body.peer === null || body.peer === peer)).length
+  }
+
+  leaves(peer: string): readonly Statement[] {
+    return this.#leaves.get(peer) ?? []
   }
 
   /** Whether a peer is excluded from a group under this roster. */

@@ -202,6 +202,15 @@ describe('sim/checkers: each one finds a defect planted in the real peer', () =>
     found(result, 'M19', /a defect of ours/)
   })
 
+  it('M22: leaves in the middle of an upgrade', () => {
+    const result = runDefective({
+      alter: (effects, event) =>
+        event.type === 'done' && event.command === 'drain' ? [...effects, { type: 'left' }] : effects
+    })
+    found(result, 'M22', /while it is down for the upgrade/)
+    found(result, 'M22', /with a permit in its hands/)
+  })
+
   it('M13: a failure that the host did not report is no failure', () => {
     const result = runDefective({
       hears: (event) =>

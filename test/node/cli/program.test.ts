@@ -46,10 +46,12 @@ class FakeFleet {
     rosters: [{ group: 'g', number: 4, members: [MEMBERS[0]!] }],
     objects: {},
     neighbours: [],
+    leaving: null,
     peers: MEMBERS.map((peer, at) => ({
       peer,
       self: at === 0,
       connected: true,
+      left: false,
       group: 'g',
       labels: {},
       addresses: [],
@@ -254,6 +256,28 @@ describe('upstart', function () {
     assert.equal((await said('exclude', MEMBERS[1]!, '--group', 'g', '--roster', '2')).roster, 2)
     await refused('Usage', 'exclude', MEMBERS[1]!, '--group', 'g', ...rest)
     await refused('Usage', 'exclude', MEMBERS[0]!, '--group', 'nobodys', ...rest)
+  })
+
+  it('C10: leave states a roster without the peer, then that it leaves', async () => {
+    const rest = ['--root', at('root.json'), '--peer', ADDRESS, '--sign', at('dora.key')]
+    // Alone in its roster: there is none without it.
+    assert.equal((await json('leave', ...rest)).statement.peer, MEMBERS[0])
+    assert.equal(fleet.injected.length, 1)
+    fleet.status.rosters = [{ group: 'g', number: 4, members: MEMBERS }]
+    const { statement, roster } = await json('leave', MEMBERS[1]!, ...rest)
+    assert.deepEqual([statement.what, statement.peer], ['leave', MEMBERS[1]])
+    const { number, members } = roster.statement
+    assert.deepEqual([number, members], [5, MEMBERS.filter((one) => one !== MEMBERS[1])])
+    assert.deepEqual(
+      fleet.injected.slice(1).map((one) => JSON.parse(one).what),
+      ['roster', 'leave']
+    )
+    await refused('Usage', 'leave', 'nobody1234', ...rest)
+    fleet.status.peers[1]!.left = true
+    await refused('Usage', 'leave', MEMBERS[1]!, ...rest)
+    const out = ['--root', at('root.json'), '--sign', at('dora.key'), '--out', at('leave.json')]
+    await refused('Usage', 'leave', ...out)
+    assert.equal((await json('leave', MEMBERS[0]!, ...out)).path, at('leave.json'))
   })
 
   it('R6: retire refuses while a class in force is known to call that version, unless forced', async () => {

@@ -1,0 +1,64 @@
+/** The permit of one peer: which of its objects asks for it or holds it, and its durable part in the group's (SPEC P). */
+import type { StatementSet } from '../upgrade/statements.ts'
+import type { HostedObject } from './object.ts'
+import type { Outbox } from './outbox.ts'
+import { decidePermits, noPermits, type PermitSight, type PermitState, permitRecord, sayPermit } from './permits.ts'
+import type { PermitRecord } from './record.ts'
+import { permitSight } from './sight.ts'
+import type { View } from './view.ts'
+
+export class OwnPermit {
+  state: PermitState
+  /** The object that asks for it, or holds it: one at a time. */
+  #owner = ''
+  readonly #group: string | null
+  readonly #sight: PermitSight
+  readonly #outbox: Outbox
+
+  constructor(parts: {
+    self: string
+    group: string | null
+    statements: StatementSet
+    view: View
+    connected: ReadonlySet<string>
+    outbox: Outbox
+    kept: unknown
+    hash53(text: string): number
+  }) {
+    this.state = (parts.kept as PermitState | undefined) ?? noPermits
+    this.#group = parts.group
+    this.#outbox = parts.outbox
+    this.#sight = permitSight({ ...parts, group: parts.group ?? '' })
+  }
+
+  get record(): PermitRecord | null {
+    return this.#group === null ? null : permitRecord(this.state, this.#group)
+  }
+
+  isHeldFor(object: string): boolean {
+    return this.state.holding && this.#owner === object
+  }
+
+  /** Why it is not there yet, for operators. */
+  say(unavailable: number): string {
+    return this.#group === null
+      ? 'its schedule is rolling by group, but this peer has no group; start it with --group'
+      : sayPermit(this.state, this.#sight, unavailable)
+  }
+
+  /** One step of the protocol. Returns whether anything changed. */
+  decide(objects: Iterable<HostedObject>): boolean {
+    if (this.#group === null) return false
+    const wishing = [...objects].filter((object) => object.begun || object.wish.unavailable !== null)
+    const owner =
+      wishing.find((object) => object.begun) ??
+      wishing.find((object) => object.state.object === this.#owner) ??
+      wishing[0]
+    this.#owner = owner?.state.object ?? ''
+    const next = decidePermits(this.state, this.#sight, owner?.wish ?? { unavailable: null, begun: false })
+    if (next === this.state) return false
+    this.state = next
+    this.#outbox.persist('permit', next)
+    return true
+  }
+}
