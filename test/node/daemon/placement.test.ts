@@ -112,3 +112,43 @@ describe('SOs on the node of the caller (SPEC G; real peers)', function () {
     )
   })
 })
+
+describe('SOs on the node of a caller that is behind (SPEC G; real peers)', function () {
+  this.timeout(60_000)
+  let fleet: LiveFleet
+  before(async () => {
+    fleet = await LiveFleet.create()
+  })
+  after(async () => await fleet.close())
+
+  it('G1: code of version 1 calls a node at version 2 whose past SO was retired; what it may not simulate is Retired', async () => {
+    const ahead = await fleet.embed('ahead', 'g0')
+    const client = await fleet.client()
+    await client.injectUpgrade(await fleet.pack('', join(FIXTURES, 'asking1')))
+    const behind = await fleet.embed('behind', 'g1')
+    await until('both serve v1', () => allAt(ahead.status(), 'IntSet', 1, 2) && allAt(behind.status(), 'IntSet', 1, 2))
+    // The other's group has no roster: it waits.
+    await client.injectStatement(fleet.statement({ what: 'roster', group: 'g0', number: 1, members: [ahead.id] }))
+    await client.injectUpgrade(await fleet.pack('', join(FIXTURES, 'asking2')))
+    await until('one runs v2', () => ahead.status().objects['IntSet']!.version === 2)
+    await until('the other waits with the bundle', () => behind.status().objects['IntSet']!.phase === 'waiting')
+    const ask = (method: string, ...args: Value[]) =>
+      behind.call({
+        class: 'IntSet',
+        version: 1,
+        method: 'ask',
+        args: [ahead.id, method, ...args],
+        to: { peer: behind.id }
+      })
+    await ask('insert', 1)
+    const target = behind.status().log[0]!.hash
+    await client.injectStatement(fleet.statement({ what: 'retire', target, callers: true }))
+    await until('it hosts no past SO', () => ahead.status().objects['IntSet']!.lowest === 2)
+    assert.equal(await ask('contains', 1), true)
+    await ask('delete', 1)
+    assert.equal(await ask('contains', 1), false)
+    await assert.rejects(ask('insert', 2), /Retired/)
+    assert.deepEqual(behind.status().guests, [{ object: 'IntSet', class: 'IntSet', version: 1, delegate: 2, count: 3 }])
+    assert.equal(behind.status().objects['IntSet']!.version, 1)
+  })
+})
