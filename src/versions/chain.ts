@@ -350,9 +350,13 @@ export class Chain {
     return this.#inside(hold, caller, async () => {
       if (link.fault !== null) throw unavailable(`${link.title} is not served here: ${link.fault}`)
       if (ticket?.cancelled) throw new CallError('Cancelled', 'given up before it was executed')
-      if (simulates !== undefined) checkPlacement(this.#links, link.version, simulates)
+      const checked = () => simulates !== undefined && checkPlacement(this.#links, link.version, simulates)
+      checked()
       caller.operation.stage = 'running'
-      return await this.#execution.run(link, method, args, caller, hold !== null)
+      const value = await this.#execution.run(link, method, args, caller, hold !== null)
+      // G5: without the section the chain may have changed meanwhile. What only looked is as if it had not run.
+      if (hold === null && kind === 'observer') checked()
+      return value
     })
   }
 

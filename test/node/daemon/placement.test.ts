@@ -12,8 +12,8 @@ describe('SOs on the node of the caller (SPEC G; real peers)', function () {
   let fleet: LiveFleet
   let caller: RunningPeer
   let callee: RunningPeer
-  /** A file where the callee would store the pieces of version 2: it never has the bundle while this is there. */
-  let obstacle: string
+  /** Files where the callee would store the pieces of a version: it never has the bundle while they are there. */
+  const obstacles: string[] = []
 
   before(async () => {
     fleet = await LiveFleet.create()
@@ -23,23 +23,24 @@ describe('SOs on the node of the caller (SPEC G; real peers)', function () {
     callee = await fleet.embed('callee', 'g1')
     await until('both serve v1', () => allAt(caller.status(), 'IntSet', 1, 2))
     const v2 = await fleet.pack('', join(FIXTURES, 'direct'))
-    obstacle = join(fleet.directory, 'callee', 'bundles', `${v2.envelope.content.bundle.sha256}.pieces`)
+    const obstacle = join(fleet.directory, 'callee', 'bundles', `${v2.envelope.content.bundle.sha256}.pieces`)
     await writeFile(obstacle, '')
+    obstacles.push(obstacle)
     await client.injectUpgrade(v2)
     await until('the caller runs v2', () => caller.status().objects['IntSet']?.version === 2)
     await until('the callee knows of it', () => callee.status().head.version === 2)
   })
   after(async () => await fleet.close())
 
-  const call = (version: number, method: string, ...args: Value[]) =>
-    caller.call({
-      class: version === 1 ? 'IntSet' : 'ColorSet',
-      version,
-      method,
-      args,
-      to: { peer: callee.id },
-      timeoutMs: 5_000
-    })
+  const request = (version: number, method: string, ...args: Value[]) => ({
+    class: ['IntSet', 'ColorSet', 'FlavorSet'][version - 1]!,
+    version,
+    method,
+    args,
+    to: { peer: callee.id },
+    timeoutMs: 5_000
+  })
+  const call = (version: number, method: string, ...args: Value[]) => caller.call(request(version, method, ...args))
   const hosted = () => caller.status().guests.reduce((sum, { count }) => sum + count, 0)
 
   it('G1, G10: a peer at v2 calls one at v1 that cannot have v2 through future SOs of its own', async () => {
@@ -64,6 +65,28 @@ describe('SOs on the node of the caller (SPEC G; real peers)', function () {
     assert.equal(hosted(), counted)
   })
 
+  it('G1: SOs stack: a call at version 3 of a peer at version 1', async () => {
+    const v3 = await fleet.pack('', join(FIXTURES, 'direct3'))
+    const second = join(fleet.directory, 'callee', 'bundles', `${v3.envelope.content.bundle.sha256}.pieces`)
+    await writeFile(second, '')
+    obstacles.push(second)
+    const client = await fleet.client()
+    await client.injectUpgrade(v3)
+    await until('the caller runs v3', () => caller.status().objects['IntSet']?.version === 3)
+    assert.equal(await call(3, 'getFlavor', 1), 'plain')
+    assert.equal(await call(3, 'getFlavor', 7), null)
+    // `size` of the SO of version 2 is not stateless, though that of version 3 says that it is.
+    await assert.rejects(caller.call({ ...request(3, 'size'), timeoutMs: 800 }), { name: 'Unavailable' })
+    assert.equal(callee.status().objects['IntSet']!.version, 1)
+    assert.deepEqual(caller.status().guests.at(-1), {
+      object: 'IntSet',
+      class: 'FlavorSet',
+      version: 3,
+      delegate: 1,
+      count: 2
+    })
+  })
+
   it('G9: a client outside the fleet hosts nothing', async () => {
     const client = await fleet.client(callee.addresses())
     const request = { class: 'ColorSet', version: 2, method: 'contains', args: [1], to: { peer: callee.id } }
@@ -73,7 +96,7 @@ describe('SOs on the node of the caller (SPEC G; real peers)', function () {
   it('G5: once the callee is able it says so, and is called directly', async () => {
     // A restart asks for the pieces at once; otherwise they are asked for ever more rarely.
     await callee.close()
-    await rm(obstacle)
+    for (const obstacle of obstacles) await rm(obstacle)
     callee = await fleet.embed('callee', 'g1')
     await until('the caller reaches it', () =>
       caller.status().peers.some((one) => one.peer === callee.id && one.connected)
@@ -91,7 +114,7 @@ describe('SOs on the node of the caller (SPEC G; real peers)', function () {
 
   it('G1, G2, R6: a past SO that was retired runs on the node of the caller, where the retirement leaves that to it', async () => {
     const object = () => callee.status().objects['IntSet']!
-    await until('the callee runs v2', () => object().version === 2 && object().serving)
+    await until('the callee runs v3', () => object().version === 3 && object().serving)
     assert.deepEqual(await call(1, 'all'), [1, 2])
     const client = await fleet.client()
     const target = caller.status().log[0]!.hash

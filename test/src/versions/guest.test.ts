@@ -241,6 +241,24 @@ describe('delegate calls of guests at a chain (SPEC G5)', () => {
     assert.equal(await call(2, 'getColor', 3), 'red')
   })
 
+  it('G5: a concurrent observer, which holds no section, is looked at again when it has run', async () => {
+    const slow = gate()
+    class Free extends IntSet {
+      static override methods = { ...IntSet.methods, look: { kind: 'observer', concurrent: true } } as any
+      async look(wait: boolean) {
+        if (wait) await slow.opened
+        return this.all()
+      }
+    }
+    const { chain, call } = await world([link(Free, 1, 'current')])
+    assert.deepEqual(await chain.call(asGuest(1, 2, 'look', false)), [])
+    const looking = chain.call(asGuest(1, 2, 'look', true))
+    await chain.add(link(FutureColorSet, 2, 'future'))
+    await call(2, 'insertColor', 1, 'red')
+    slow.open()
+    await assert.rejects(looking, { name: 'Misplaced', serves: [1, 2] })
+  })
+
   it('G5: it is decided where the chain cannot change: a call that waits for the section sees what was added meanwhile', async () => {
     const slow = gate()
     class Slow extends FutureColorSet {
