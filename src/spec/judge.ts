@@ -1,0 +1,171 @@
+/**
+ * Runs one history on a node and holds every answer against the specification (SPEC Q6). What is wrong is named by
+ * the requirement that it violates: *type*, *sequence* or *disallow*.
+ */
+import type { Value } from '../versions/types.ts'
+import type { Coverage } from './coverage.ts'
+import { Holder } from './holder.ts'
+import {
+  type Call,
+  effectOf,
+  initialPair,
+  methodOf,
+  type Outcome,
+  outcomeKey,
+  resultOf,
+  type Side,
+  smallCalls
+} from './model.ts'
+import { keyOf } from './plain.ts'
+import { Run } from './run.ts'
+import type { Specification } from './specification.ts'
+import type { Stage, Subject } from './subject.ts'
+
+export type Step =
+  | ({ readonly do: 'call' } & Call)
+  /** The future SO starts. */
+  | { readonly do: 'simulate' }
+  /** With a number the TF is also interrupted after so many writes, and run again. */
+  | { readonly do: 'upgrade'; readonly interruptedAfter?: number }
+  /** The object's process is killed and started again. */
+  | { readonly do: 'restart' }
+  /** Two calls at once: `first` waits before its delegate call number `heldAt` until `second` has ended, or has to wait, too. */
+  | { readonly do: 'together'; readonly first: Call; readonly second: Call; readonly heldAt: number }
+  /** The object's process is killed before delegate call number `heldAt` of a call, and started again. */
+  | { readonly do: 'cut'; readonly first: Call; readonly heldAt: number }
+export type CallStep = Extract<Step, { do: 'call' }>
+
+export type Rule = 'type' | 'sequence' | 'disallow' | 'rerun'
+
+/** One line of a history as people read it. */
+export interface Line {
+  step: Step
+  /** What came of a call; empty for other steps. */
+  got: string
+}
+
+export interface Violation {
+  rule: Rule
+  lines: Line[]
+  /** What should have come of the last call. */
+  expected: string
+  text: string
+}
+
+export interface Bench {
+  spec: Specification
+  /** Versions of the two types. */
+  from: number
+  to: number
+  /** Whether there are such SOs: without one, calls of its version are not part of histories in its phase. */
+  future: boolean
+  past: boolean
+  stage: Stage
+}
+
+/** An answer of the real code: a value, a refusal, or the name of another error. */
+export type Got = Outcome | { readonly failed: string; readonly text: string }
+
+export const callStep = (call: Call): CallStep => ({ do: 'call', ...call })
+export const versionOf = ({ from, to }: Pick<Bench, 'from' | 'to'>, side: Side): number => (side === 'old' ? from : to)
+
+export async function answerOf(subject: Subject, bench: Bench, call: Call): Promise<Got> {
+  try {
+    return { value: await subject.call(versionOf(bench, call.side), call.method, call.args) }
+  } catch (error) {
+    const { name, message } = error as Error
+    return name === 'Disallowed' ? { refused: true } : { failed: name, text: message }
+  }
+}
+
+export const gotKey = (got: Got): string => ('failed' in got ? got.failed : outcomeKey(got))
+
+/** A call in people's words: getColor(1)@2. */
+export function written(bench: Pick<Bench, 'from' | 'to'>, call: Call): string {
+  const args = call.args.map((one: Value) => (typeof one === 'string' ? one : keyOf(one))).join(', ')
+  return `${call.method}(${args})@${versionOf(bench, call.side)}`
+}
+
+/** Q6: a history with `observe` has every observer run after every step that may have changed something. */
+export async function judge(
+  bench: Bench,
+  steps: readonly Step[],
+  options: { observe?: boolean; coverage?: Coverage } = {}
+): Promise<Violation | undefined> {
+  const holder = new Holder()
+  const isHeld = steps.some((step) => step.do === 'together' || step.do === 'cut')
+  const subject = await bench.stage.open(isHeld ? { delegateCall: () => holder.delegateCall() } : {})
+  const run = new Run(bench, subject, holder, options.coverage)
+  const observers = options.observe === true ? observersOf(bench.spec) : null
+  try {
+    for (const step of steps) {
+      const violation = await run.take(step)
+      if (violation !== undefined) return violation
+      if (observers === null) continue
+      for (const side of ['old', 'new'] as const) {
+        if (!run.isServed(side)) continue
+        for (const call of observers[side]) {
+          const seen = await run.take(call)
+          if (seen !== undefined) return seen
+        }
+      }
+    }
+    return undefined
+  } finally {
+    await subject.close()
+  }
+}
+
+const observers = new WeakMap<Specification, { old: CallStep[]; new: CallStep[] }>()
+
+export function observersOf(spec: Specification): { old: CallStep[]; new: CallStep[] } {
+  let known = observers.get(spec)
+  if (known === undefined) {
+    known = {
+      old: smallCalls(spec, 'old', 'observer').map(callStep),
+      new: smallCalls(spec, 'new', 'observer').map(callStep)
+    }
+    observers.set(spec, known)
+  }
+  return known
+}
+
+/** States that calls by others may lead to, at most; beyond it an answer counts as explained. */
+const MAX_STATES = 2_000
+
+/**
+ * Whether calls by others, at any points, explain what one side's own calls answered: then what is wrong is their order
+ * (sequence), else the link does not behave as its own type says.
+ */
+export function isExplained(spec: Specification, side: Side, lines: readonly Line[]): boolean {
+  const mutators = smallCalls(spec, side, 'mutator')
+  const closed = (states: Map<string, unknown>): Map<string, unknown> => {
+    const open = [...states.values()]
+    for (let state = open.pop(); state !== undefined && states.size < MAX_STATES; state = open.pop()) {
+      for (const call of mutators) {
+        const next = effectOf(methodOf(spec, call), state, call.args)
+        if (states.has(keyOf(next))) continue
+        states.set(keyOf(next), next)
+        open.push(next)
+      }
+    }
+    return states
+  }
+  const { old, next } = initialPair(spec)
+  const start = side === 'old' ? old : next
+  let states = closed(new Map([[keyOf(start), start]]))
+  for (const { step, got } of lines) {
+    if (step.do !== 'call' || step.side !== side || got === 'refused') continue
+    const model = methodOf(spec, step)
+    const left = new Map<string, unknown>()
+    for (const state of states.values()) {
+      if (outcomeKey({ value: resultOf(model, state, step.args) }) !== got) continue
+      const after = effectOf(model, state, step.args)
+      left.set(keyOf(after), after)
+    }
+    if (left.size === 0) return false
+    states = closed(left)
+    if (states.size >= MAX_STATES) return true
+  }
+  return true
+}

@@ -1,0 +1,235 @@
+/**
+ * A node in memory (SPEC Q5): the production chain over a store that forgets, on a crash, what was not committed. Fast
+ * enough for every history; only for code that keeps its state in the host's store.
+ */
+import { Chain } from '../versions/chain.ts'
+import type { LinkInit } from '../versions/link.ts'
+import { CHAIN_SPACE, type LinkRole, Marks, simulationSpace, spaceOf } from '../versions/store.ts'
+import type { KeyValueStore, LinkState, SimulationContext, TransformContext, Value } from '../versions/types.ts'
+import { MemoryStore } from './memory-store.ts'
+import { same } from './plain.ts'
+import { type CheckedCode, type Hooks, NeedsDirectory, RerunDiffers, type Stage, type Subject } from './subject.ts'
+
+export interface MemorySurroundings {
+  /** Runs the callback in a later turn, after what is ready to run now. */
+  defer(callback: () => void): void
+}
+
+export class MemoryStage implements Stage {
+  readonly name = 'in memory'
+  readonly #code: CheckedCode
+  readonly #around: MemorySurroundings
+
+  constructor(code: CheckedCode, around: MemorySurroundings) {
+    this.#code = code
+    this.#around = around
+  }
+
+  async open(hooks: Hooks = {}): Promise<Subject> {
+    const subject = new MemorySubject(this.#code, this.#around, hooks)
+    await subject.begin()
+    return subject
+  }
+}
+
+class MemorySubject implements Subject {
+  readonly #code: CheckedCode
+  readonly #around: MemorySurroundings
+  readonly #hooks: Hooks
+  #store = new MemoryStore()
+  #chain!: Chain
+  #upgraded = false
+  #simulated = false
+  #calls = 0
+
+  constructor(code: CheckedCode, around: MemorySurroundings, hooks: Hooks) {
+    this.#code = code
+    this.#around = around
+    this.#hooks = hooks
+  }
+
+  begin(): Promise<void> {
+    return this.#start()
+  }
+
+  call(version: number, method: string, args: readonly Value[]): Promise<Value> {
+    this.#calls += 1
+    return this.#chain.call({ version, method, args: [...args], callId: `call-${this.#calls}`, held: false })
+  }
+
+  async simulate(): Promise<void> {
+    if (this.#simulated || this.#upgraded || this.#code.future === null) return
+    await this.#chain.add(this.#futureLink())
+    this.#simulated = true
+  }
+
+  async upgrade(interruptedAfter?: number): Promise<void> {
+    await this.#chain.drain()
+    await this.#chain.stop()
+    const fresh = await this.#transformed()
+    if (interruptedAfter !== undefined) await this.#rerun(fresh, interruptedAfter)
+    this.#store = fresh
+    this.#upgraded = true
+    await this.#start()
+  }
+
+  /** H8: a TF is run again from its untouched input, and must make the same. */
+  async #rerun(made: MemoryStore, writes: number): Promise<void> {
+    let left = writes
+    const interrupt = () => {
+      if (left-- === 0) throw new Interruption('the check interrupted the TF')
+    }
+    await this.#transformed(interrupt).catch((error: unknown) => {
+      if (!(error instanceof Interruption)) throw error
+    })
+    const again = await this.#transformed()
+    if (!same(again.contents(), made.contents()))
+      throw new RerunDiffers('the TF made another state when it was run again after an interruption')
+  }
+
+  async restart(): Promise<void> {
+    this.#chain.crash(new Error('the check killed it'))
+    this.#store = this.#store.crash()
+    await this.#start()
+  }
+
+  async close(): Promise<void> {
+    await this.#chain.drain()
+    await this.#chain.stop()
+  }
+
+  /** What the TF makes of the state; the old state stays as it is, so that it can be run again. */
+  async #transformed(wrote?: () => void): Promise<MemoryStore> {
+    const { transform, from, to } = this.#code
+    const old = this.#store.copy()
+    const fresh = new MemoryStore()
+    fresh.begin()
+    if (transform === null) fresh.adopt(old, 'object')
+    else {
+      const started = new Marks(old.space(CHAIN_SPACE)).isStarted(to)
+      const context: TransformContext = {
+        from,
+        to,
+        peer: PEER,
+        group: null,
+        old: linkState(old.space('object')),
+        future: started ? linkState(old.space(simulationSpace(to))) : null,
+        new: linkState(watched(fresh.space('object'), wrote)),
+        past: linkState(watched(fresh.space(simulationSpace(from)), wrote)),
+        skipped: [],
+        progress: () => undefined,
+        log: () => undefined
+      }
+      await transform(context)
+      new Marks(fresh.space(CHAIN_SPACE)).start(from)
+    }
+    fresh.commit()
+    return fresh
+  }
+
+  async #start(): Promise<void> {
+    const { defer } = this.#around
+    this.#chain = new Chain(
+      {
+        peer: PEER,
+        group: null,
+        store: this.#store,
+        outward: (call) => Promise.reject(new Error(`the check is one node; it called ${call.class}.${call.method}`)),
+        members: () => [],
+        log: () => undefined,
+        faulty: () => undefined,
+        fatal: (error) => {
+          throw error
+        },
+        defer,
+        after: () => () => undefined,
+        newCallId: () => `own-${++this.#calls}`
+      },
+      this.#links()
+    )
+    await this.#chain.start()
+    this.#chain.serve()
+  }
+
+  #links(): LinkInit[] {
+    const { from, to, old, new: next, past } = this.#code
+    if (!this.#upgraded) {
+      const current = this.#link('current', from, old.className, { ...old, intercepts: [] })
+      return this.#simulated ? [current, this.#futureLink()] : [current]
+    }
+    const current = this.#link('current', to, next.className, { ...next, intercepts: [] })
+    if (past === null) return [current]
+    const subtype = { interface: old.interface, intercepts: [], construct: null }
+    return [this.#link('past', from, old.className, past === 'subtype' ? subtype : past), current]
+  }
+
+  #futureLink(): LinkInit {
+    const { to, new: next, future } = this.#code
+    return this.#link('future', to, next.className, future!)
+  }
+
+  #link(
+    role: LinkRole,
+    version: number,
+    className: string,
+    code: Pick<LinkInit, 'interface' | 'intercepts' | 'construct'>
+  ): LinkInit {
+    const { interface: declared, intercepts, construct } = code
+    return {
+      version,
+      className,
+      role,
+      interface: declared,
+      intercepts,
+      directory: spaceOf(role, version),
+      construct: construct === null ? null : (context) => construct(this.#guarded(context, version))
+    }
+  }
+
+  /** The context without files, and with the check's hook before each delegate call. */
+  #guarded(context: SimulationContext, version: number): SimulationContext {
+    const { delegateCall } = this.#hooks
+    const guarded = Object.create(context, { directory: { get: needsDirectory } })
+    const { delegate } = context
+    if (delegateCall === undefined || delegate === undefined) return guarded
+    const hooked = new Proxy(delegate, {
+      get: (target, name) => {
+        if (typeof name === 'symbol') return undefined
+        const method = target[name]
+        if (method === undefined) return undefined
+        return async (...args: Value[]) => {
+          await delegateCall(version, name)
+          return await method(...args)
+        }
+      }
+    })
+    return Object.create(guarded, { delegate: { value: hooked } })
+  }
+}
+
+class Interruption extends Error {}
+
+const PEER = 'the-node-under-check'
+
+function needsDirectory(): never {
+  throw new NeedsDirectory('this code keeps files; in memory there are none')
+}
+
+const linkState = (state: KeyValueStore): LinkState =>
+  Object.defineProperty({ state } as LinkState & { directory: string }, 'directory', { get: needsDirectory })
+
+function watched(state: KeyValueStore, wrote: (() => void) | undefined): KeyValueStore {
+  if (wrote === undefined) return state
+  return {
+    get: (key) => state.get(key),
+    entries: (options) => state.entries(options),
+    put: (key, value) => {
+      wrote()
+      state.put(key, value)
+    },
+    delete: (key) => {
+      wrote()
+      state.delete(key)
+    }
+  }
+}
