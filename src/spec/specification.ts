@@ -19,7 +19,7 @@ type Domains = readonly Domain<any>[]
 export type Values<D extends Domains> = { -readonly [I in keyof D]: D[I] extends Domain<infer T> ? T : never }
 
 /** Says that nobody may be answered from this state (MODEL: ⊥): calls that would be must be disallowed. */
-export const undetermined: unique symbol = Symbol('undetermined')
+export const undetermined: unique symbol = Symbol.for('upstart-peer:undetermined')
 export type Result = Value | typeof undetermined
 
 /** A method that changes nothing. */

@@ -1,0 +1,151 @@
+/**
+ * The check of a class upgrade (SPEC Q): the specification by itself, then the real code against it, pass by pass. Plain
+ * data comes out: what `upstart check` prints, draws and records.
+ */
+import { Coverage, type CoverageRow } from './coverage.ts'
+import {
+  type Bounds,
+  crashAnywhere,
+  cutAnywhere,
+  exhaust,
+  simulateAnywhere,
+  togetherAnywhere,
+  upgradeAnywhere,
+  wander
+} from './histories.ts'
+import type { Bench, Violation } from './judge.ts'
+import { type Droppable, droppable, type Sight, type Undecided, undecided } from './knowledge.ts'
+import { type Breach, breaches } from './laws.ts'
+import { smallCalls } from './model.ts'
+import { mutatorsOf, type Specification } from './specification.ts'
+import type { CheckedCode, Stage } from './subject.ts'
+
+export interface Effort {
+  /** Calls of all exhaustive passes together, about. */
+  calls: number
+  /** Random histories. */
+  histories: number
+  seed: number
+}
+
+export interface PassReport {
+  name: string
+  /** Mutators in a history, at most; null for random histories. */
+  mutators: number | null
+  histories: number
+  calls: number
+  violation: Violation | null
+}
+
+export interface CheckReport {
+  breaches: Breach[]
+  undecided: Undecided[]
+  /** Refusals that this design does not need, and those that SOs that intercept everything would not need. */
+  droppable: Droppable[]
+  droppableByInterception: Droppable[]
+  passes: PassReport[]
+  coverage: CoverageRow[]
+  interleavings: { seen: number; all: number }
+  seed: number
+  ok: boolean
+}
+
+type Weave = Parameters<typeof exhaust>[2]
+
+/** The passes, with their share of the effort. */
+const PASSES: readonly { name: string; weave: Weave; share: number; most: number; alike?: number }[] = [
+  { name: 'the upgrade at every position', weave: upgradeAnywhere, share: 0.45, most: 6 },
+  { name: 'the same with one of all alike values', weave: upgradeAnywhere, share: 0.2, most: 8, alike: 1 },
+  { name: 'the future SO starts at every position', weave: simulateAnywhere, share: 0.1, most: 4 },
+  { name: 'two calls at once', weave: togetherAnywhere, share: 0.1, most: 3 },
+  { name: 'crashes between calls, of the TF too', weave: crashAnywhere, share: 0.1, most: 3 },
+  { name: 'crashes in the middle of calls', weave: cutAnywhere, share: 0.05, most: 3 }
+]
+
+export function sightOf({ future, past }: Pick<CheckedCode, 'future' | 'past'>): Sight {
+  return {
+    before: future?.intercepts ?? null,
+    after: past === null ? null : past === 'subtype' ? [] : past.intercepts
+  }
+}
+
+export async function check(
+  spec: Specification,
+  code: CheckedCode,
+  stage: Stage,
+  effort: Effort,
+  progress: (pass: string) => void = () => undefined
+): Promise<CheckReport> {
+  const sight = sightOf(code)
+  const { from, to, future, past } = code
+  const bench: Bench = { spec, from, to, future: future !== null, past: past !== null, stage }
+  const coverage = new Coverage(spec)
+  const passes: PassReport[] = []
+  for (const { name, weave, share, most, alike } of PASSES) {
+    const bounds: Bounds = { mutators: lengthFor(spec, weave, effort.calls * share, most, alike), alike }
+    if (alike !== undefined && !hasAlike(spec)) continue
+    if (weave === simulateAnywhere && !bench.future) continue
+    progress(name)
+    passes.push(await passOf(name, bounds.mutators, coverage, () => exhaust(bench, bounds, weave, coverage)))
+  }
+  progress('random histories')
+  const random = { seed: effort.seed, histories: effort.histories, calls: 30 }
+  passes.push(await passOf('random histories', null, coverage, () => wander(bench, random, coverage)))
+  const found = breaches(spec)
+  const everything: Sight = { before: mutatorsOf(spec.old), after: mutatorsOf(spec.new) }
+  const needless = droppable(spec, sight)
+  return {
+    breaches: found,
+    undecided: undecided(spec, sight),
+    droppable: needless,
+    droppableByInterception: droppable(spec, everything).filter((one) => !covers(needless, one)),
+    passes,
+    coverage: coverage.rows(),
+    interleavings: coverage.interleavings,
+    seed: effort.seed,
+    ok: found.length === 0 && passes.every((pass) => pass.violation === null)
+  }
+}
+
+const covers = (found: readonly Droppable[], one: Droppable): boolean =>
+  found.some(
+    ({ phase, method, args }) =>
+      phase === one.phase &&
+      method === one.method &&
+      (args === null || JSON.stringify(args) === JSON.stringify(one.args))
+  )
+
+async function passOf(
+  name: string,
+  mutators: number | null,
+  coverage: Coverage,
+  run: () => Promise<Violation | undefined>
+): Promise<PassReport> {
+  const [calls, histories] = [coverage.calls, coverage.histories]
+  const violation = (await run()) ?? null
+  return { name, mutators, histories: coverage.histories - histories, calls: coverage.calls - calls, violation }
+}
+
+const hasAlike = (spec: Specification): boolean =>
+  (['old', 'new'] as const).some((side) =>
+    Object.values(spec[side].methods).some((model) => model.args.some((one: { alike: boolean }) => one.alike))
+  )
+
+/** The longest histories that the calls suffice for, about. */
+function lengthFor(spec: Specification, weave: Weave, calls: number, most: number, alike?: number): number {
+  const sides = ['old', 'new'] as const
+  const count = (kind: 'observer' | 'mutator') =>
+    sides.reduce((sum, side) => sum + smallCalls(spec, side, kind).length, 0)
+  const share = alike === undefined ? 1 : 0.5
+  const [mutators, observers] = [Math.max(1, count('mutator') * share), count('observer') * share]
+  const weaves =
+    weave === togetherAnywhere ? 6 * (1 + observers) : weave === cutAnywhere ? 6 : weave === crashAnywhere ? 4 : 1
+  let length = 1
+  while (length < most) {
+    const next = length + 1
+    const histories = mutators ** next * (next + 2) * weaves * (weave === crashAnywhere ? next : 1)
+    if (histories * (next + (next + 2) * observers) > calls) break
+    length = next
+  }
+  return length
+}

@@ -1,0 +1,15 @@
+/** What authors of specifications import from 'upstart-peer/spec'. */
+export { alike, domain, oneOf } from './domain.ts'
+export {
+  type Domain,
+  defineSpec,
+  defineType,
+  type MutatorModel,
+  mutator,
+  type ObserverModel,
+  observer,
+  type Specification,
+  type SpecificationInit,
+  type TypeModel,
+  undetermined
+} from './specification.ts'
