@@ -9,17 +9,27 @@ export interface Answer {
   json: Record<string, unknown>
   /** One or more lines. */
   text: string
+  /** The answer is that something is wrong: the exit code is 1. */
+  failed?: boolean
 }
+
+/** An answer was given, and it is bad news. */
+export class BadNews extends Error {}
 
 export interface Terminal {
   out(text: string): void
   error(text: string): void
+  /** What goes on, on one line that the next one overwrites; nothing in a pipe. */
+  progress?(text: string): void
 }
 
 /** The two outputs of the running process. */
 export const processTerminal: Terminal = {
   out: (text) => process.stdout.write(text),
-  error: (text) => process.stderr.write(text)
+  error: (text) => process.stderr.write(text),
+  progress: (text) => {
+    if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`)
+  }
 }
 
 interface Global {
@@ -55,7 +65,9 @@ export function answering<Options extends object>(
 ): Command {
   return command.action(async (..._unused: unknown[]) => {
     const options = command.optsWithGlobals<Options & Global>()
-    const { json, text } = await run(options, command.args)
+    const { json, text, failed } = await run(options, command.args)
+    terminal.progress?.('')
     terminal.out(options.json ? `${JSON.stringify(json)}\n` : `${text}\n`)
+    if (failed === true) throw new BadNews()
   })
 }

@@ -1,7 +1,8 @@
 /** The command `upstart` (SPEC C): all its commands over given outputs and a given way to reach a fleet. */
 import { Command, CommanderError } from 'commander'
 import { Refusal } from '../../src/errors.ts'
-import { exitCodeOf, processTerminal, type Terminal, writeFailure } from './command.ts'
+import { checkCommands } from './check.ts'
+import { BadNews, exitCodeOf, processTerminal, type Terminal, writeFailure } from './command.ts'
 import type { Connect } from './connection.ts'
 import { fleetCommands } from './fleet.ts'
 import { statementCommands } from './statements.ts'
@@ -26,6 +27,7 @@ function createProgram({ connect, release }: ProgramInit, terminal: Terminal): C
     .configureOutput({ writeOut: (text) => terminal.out(text), writeErr: () => undefined })
   trustCommands(program, terminal)
   upgradeCommands(program, terminal)
+  checkCommands(program, terminal)
   statementCommands(program, terminal, connect)
   fleetCommands(program, terminal, connect)
   return program
@@ -53,6 +55,7 @@ export async function run(args: readonly string[], init: ProgramInit): Promise<n
     return 0
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return 0
+    if (error instanceof BadNews) return 1
     if (!json && error instanceof CommanderError && error.code === 'commander.help') {
       terminal.error(createProgram(init, terminal).helpInformation())
       return 2

@@ -26,25 +26,31 @@ export interface RuntimeOutward {
 }
 
 type Construct = (context: SimulationContext) => HostedObject
+/** Puts something between a link's code and its context: checks do. */
+export type Wrap = (construct: Construct, link: LinkPlan) => Construct
+
+const asItIs: Wrap = (construct) => construct
 
 export class ObjectRuntime {
   readonly #plan: ObjectPlan
   readonly #outward: RuntimeOutward
   readonly #code: Map<LinkPlan, Construct | null>
+  readonly #wrap: Wrap
   #chain: Chain | null = null
   #state: State | null = null
 
-  private constructor(plan: ObjectPlan, outward: RuntimeOutward, code: Map<LinkPlan, Construct | null>) {
+  private constructor(plan: ObjectPlan, outward: RuntimeOutward, code: Map<LinkPlan, Construct | null>, wrap: Wrap) {
+    this.#wrap = wrap
     this.#plan = plan
     this.#outward = outward
     this.#code = code
   }
 
   /** Imports the code of all links; touches no state. */
-  static async warm(plan: ObjectPlan, outward: RuntimeOutward): Promise<ObjectRuntime> {
+  static async warm(plan: ObjectPlan, outward: RuntimeOutward, wrap = asItIs): Promise<ObjectRuntime> {
     const code = new Map<LinkPlan, Construct | null>()
     for (const link of plan.links) code.set(link, link.module === null ? null : await importClass(link.module))
-    return new ObjectRuntime(plan, outward, code)
+    return new ObjectRuntime(plan, outward, code, wrap)
   }
 
   async start(): Promise<Started> {
@@ -141,7 +147,7 @@ export class ObjectRuntime {
   async #linkInit(link: LinkPlan, construct: Construct | null): Promise<LinkInit> {
     const directory = filesOf(this.#plan.attemptDirectory, spaceOf(link.role, link.version))
     await makeDirectory(directory)
-    return { ...link, directory, construct }
+    return { ...link, directory, construct: construct === null ? null : this.#wrap(construct, link) }
   }
 
   /**

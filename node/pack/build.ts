@@ -19,6 +19,7 @@ const ownPackage: Plugin = {
   setup({ onResolve, onLoad }) {
     const core = (path: string) => ({ path, namespace: 'upstart-peer', sideEffects: false })
     onResolve({ filter: /^upstart-peer$/ }, () => core(`index${EXTENSION}`))
+    onResolve({ filter: /^upstart-peer\/spec$/ }, () => core(`spec/index${EXTENSION}`))
     onResolve({ filter: /^\./, namespace: 'upstart-peer' }, ({ importer, path }) => core(join(dirname(importer), path)))
     // The examples of this repository import its sources by path; they get the same module as everybody else.
     onResolve({ filter: /^\.\.?\//, namespace: 'file' }, ({ resolveDir, path }) => {

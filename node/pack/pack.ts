@@ -46,7 +46,7 @@ export interface Packed {
   warnings: string[]
 }
 
-async function findUpgrade(source: string): Promise<string> {
+export async function findUpgrade(source: string): Promise<string> {
   const candidates = [source, join(source, 'upgrade.ts'), join(source, 'upgrade.js')]
   for (const path of candidates) {
     const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
@@ -75,9 +75,9 @@ async function withModules<Result>(
   }
 }
 
-const PACKAGE = new TextEncoder().encode('{"type":"module"}\n')
+export const PACKAGE = new TextEncoder().encode('{"type":"module"}\n')
 
-async function readDefinition(upgrade: string): Promise<UpgradeDefinition> {
+export async function readDefinition(upgrade: string): Promise<UpgradeDefinition> {
   const built = await buildModules(dirname(upgrade), [`./${basename(upgrade)}`])
   const [path] = built.keys()
   const [definition] = await withModules(new Map([...built, ['package.json', PACKAGE]]), (directory) =>
@@ -169,7 +169,7 @@ function checkReplaced(
 /** Built module → what it declares. */
 type Declared = Map<string, { interface: Interface; intercepts: string[] }>
 
-async function readDeclarations(
+export async function readDeclarations(
   classes: readonly ClassDefinition[],
   modules: ReadonlyMap<string, Uint8Array>
 ): Promise<Declared> {
@@ -190,7 +190,7 @@ async function readDeclarations(
   return declared
 }
 
-function classUpgrade(
+export function classUpgrade(
   definition: ClassDefinition,
   declared: Declared,
   earlier: readonly Envelope<Manifest>[]

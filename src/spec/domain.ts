@@ -13,12 +13,12 @@ function domainOf<T>(small: readonly T[], any: fc.Arbitrary<T>, alike: boolean):
 }
 
 /** These values only, each with a meaning of its own. */
-export function oneOf<const T>(...small: readonly T[]): Domain<T> {
+export function oneOf<T>(...small: readonly T[]): Domain<T> {
   return domainOf(small, fc.constantFrom(...small), false)
 }
 
 /** Values that mean nothing beside being different, such as names: the first is tried before the second is. */
-export function alike<const T>(...small: readonly T[]): Domain<T> {
+export function alike<T>(...small: readonly T[]): Domain<T> {
   return domainOf(small, fc.constantFrom(...small), true)
 }
 

@@ -73,8 +73,11 @@ export async function answerOf(subject: Subject, bench: Bench, call: Call): Prom
   try {
     return { value: await subject.call(versionOf(bench, call.side), call.method, call.args) }
   } catch (error) {
-    const { name, message } = error as Error
-    return name === 'Disallowed' ? { refused: true } : { failed: name, text: message }
+    const { name, message, cause } = error as Error
+    if (name === 'Disallowed') return { refused: true }
+    // What passes a call on to a type that lacks its method does not serve it.
+    const isMissing = (cause as Error | undefined)?.name === 'NoSuchMethod'
+    return { failed: isMissing ? 'NoSuchMethod' : name, text: message }
   }
 }
 

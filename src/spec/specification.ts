@@ -83,32 +83,31 @@ export interface Specification {
   }
 }
 
-/** A type's model; the state's type is that of `initial`. */
-export function defineType<State, M extends Methods<State>>(type: TypeModel<State, M>): TypeModel<State, M> {
-  for (const [name, method] of Object.entries(type.methods)) {
-    const wrong = method.kind === 'observer' ? typeof method.result : typeof method.effect
-    if (wrong !== 'function')
-      throw new Refusal(
-        'Malformed',
-        `type: method ${name} lacks its ${method.kind === 'observer' ? 'result' : 'effect'}`
-      )
-  }
-  return type
+/** Makes methods of a type whose state is known, so that authors need not name its type again. */
+export interface Kinds<State> {
+  observer<const D extends Domains>(
+    args: D,
+    result: (state: State, ...args: Values<D>) => Result
+  ): ObserverModel<State, D>
+  mutator<const D extends Domains>(
+    args: D,
+    effect: (state: State, ...args: Values<D>) => State,
+    result?: (state: State, ...args: Values<D>) => Result
+  ): MutatorModel<State, D>
 }
 
-export function observer<State, const D extends Domains>(
-  args: D,
-  result: (state: State, ...args: Values<D>) => Result
-): ObserverModel<State, D> {
-  return { kind: 'observer', args, result }
+const kinds: Kinds<any> = {
+  observer: (args, result) => ({ kind: 'observer', args, result }),
+  mutator: (args, effect, result) =>
+    result === undefined ? { kind: 'mutator', args, effect } : { kind: 'mutator', args, effect, result }
 }
 
-export function mutator<State, const D extends Domains>(
-  args: D,
-  effect: (state: State, ...args: Values<D>) => State,
-  result?: (state: State, ...args: Values<D>) => Result
-): MutatorModel<State, D> {
-  return result === undefined ? { kind: 'mutator', args, effect } : { kind: 'mutator', args, effect, result }
+/** Q1. A type's model; the type of its states is that of `initial`. */
+export function defineType<State, M extends Methods<State>>(type: {
+  initial: State
+  methods: (kinds: Kinds<State>) => M
+}): TypeModel<State, M> {
+  return { initial: type.initial, methods: type.methods(kinds) }
 }
 
 /** Q1. @throws Refusal Malformed naming what is missing or names nothing */

@@ -1,0 +1,181 @@
+/**
+ * A node under check with a real state directory (SPEC Q5): the runtime that hosted processes use, in this process. For
+ * code that keeps files; slower than in memory by far.
+ */
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { same } from '../../src/spec/plain.ts'
+import { type Hooks, RerunDiffers, type Stage, type Subject } from '../../src/spec/subject.ts'
+import { simulationSpace } from '../../src/versions/store.ts'
+import type { SimulationContext, Value } from '../../src/versions/types.ts'
+import type { LinkPlan, TransformPlan } from '../host/host.ts'
+import { ObjectRuntime, type RuntimeOutward } from '../host/runtime.ts'
+import { State } from '../host/state.ts'
+import { Transform } from '../host/transform.ts'
+
+/** The links of both versions, and the TF. */
+export interface DiskCode {
+  old: LinkPlan
+  new: LinkPlan
+  future: LinkPlan | null
+  past: LinkPlan | null
+  transform: string | null
+}
+
+const PEER = 'the-node-under-check'
+const STOP_MS = 1_000
+
+export class DiskStage implements Stage {
+  readonly name = 'on a disk'
+  readonly #code: DiskCode
+
+  constructor(code: DiskCode) {
+    this.#code = code
+  }
+
+  async open(hooks: Hooks = {}): Promise<Subject> {
+    const subject = new DiskSubject(this.#code, await mkdtemp(join(tmpdir(), 'upstart-check-')), hooks)
+    await subject.begin()
+    return subject
+  }
+}
+
+class DiskSubject implements Subject {
+  readonly #code: DiskCode
+  readonly #directory: string
+  readonly #hooks: Hooks
+  #runtime!: ObjectRuntime
+  #attempt = 1
+  #upgraded = false
+  #simulated = false
+  #calls = 0
+
+  constructor(code: DiskCode, directory: string, hooks: Hooks) {
+    this.#code = code
+    this.#directory = directory
+    this.#hooks = hooks
+  }
+
+  begin(): Promise<void> {
+    return this.#start()
+  }
+
+  call(version: number, method: string, args: readonly Value[]): Promise<Value> {
+    this.#calls += 1
+    return this.#runtime.call({ version, method, args: [...args], callId: `call-${this.#calls}`, held: false })
+  }
+
+  async simulate(): Promise<void> {
+    if (this.#simulated || this.#upgraded || this.#code.future === null) return
+    await this.#runtime.simulate(this.#code.future)
+    this.#simulated = true
+  }
+
+  async upgrade(interruptedAfter?: number): Promise<void> {
+    await this.#runtime.stop(STOP_MS)
+    const made = await this.#transformed()
+    if (interruptedAfter !== undefined) {
+      const again = await this.#transformed()
+      if (!same(await this.#contents(made), await this.#contents(again)))
+        throw new RerunDiffers('the TF made another state when it was run again')
+    }
+    this.#attempt = made
+    this.#upgraded = true
+    await this.#start()
+  }
+
+  async restart(): Promise<void> {
+    this.#runtime.crash(new Error('the check killed it'))
+    await this.#start()
+  }
+
+  async close(): Promise<void> {
+    await this.#runtime.stop(STOP_MS)
+    await rm(this.#directory, { recursive: true, force: true })
+  }
+
+  async #start(): Promise<void> {
+    const { old, new: next, past, future } = this.#code
+    const before = this.#simulated && future !== null ? [old, future] : [old]
+    const links = this.#upgraded ? [...(past === null ? [] : [past]), next] : before
+    const plan = { object: 'checked', peer: PEER, group: null, attemptDirectory: this.#at(this.#attempt), links }
+    this.#runtime = await ObjectRuntime.warm(
+      plan,
+      outward,
+      (construct, link) => (context) => construct(this.#hooked(context, link.version))
+    )
+    await this.#runtime.start()
+    this.#runtime.serve()
+  }
+
+  #hooked(context: SimulationContext, version: number): SimulationContext {
+    const { delegateCall } = this.#hooks
+    const { delegate } = context
+    if (delegateCall === undefined || delegate === undefined) return context
+    const hooked = new Proxy(delegate, {
+      get: (target, name) => {
+        if (typeof name === 'symbol' || target[name] === undefined) return undefined
+        return async (...args: Value[]) => {
+          await delegateCall(version, name)
+          return await target[name](...args)
+        }
+      }
+    })
+    return Object.create(context, { delegate: { value: hooked } })
+  }
+
+  /** @returns the attempt that the TF made */
+  async #transformed(): Promise<number> {
+    const { old, new: next, transform } = this.#code
+    const made = this.#attempt + 1
+    const free = (await readdir(this.#directory)).map(Number)
+    const attempt = Math.max(made, ...free.map((one) => one + 1))
+    const plan: TransformPlan = {
+      object: 'checked',
+      peer: PEER,
+      group: null,
+      module: transform,
+      from: old.version,
+      to: next.version,
+      skipped: [],
+      carried: [],
+      futures: this.#simulated ? [next.version] : [],
+      oldDirectory: this.#at(this.#attempt),
+      newDirectory: this.#at(attempt)
+    }
+    const running = await Transform.warm(plan, { log: () => undefined, progress: () => undefined })
+    await running.run(0)
+    return attempt
+  }
+
+  /** All that an attempt holds: the store's parts, and files by their paths. */
+  async #contents(attempt: number): Promise<Map<string, unknown>> {
+    const contents = new Map<string, unknown>()
+    const directory = this.#at(attempt)
+    const state = new State(directory)
+    for (const space of ['object', simulationSpace(this.#code.old.version)])
+      contents.set(space, [...state.space(space).entries()])
+    state.close()
+    const files = join(directory, 'files')
+    for (const entry of await readdir(files, { withFileTypes: true, recursive: true })) {
+      const path = join(entry.parentPath, entry.name)
+      contents.set(path.slice(files.length), entry.isFile() ? new Uint8Array(await readFile(path)) : 'directory')
+    }
+    return contents
+  }
+
+  #at(attempt: number): string {
+    return join(this.#directory, String(attempt))
+  }
+}
+
+const outward: RuntimeOutward = {
+  call: (call) => Promise.reject(new Error(`the check is one node; it called ${call.class}.${call.method}`)),
+  members: () => [],
+  log: () => undefined,
+  faulty: () => undefined,
+  fatal: (error) => {
+    throw error
+  }
+}

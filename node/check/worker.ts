@@ -1,0 +1,151 @@
+/**
+ * Runs checks in a process of its own (SPEC Q11): an author's code may loop, print or end its process. `runChecks` is the
+ * parent's side; run as a program this file is the child's.
+ */
+import { fork } from 'node:child_process'
+import { Refusal, type RefusalName } from '../../src/errors.ts'
+import { type CheckReport, check, type Effort } from '../../src/spec/check.ts'
+import { type Difference, differences, type MatrixRow, matrixOf } from '../../src/spec/matrix.ts'
+import { MemoryStage } from '../../src/spec/memory.ts'
+import type { Specification } from '../../src/spec/specification.ts'
+import { type CheckedCode, NeedsDirectory, type Stage } from '../../src/spec/subject.ts'
+import type { LinkPlan } from '../host/host.ts'
+import { importDefault } from '../host/runtime.ts'
+import { type DiskCode, DiskStage } from './disk.ts'
+import type { ClassPlan } from './plan.ts'
+
+export interface ClassReport {
+  className: string
+  becomes: string
+  from: number
+  to: number
+  matrix: MatrixRow[]
+  differences: Difference[]
+  /** Where the code ran: 'in memory' or 'on a disk'; null without a specification. */
+  stage: string | null
+  check: CheckReport | null
+}
+
+interface Work {
+  classes: ClassPlan[]
+  effort: Effort
+}
+
+type Message = { progress: string } | { reports: ClassReport[] } | { failed: { name: string; message: string } }
+
+/** On a disk each call costs as much as thirty in memory. */
+const DISK_SHARE = 30
+
+/** @throws Refusal naming what cannot be checked */
+export async function runChecks(work: Work, progress: (text: string) => void): Promise<ClassReport[]> {
+  const child = fork(import.meta.filename, ['--check'], { execArgv: [], stdio: ['ignore', 2, 2, 'ipc'] })
+  const ended = Promise.withResolvers<ClassReport[]>()
+  child.on('message', (message: Message) => {
+    if ('progress' in message) progress(message.progress)
+    else if ('reports' in message) ended.resolve(message.reports)
+    else ended.reject(new Refusal(message.failed.name as RefusalName, message.failed.message))
+  })
+  child.once('error', ended.reject)
+  child.once('exit', (code, signal) => {
+    ended.reject(new Refusal('Malformed', `the code under check ended its process (${signal ?? code})`))
+  })
+  child.send(work)
+  return await ended.promise.finally(() => child.kill('SIGKILL'))
+}
+
+const arities = (code: { prototype?: Record<string, unknown> }, names: readonly string[]): Record<string, number> =>
+  Object.fromEntries(
+    names.flatMap((name) => {
+      const method = code.prototype?.[name]
+      return typeof method === 'function' ? [[name, method.length]] : []
+    })
+  )
+
+async function checkClass(plan: ClassPlan, effort: Effort, progress: (text: string) => void): Promise<ClassReport> {
+  const [Old, New] = [await importDefault(plan.old.module), await importDefault(plan.new.module)]
+  const Future = plan.future === null ? null : await importDefault(plan.future.module)
+  const Past = plan.past === null || plan.past === 'subtype' ? null : await importDefault(plan.past.module)
+  const code: CheckedCode = {
+    from: plan.from,
+    to: plan.to,
+    old: { ...plan.old, construct: (context) => new Old(context) },
+    new: { ...plan.new, construct: (context) => new New(context) },
+    future: plan.future === null ? null : { ...plan.future, construct: (context) => new Future(context) },
+    past:
+      plan.past === null || plan.past === 'subtype'
+        ? plan.past
+        : { ...plan.past, construct: (context) => new Past(context) },
+    transform: plan.transform === null ? null : await importDefault(plan.transform)
+  }
+  const known = {
+    old: arities(Old, Object.keys(plan.old.interface.methods)),
+    new: arities(New, Object.keys(plan.new.interface.methods))
+  }
+  const spec = plan.spec === null ? null : await specOf(plan.spec)
+  const memory = new MemoryStage(code, { defer: (callback) => queueMicrotask(callback) })
+  const told = (pass: string) => progress(`${plan.old.className} → ${plan.new.className}: ${pass}`)
+  const found =
+    spec === null ? null : await checkSomewhere(spec, code, [memory, new DiskStage(diskCode(plan))], effort, told)
+  return {
+    className: plan.old.className,
+    becomes: plan.new.className,
+    from: plan.from,
+    to: plan.to,
+    matrix: matrixOf(code, spec),
+    differences: differences(plan.old.interface, plan.new.interface, known),
+    stage: found?.stage ?? null,
+    check: found?.report ?? null
+  }
+}
+
+/** In memory if the code keeps all its state in the store, else on a disk. */
+async function checkSomewhere(
+  spec: Specification,
+  code: CheckedCode,
+  [memory, disk]: [Stage, Stage],
+  effort: Effort,
+  progress: (pass: string) => void
+): Promise<{ stage: string; report: CheckReport }> {
+  try {
+    return { stage: memory.name, report: await check(spec, code, memory, effort, progress) }
+  } catch (error) {
+    if (!(error instanceof NeedsDirectory)) throw error
+    const less = { ...effort, calls: effort.calls / DISK_SHARE, histories: Math.ceil(effort.histories / DISK_SHARE) }
+    return { stage: disk.name, report: await check(spec, code, disk, less, progress) }
+  }
+}
+
+function diskCode(plan: ClassPlan): DiskCode {
+  const link = (role: LinkPlan['role'], version: number, className: string) => ({ role, version, className })
+  const { old, new: next, future, past } = plan
+  const past1 = past === 'subtype' ? { interface: old.interface, intercepts: [], module: null } : past
+  return {
+    old: { ...link('current', plan.from, old.className), ...old, intercepts: [] },
+    new: { ...link('current', plan.to, next.className), ...next, intercepts: [] },
+    future: future === null ? null : { ...link('future', plan.to, next.className), ...future },
+    past: past1 === null ? null : { ...link('past', plan.from, old.className), ...past1 },
+    transform: plan.transform
+  }
+}
+
+async function specOf(path: string): Promise<Specification> {
+  const { default: spec } = (await import(path)) as { default?: Specification }
+  if (typeof spec?.invariant !== 'function' || typeof spec.disallows !== 'object')
+    throw new Refusal('Malformed', 'spec: its default export must be made by defineSpec({ old, new, … })')
+  return spec
+}
+
+if (process.argv[2] === '--check' && process.argv[1] === import.meta.filename && process.send !== undefined) {
+  const send = (message: Message) => process.send!(message)
+  process.once('message', async ({ classes, effort }: Work) => {
+    try {
+      const reports: ClassReport[] = []
+      for (const plan of classes) reports.push(await checkClass(plan, effort, (progress) => send({ progress })))
+      send({ reports })
+    } catch (error) {
+      const { name, message } = error as Error
+      const isOurs = typeof (error as Refusal).code === 'string' && (error as Refusal).code === name
+      send({ failed: { name: isOurs ? name : 'Malformed', message: isOurs ? message : `${name}: ${message}` } })
+    }
+  })
+}

@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict'
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { run } from '../../../node/cli/program.ts'
+import { pack } from '../../../node/pack/pack.ts'
+
+const ROOT = fileURLToPath(new URL('../../../', import.meta.url))
+const SETS = join(ROOT, 'examples/sets')
+
+describe('upstart check (SPEC Q11)', function () {
+  this.timeout(60_000)
+  let directory: string
+  let parent: string
+  before(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'upstart-check-'))
+    parent = join(directory, 'v1.upgrade')
+    await pack({
+      source: join(SETS, 'v1'),
+      fleet: 'ab'.repeat(32),
+      parents: [],
+      expiresMs: Date.parse('2090-01-01T00:00:00Z'),
+      out: parent
+    })
+  })
+  after(async () => await rm(directory, { recursive: true, force: true }))
+
+  async function upstart(...args: string[]): Promise<{ code: number; out: string; err: string }> {
+    const said = { out: '', err: '' }
+    const terminal = {
+      out: (text: string) => {
+        said.out += text
+      },
+      error: (text: string) => {
+        said.err += text
+      }
+    }
+    const connect = () => Promise.reject(new Error('a check needs no peer'))
+    return { code: await run(args, { connect, release: '0', terminal }), ...said }
+  }
+
+  /** A copy of the example with one text of one of its files replaced. */
+  async function changed(file: string, from: string, to: string): Promise<string> {
+    const copy = await mkdtemp(join(directory, 'sets-'))
+    await cp(SETS, copy, { recursive: true })
+    for (const name of ['models.ts', 'v1/int-set.ts', ...(await names())]) {
+      const path = join(copy, name)
+      const text = (await readFile(path, 'utf8')).replaceAll(/'(\.\.\/)+src\//g, `'${ROOT}src/`)
+      assert.ok(name !== `v2/${file}` || text.includes(from), `${file} has no ${from}`)
+      await writeFile(path, name === `v2/${file}` ? text.replace(from, to) : text)
+    }
+    return join(copy, 'v2')
+  }
+  const names = async () =>
+    ['upgrade', 'spec', 'color-set', 'future-color-set', 'past-int-set', 'transform'].map((name) => `v2/${name}.ts`)
+
+  it('a correct upgrade: the matrix, what was tried, exit code 0', async () => {
+    const { code, out } = await upstart('check', join(SETS, 'v2'), '--parent', parent, '--effort', 'short')
+    assert.equal(code, 0, out)
+    assert.match(out, /insert@1 +mutator +intercepted +delegated/)
+    assert.match(out, /ok: the upgrade at every position \(in memory, up to \d mutators\): \d+ histories/)
+    assert.match(out, /nothing wrong was found\n$/)
+  })
+
+  it('a wrong one: the shortest history as a table, the rule, how to replay it, exit code 1', async () => {
+    const wrong = await changed('future-color-set.ts', "static intercepts = ['insert', 'delete'] as const", '')
+    const args = ['check', wrong, '--parent', parent, '--effort', 'short', '--seed', '7']
+    const { code, out } = await upstart(...args)
+    assert.equal(code, 1, out)
+    assert.match(out, /violates sequence: getColor\(1\)@2 answers "red", must be "blue"/)
+    for (const line of ['insertColor(1, red)@2', 'delete(1)@1', 'insert(1)@1']) assert.ok(out.includes(line), line)
+    assert.ok(out.includes(`replay: upstart ${args.join(' ')}`))
+    const { classes } = JSON.parse((await upstart(...args, '--json')).out)
+    assert.equal(classes[0].check.ok, false)
+  })
+
+  it('without a specification interfaces are compared, and an SO that lacks a method is an error', async () => {
+    const bare = await changed('upgrade.ts', "spec: './spec.ts',", '')
+    const { code, out } = await upstart('check', bare, '--parent', parent)
+    assert.equal(code, 0)
+    assert.match(out, /for callers of version 1: insert gone/)
+    assert.match(out, /no specification/)
+  })
+
+  it('says what is lacking: the old code, an effort, a seed, a specification that is none', async () => {
+    const without = await upstart('check', join(SETS, 'v2'))
+    assert.deepEqual([without.code, without.out], [1, ''])
+    assert.match(without.err, /^upstart: UnknownClass: class IntSet is in no earlier upgrade file.*--parent/)
+    assert.equal((await upstart('check', join(SETS, 'v2'), '--parent', parent, '--effort', 'huge')).code, 2)
+    assert.equal((await upstart('check', join(SETS, 'v2'), '--parent', parent, '--seed', 'x')).code, 2)
+    const none = await changed('spec.ts', 'export default defineSpec(', 'export const spec = defineSpec(')
+    assert.match(
+      (await upstart('check', none, '--parent', parent)).err,
+      /Malformed: spec: its default export must be made by/
+    )
+  })
+})

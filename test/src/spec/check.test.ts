@@ -1,0 +1,122 @@
+import assert from 'node:assert/strict'
+import spec from '../../../examples/sets/v2/spec.ts'
+import { type CheckReport, check } from '../../../src/spec/check.ts'
+import { written } from '../../../src/spec/judge.ts'
+import type { Specification } from '../../../src/spec/specification.ts'
+import type { CheckedCode } from '../../../src/spec/subject.ts'
+import { FutureColorSet, inMemory, PastIntSet, sets, transform } from './sets.ts'
+
+const effort = { calls: 150_000, histories: 50, seed: 1 }
+const run = (code: CheckedCode, of: Specification = spec) => check(of, code, inMemory(code), effort)
+
+/** The first violation as one line: the calls and events, and what the last call answered. */
+function first({ passes }: CheckReport): string {
+  const violation = passes.find((pass) => pass.violation !== null)?.violation
+  if (violation === undefined || violation === null) return 'ok'
+  const steps = violation.lines.flatMap(({ step }) => {
+    if (step.do === 'call') return [written({ from: 1, to: 2 }, step)]
+    if (step.do === 'together')
+      return [`${written({ from: 1, to: 2 }, step.first)} || ${written({ from: 1, to: 2 }, step.second)}`]
+    if (step.do === 'cut') return [`${written({ from: 1, to: 2 }, step.first)} killed`]
+    return step.do === 'simulate' ? [] : [`*${step.do}*`]
+  })
+  return `${violation.rule}: ${steps.join('; ')} = ${violation.lines.at(-1)!.got}`
+}
+
+describe('the check of a class upgrade (SPEC Q)', function () {
+  this.timeout(60_000)
+
+  it('the correct interceptor violates nothing and refuses nothing; every method was exercised in both phases', async () => {
+    const report = await run(sets())
+    assert.equal(first(report), 'ok')
+    assert.deepEqual([report.breaches, report.droppable, report.undecided, report.ok], [[], [], [], true])
+    assert.deepEqual(
+      report.coverage.filter((row) => row.served === 0),
+      []
+    )
+    assert.ok(report.passes.every((pass) => pass.calls > 0))
+  })
+
+  it('Q6: a table that sees no deletions violates sequence, by the shortest history', async () => {
+    class Blind extends FutureColorSet {
+      static override intercepts = [] as never
+    }
+    const found = first(await run(sets({ future: Blind })))
+    assert.equal(found, 'sequence: insertColor(1, red)@2; delete(1)@1; insert(1)@1; getColor(1)@2 = "red"')
+  })
+
+  it('Q6: a TF that maps anew violates sequence, only across the upgrade', async () => {
+    const code = sets({ transform: (context) => transform({ ...context, future: null }) })
+    assert.equal(first(await run(code)), 'sequence: insertColor(1, red)@2; *upgrade*; getColor(1)@2 = "blue"')
+  })
+
+  it('Q6: a volatile table is found by a restart', async () => {
+    class Volatile extends FutureColorSet {
+      readonly #colors = new Map<number, string>()
+      override async insertColor(x: number, color: string) {
+        this.#colors.set(x, color)
+        await this.context.delegate.insert(x)
+      }
+      override async getColor(x: number) {
+        return (await this.context.delegate.contains(x)) ? (this.#colors.get(x) ?? 'blue') : null
+      }
+      override async intercept(method: string, [x]: any[]) {
+        if (method === 'delete' || !(await this.context.delegate.contains(x))) this.#colors.delete(x)
+        return []
+      }
+      override async delete(x: number) {
+        this.#colors.delete(x)
+        await this.context.delegate.delete(x)
+      }
+    }
+    const report = await run(sets({ future: Volatile }))
+    assert.equal(first(report), 'sequence: insertColor(1, red)@2; *upgrade*; getColor(1)@2 = "blue"')
+    const crashed = report.passes.find((pass) => pass.name.startsWith('crashes between'))!.violation!
+    assert.ok(crashed.lines.some((line) => line.step.do === 'restart' || line.step.do === 'upgrade'))
+  })
+
+  it('Q6: refusing what is not declared, and claiming to be a subtype, violate disallow', async () => {
+    assert.equal(first(await run(sets({ past: 'subtype' }))), 'disallow: *upgrade*; insert(1)@1 = NoSuchMethod')
+    class Refusing extends FutureColorSet {
+      override async getColor(): Promise<never> {
+        throw Object.assign(new Error('not me'), { name: 'Disallowed' })
+      }
+    }
+    assert.equal(first(await run(sets({ future: Refusing }))), 'disallow: getColor(1)@2 = refused')
+  })
+
+  it('Q8: a concurrent method that makes two delegate calls is found by two calls at once', async () => {
+    class Racy extends PastIntSet {
+      static override methods = { ...PastIntSet.methods, insert: { kind: 'mutator', concurrent: true } } as never
+    }
+    const found = first(await run(sets({ past: Racy })))
+    assert.equal(found, 'sequence: *upgrade*; insert(1)@1 || insertColor(1, red)@2; getColor(1)@2 = "blue"')
+  })
+
+  it('Q4: what both SOs refuse is reported as droppable; what a direct design needs is not', async () => {
+    const all = () => true
+    const refusing: Specification = {
+      ...spec,
+      disallows: {
+        before: { insertColor: all, delete: all, contains: all, getColor: all },
+        after: { insert: all, delete: all, contains: all }
+      }
+    }
+    const refuse = (Code: any) => {
+      class Refuses extends Code {}
+      for (const method of Object.keys(Code.methods))
+        (Refuses.prototype as any)[method] = async () => {
+          throw Object.assign(new Error('no'), { name: 'Disallowed' })
+        }
+      return Object.assign(Refuses, { methods: Code.methods, intercepts: [] })
+    }
+    const report = await run(
+      sets({ future: refuse(FutureColorSet), past: refuse(PastIntSet), transform: (c) => transform(c) }),
+      refusing
+    )
+    assert.equal(first(report), 'ok')
+    const named = [...report.droppable, ...report.droppableByInterception].map((one) => `${one.phase} ${one.method}`)
+    for (const method of Object.keys(refusing.disallows.before)) assert.ok(named.includes(`before ${method}`), method)
+    for (const method of Object.keys(refusing.disallows.after)) assert.ok(named.includes(`after ${method}`), method)
+  })
+})
