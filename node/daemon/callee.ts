@@ -132,6 +132,7 @@ export class Callee {
       checkWanted(signal)
     }
     if (request.object === object) this.#checkPlace(object, request)
+    this.#checkRetired(object, version)
     if (reached() !== undefined) return
     const { state } = hosted
     throw new CallError(
@@ -155,6 +156,19 @@ export class Callee {
     const { lowest, highest } = record
     const text = `${object} serves versions ${lowest} to ${highest} here, not ${version}; not executed`
     throw new CallError('Misplaced', text, { serves: [lowest, highest] })
+  }
+
+  /** From the moment that a retirement is known here (R6): the chain may take a little to be rid of the SO. */
+  #checkRetired(object: string, version: number): void {
+    const { log, objects } = this.#init.peer
+    const { state } = objects.get(object)!
+    const { lowest } = objects.get(object)!.record()
+    if (state.current === null || version >= lowest) return
+    const oldest = log.schemaOf(state.current.entry).at(object, lowest)
+    throw new CallError(
+      'Retired',
+      `version ${version} is retired; the oldest version served is ${oldest?.className ?? object}@${lowest}`
+    )
   }
 
   #patience(deadline: number): number {
