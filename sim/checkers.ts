@@ -5,6 +5,7 @@
 
 import type { Effect } from '../src/overlay/events.ts'
 import { type ObjectState, TRANSITIONS } from '../src/overlay/lifecycle.ts'
+import { type Message, messageSchema } from '../src/overlay/messages.ts'
 import type { PermitState } from '../src/overlay/permits.ts'
 import type { PhaseName } from '../src/overlay/record.ts'
 import type { Entry } from '../src/upgrade/manifest.ts'
@@ -22,6 +23,7 @@ export type Rule =
   | 'M19' // a peer does not throw
   | 'M20' // nothing aborted or replaced is committed by a peer that knows of it
   | 'M22' // nobody leaves while it is down for the upgrade, or holds a permit
+  | 'M23' // what is sent is a message to its receiver
   | 'M21' // an idle fleet is one connected graph of neighbours on both sides
 
 export interface Violation {
@@ -71,6 +73,7 @@ export class Checkers {
   readonly #world: World
   readonly #mostDown: number
   readonly #record: (rule: Rule, machine: Watched, text: string) => Violation
+  readonly #isStrict: boolean
   readonly #down: Int32Array
   /** node/object keys of objects that are down for the upgrade. */
   readonly #downObjects = new Map<number, Set<string>>()
@@ -80,10 +83,12 @@ export class Checkers {
     world: World,
     groups: number,
     mostDown: number,
+    isStrict: boolean,
     record: (rule: Rule, machine: Watched, text: string) => Violation
   ) {
     this.#world = world
     this.#mostDown = mostDown
+    this.#isStrict = isStrict
     this.#record = record
     this.#down = new Int32Array(Math.max(groups, 1))
   }
@@ -95,6 +100,7 @@ export class Checkers {
   /** What a step wants done, before any of it is done. */
   onStep(machine: Watched, effects: readonly Effect[]): void {
     for (const effect of effects) {
+      if (effect.type === 'send' && this.#isStrict) this.#wellFormed(machine, effect.message)
       if (effect.type === 'send' && effect.message.kind === 'delta') {
         for (const bytes of effect.message.entries) this.#authentic(machine, 'entry', bytes)
         for (const bytes of effect.message.statements) this.#authentic(machine, 'statement', bytes)
@@ -113,6 +119,18 @@ export class Checkers {
     if (down > 0) this.violation('M22', machine, 'it leaves while it is down for the upgrade')
     const permit = machine.durable.get('permit') as PermitState | undefined
     if (permit?.holding === true) this.violation('M22', machine, 'it leaves with a permit in its hands')
+  }
+
+  /** The driver of the receiver would end the session of whoever sends what is no message. */
+  #wellFormed(machine: Watched, message: Message): void {
+    const parsed = messageSchema.safeParse(message)
+    if (parsed.success) return
+    const [issue] = parsed.error.issues
+    this.violation(
+      'M23',
+      machine,
+      `it sends a ${message.kind} that is none: ${issue?.path.join('.')}: ${issue?.message}`
+    )
   }
 
   #authentic(machine: Watched, kind: 'entry' | 'statement' | 'record', bytes: Uint8Array): void {

@@ -106,7 +106,7 @@ export class Simulator {
     this.#workload = new Generator(seed, 2)
     this.world = new World(seed, scenario.strict)
     const groups = scenario.groupSize > 0 ? Math.ceil(peers / scenario.groupSize) : 0
-    this.checkers = new Checkers(this.world, groups, scenario.unavailable, (rule, machine, text) => ({
+    this.checkers = new Checkers(this.world, groups, scenario.unavailable, scenario.strict, (rule, machine, text) => ({
       rule,
       atMs: this.kernel.now,
       peer: machine.id,

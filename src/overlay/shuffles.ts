@@ -117,7 +117,7 @@ export class Shuffles {
         contacts: [...contacts, ...wandering].map(({ peer, addresses, heardAt }) => ({
           peer,
           addresses: [...addresses],
-          ageMs: Math.max(0, now - heardAt)
+          ageMs: Math.max(0, Math.round(now - heardAt))
         })),
         answer
       }

@@ -202,6 +202,18 @@ describe('sim/checkers: each one finds a defect planted in the real peer', () =>
     found(result, 'M19', /a defect of ours/)
   })
 
+  it('M23: sends what is no message', () => {
+    const result = runDefective({
+      alter: (effects) =>
+        effects.map((effect) =>
+          effect.type === 'send' && effect.message.kind === 'digest'
+            ? { ...effect, message: { ...effect.message, room: 0.5 } }
+            : effect
+        )
+    })
+    found(result, 'M23', /a digest that is none: room/)
+  })
+
   it('M22: leaves in the middle of an upgrade', () => {
     const result = runDefective({
       alter: (effects, event) =>
