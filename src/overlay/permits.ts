@@ -209,6 +209,9 @@ export function permitObstacle(state: PermitState, sight: PermitSight): string |
   if (sight.excluded(sight.self, roster.number))
     return `this peer is excluded from group ${sight.group}; a new roster that names it lets it in again`
   const others = roster.members.filter((peer) => peer !== sight.self && !sight.excluded(peer, roster.number))
+  const needed = quorum(roster.members.length, state.unavailable)
+  if (others.length + 1 < needed)
+    return `of roster ${roster.number} of group ${sight.group} ${others.length + 1} of ${roster.members.length} are not excluded, and a permit needs ${needed} grants; sign roster ${roster.number + 1} without those excluded`
   const down = others.map((peer) => ({ peer, why: sight.down(peer) }))
   const missing = down.filter((one) => one.why !== undefined)
   if (missing.length < state.unavailable) return undefined
