@@ -6,6 +6,7 @@ import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject 
 import { open, readFile } from 'node:fs/promises'
 import { Refusal } from '../src/errors.ts'
 import { keyIdOf, type PublicKey, publicKeyOf, type Signer, signerOf } from '../src/upgrade/keys.ts'
+import { unreadable, unwritable } from './obstacles.ts'
 
 export interface KeyPairFiles {
   privatePath: string
@@ -15,7 +16,7 @@ export interface KeyPairFiles {
 
 async function writeExclusively(path: string, text: string, mode: number): Promise<void> {
   const handle = await open(path, 'wx', mode).catch((cause: NodeJS.ErrnoException) => {
-    if (cause.code !== 'EEXIST') throw cause
+    if (cause.code !== 'EEXIST') return unwritable(path)(cause)
     throw new Refusal('Usage', `${path} exists; a key is never overwritten: choose another name or move it away`, {
       cause
     })
@@ -37,11 +38,8 @@ export async function generateKeyFiles(path: string): Promise<KeyPairFiles> {
 }
 
 async function readKey(path: string, parse: (pem: string) => KeyObject, what: string): Promise<KeyObject> {
-  const pem = await readFile(path, 'utf8').catch((cause: NodeJS.ErrnoException) => {
-    throw new Refusal('Usage', `${path}: cannot be read (${cause.code}); give a key file that "upstart keygen" wrote`, {
-      cause
-    })
-  })
+  const failed = unreadable(path, 'give a key file that "upstart keygen" wrote')
+  const pem = await readFile(path, 'utf8').catch(failed)
   try {
     return parse(pem)
   } catch (cause) {

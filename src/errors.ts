@@ -72,6 +72,7 @@ export type RefusalName =
   | 'Equivocation' // two statements with one key and sequence
   | 'DamagedStore'
   | 'NewerFormat' // written by a newer release
+  | 'AddressInUse' // another program listens where this peer should
   | 'Locked' // another daemon uses the data directory
   | 'NoSpace'
   | 'Quarantined' // the state of a future SO that a TF needs has missed calls

@@ -8,6 +8,7 @@ import { kindOf, parseStatement } from '../../src/upgrade/entry.ts'
 import { MAX_ENTRY_BYTES } from '../../src/upgrade/manifest.ts'
 import { openTrust } from '../../src/upgrade/trust.ts'
 import type { CallTarget, Value } from '../../src/versions/types.ts'
+import { ofFile } from '../obstacles.ts'
 import { openUpgradeFile } from '../pack/file.ts'
 import { type Answer, answering, type Terminal } from './command.ts'
 import { type Connect, type ConnectionOptions, connected } from './connection.ts'
@@ -27,7 +28,7 @@ async function injectUpgrade(connect: Connect, path: string, options: Connection
   const file = await openUpgradeFile(path)
   try {
     // The same refusals as the peer's, before anything is sent.
-    const entry = trust.openEntry(file.envelope.bytes)
+    const entry = ofFile(path, () => trust.openEntry(file.envelope.bytes))
     if (trust.expired(file.envelope.bytes, Date.now())) {
       throw new Refusal(
         'Expired',
@@ -52,9 +53,9 @@ async function injectUpgrade(connect: Connect, path: string, options: Connection
 async function injectStatement(connect: Connect, path: string, options: ConnectionOptions): Promise<Answer> {
   const rootBytes = await readRoot(options.root)
   const bytes = await readBounded(path, MAX_ENTRY_BYTES, 'give an upgrade file or a statement')
-  if (kindOf(bytes) === 'entry')
+  if (ofFile(path, () => kindOf(bytes)) === 'entry')
     throw new Refusal('Usage', `${path}: an entry without its bundle; inject the upgrade file`)
-  openTrust(rootBytes).openStatement(bytes)
+  ofFile(path, () => openTrust(rootBytes).openStatement(bytes))
   const { hash, content } = parseStatement(bytes)
   const answer = await connected(connect, rootBytes, options.peer, (connection) => connection.injectStatement(bytes))
   return {
@@ -149,9 +150,11 @@ async function call(connect: Connect, [className, method, ...args]: string[], op
     timeoutMs: options.timeout,
     ...(options.id === undefined ? {} : { id: options.id })
   }
-  const result = await connected(connect, await readRoot(options.root), options.peer, (connection) =>
-    connection.call(request)
-  )
+  const result = await connected(connect, await readRoot(options.root), options.peer, async (connection) => {
+    // A call would try its whole time to reach a peer that is not there, or that is of another fleet.
+    await connection.status()
+    return await connection.call(request)
+  })
   const shown = printable(result)
   const text = typeof shown === 'string' ? shown : JSON.stringify(shown, null, 2)
   return { json: { result: shown }, text: result === undefined ? 'done' : text }

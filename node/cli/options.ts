@@ -6,6 +6,7 @@ import { type Duration, durationMs } from '../../src/schedule/combinators.ts'
 import type { PublicKey, Signer } from '../../src/upgrade/keys.ts'
 import { MAX_ROOT_BYTES, openTrust, type RootInit, type Trust } from '../../src/upgrade/trust.ts'
 import { readPublicKey, readSigner } from '../keys.ts'
+import { ofFile, unreadable } from '../obstacles.ts'
 
 /** Collects an option that may be given several times. */
 export const several = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value]
@@ -22,20 +23,20 @@ export const outOption = (what: string): Option => new Option('-o, --out <file>'
 
 /** Reads a file of at most `limit` bytes; one that is longer is not read. */
 export async function readBounded(path: string, limit: number, mend: string): Promise<Uint8Array> {
-  const handle = await open(path, 'r').catch((cause: NodeJS.ErrnoException) => {
-    throw new Refusal('Usage', `${path}: cannot be read (${cause.code}); ${mend}`, { cause })
-  })
+  const handle = await open(path, 'r').catch(unreadable(path, mend))
   try {
     const { size } = await handle.stat()
     if (size > limit) throw new Refusal('Oversize', `${path}: ${size} bytes, the limit is ${limit}; ${mend}`)
-    return new Uint8Array(await readFile(handle))
+    return new Uint8Array(await readFile(handle).catch(unreadable(path, mend)))
   } finally {
     await handle.close()
   }
 }
 
 export async function readRoot(path: string): Promise<Uint8Array> {
-  return readBounded(path, MAX_ROOT_BYTES, 'give the root.json that "upstart root new" wrote')
+  const bytes = await readBounded(path, MAX_ROOT_BYTES, 'give the root.json that "upstart root new" wrote')
+  ofFile(path, () => openTrust(bytes))
+  return bytes
 }
 
 export async function readTrust(path: string): Promise<Trust> {
@@ -77,12 +78,10 @@ export async function roleHolders(option: string, text: string): Promise<RootIni
 
 /** JSON begins with a brace, an upgrade file with the name `entry.json`. */
 export async function isDocument(path: string): Promise<boolean> {
-  const handle = await open(path, 'r').catch((cause: NodeJS.ErrnoException) => {
-    const text = `${path}: cannot be read (${cause.code}); give an upgrade file, a statement or a root.json`
-    throw new Refusal('Usage', text, { cause })
-  })
+  const failed = unreadable(path, 'give an upgrade file, a statement or a root.json')
+  const handle = await open(path, 'r').catch(failed)
   try {
-    const { bytesRead, buffer } = await handle.read(Buffer.alloc(64), 0, 64, 0)
+    const { bytesRead, buffer } = await handle.read(Buffer.alloc(64), 0, 64, 0).catch(failed)
     return buffer.toString('latin1', 0, bytesRead).trimStart().startsWith('{')
   } finally {
     await handle.close()

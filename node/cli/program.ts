@@ -34,12 +34,19 @@ function createProgram({ connect, release }: ProgramInit, terminal: Terminal): C
 }
 
 /** A wrong command line as commander sees it, in our words. */
-function usageOf(error: unknown): unknown {
+function usageOf(error: unknown, program: Command, args: readonly string[]): unknown {
   if (!(error instanceof CommanderError)) return error
+  const command = program.commands.find((one) => one.name() === args[0])
   // Commander gives its help as an error when no command is named; the message then is a placeholder.
   const text =
     error.code === 'commander.help' ? 'no command given' : error.message.replace(/^error: /, '').replace(/\.?$/, '')
-  return new Refusal('Usage', `${text}; see "upstart help"`, { cause: error })
+  // An option that the environment may give is easily taken for one that need not be given.
+  const lacking = /^required option '([^']+)'/.exec(text)?.[1]
+  const variable = command?.options.find(({ flags }) => flags === lacking)?.envVar
+  const mend = variable === undefined ? '' : ` (or set ${variable})`
+  return new Refusal('Usage', `${text}${mend}; see "upstart ${command === undefined ? 'help' : `${args[0]} --help`}"`, {
+    cause: error
+  })
 }
 
 /**
@@ -50,17 +57,19 @@ function usageOf(error: unknown): unknown {
 export async function run(args: readonly string[], init: ProgramInit): Promise<number> {
   const terminal = init.terminal ?? processTerminal
   const json = args.includes('--json')
+  const program = createProgram(init, terminal)
   try {
-    await createProgram(init, terminal).parseAsync(args, { from: 'user' })
+    await program.parseAsync(args, { from: 'user' })
     return 0
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return 0
     if (error instanceof BadNews) return 1
     if (!json && error instanceof CommanderError && error.code === 'commander.help') {
-      terminal.error(createProgram(init, terminal).helpInformation())
+      const named = program.commands.find((one) => one.name() === args[0])
+      terminal.error((named ?? program).helpInformation())
       return 2
     }
-    const failure = usageOf(error)
+    const failure = usageOf(error, program, args)
     writeFailure(terminal, json, failure)
     return exitCodeOf(failure)
   }

@@ -54,6 +54,12 @@ export async function state(
       'say where the statement goes: --peer ADDRESS to hand it to the fleet, --out FILE to keep it'
     )
   }
+  if (options.out === undefined && signers.length === 0) {
+    throw new Refusal(
+      'Unsigned',
+      'the statement has no signature: sign it with --sign KEYFILE, or keep it with --out FILE for others to sign'
+    )
+  }
   const make = async (connection: Connection | null): Promise<Answer> => {
     const status = (): Promise<Status> => {
       if (connection === null) throw new Refusal('Usage', 'this needs a peer to ask: give --peer ADDRESS')
@@ -215,7 +221,9 @@ async function exclusionOf(
   const newest = rosters.find((one) => one.group === group)
   if (newest?.members.includes(peer) === true) return { what: 'exclude', group, peer, roster: newest.number }
   const known =
-    newest === undefined ? 'that group has no roster' : `its roster ${newest.number} is ${newest.members.join(', ')}`
+    newest === undefined
+      ? 'that group has no roster; state one with "upstart roster"'
+      : `its roster ${newest.number} is ${newest.members.join(', ')}`
   throw new Refusal('Usage', `${peer} is no member of group ${group}: ${known}`)
 }
 
@@ -224,6 +232,8 @@ async function liftedBy(pause: string | undefined, status: () => Promise<Status>
   const { pauses } = await status()
   const found = pauses.filter((one) => pause === undefined || (pause.length >= 8 && one.hash.startsWith(pause)))
   if (found.length === 1) return found[0]!.hash
+  if (pauses.length === 0)
+    throw new Refusal('Usage', 'no pause is in force, so there is nothing to lift; see "upstart status"')
   const which = pauses.map((one) => one.hash.slice(0, 16)).join(', ') || 'none'
   throw new Refusal('Usage', `name the pause to lift by its hash; in force: ${which}`)
 }

@@ -6,6 +6,7 @@ import type { Signer } from '../../src/upgrade/keys.ts'
 import { MAX_ENTRY_BYTES } from '../../src/upgrade/manifest.ts'
 import { addRootSignatures, openRoot, signRoot, type Trust } from '../../src/upgrade/trust.ts'
 import { generateKeyFiles } from '../keys.ts'
+import { ofFile, unwritable } from '../obstacles.ts'
 import { openUpgradeFile, writeUpgradeFile } from '../pack/file.ts'
 import { type Answer, answering, type Terminal } from './command.ts'
 import {
@@ -23,7 +24,7 @@ import {
 /** Whole or not at all; an existing file is replaced. */
 export async function writeWhole(path: string, bytes: Uint8Array): Promise<void> {
   const partial = `${path}.partial`
-  const handle = await open(partial, 'w', 0o644)
+  const handle = await open(partial, 'w', 0o644).catch(unwritable(path))
   try {
     await handle.writeFile(bytes)
     await handle.sync()
@@ -33,7 +34,7 @@ export async function writeWhole(path: string, bytes: Uint8Array): Promise<void>
   } finally {
     await handle.close()
   }
-  await rename(partial, path)
+  await rename(partial, path).catch(unwritable(path))
 }
 
 interface RootOptions {
@@ -100,14 +101,14 @@ async function signDocument(path: string, signers: readonly Signer[], trust: Tru
   const bytes = await readBounded(path, MAX_ENTRY_BYTES, 'give an upgrade file, a statement or a root.json')
   const isRoot = /"_type"\s*:\s*"root"/.test(new TextDecoder().decode(bytes))
   if (isRoot) {
-    const signed = addRootSignatures(bytes, signers)
+    const signed = ofFile(path, () => addRootSignatures(bytes, signers))
     const parsed = JSON.parse(new TextDecoder().decode(signed))
     await writeWhole(path, signed)
     const { threshold } = parsed.signed.roles.root
     const present = parsed.signatures.length
     return { kind: 'root', hash: present >= threshold ? openRoot(signed).fleet : '', present, threshold }
   }
-  const kind = kindOf(bytes)
+  const kind = ofFile(path, () => kindOf(bytes))
   const signed = signers.reduce(addSignature, bytes)
   const result = count(trust, kind, signed)
   await writeWhole(path, signed)

@@ -108,7 +108,8 @@ export class Callee {
       const lineage = peer.log.schema.lineageOf(request.class)
       const versions =
         lineage === undefined ? [] : peer.log.schema.versions(lineage).map((one) => `${one.className} ${one.version}`)
-      const mend = versions.length === 0 ? 'no version of it is known here yet' : `known here: ${versions.join(', ')}`
+      const classes = [...peer.objects.keys()].join(', ') || 'none'
+      const mend = versions.length === 0 ? `classes known here: ${classes}` : `known here: ${versions.join(', ')}`
       throw new CallError('Unavailable', `class ${request.class} has no version ${request.version}; ${mend}`, {
         retryAfterMs: 500
       })

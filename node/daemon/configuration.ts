@@ -6,6 +6,7 @@ import { Refusal } from '../../src/errors.ts'
 import { groupSchema, nameSchema } from '../../src/names.ts'
 import { MAX_LABELS } from '../../src/overlay/record.ts'
 import { MAX_CLASSES } from '../../src/upgrade/manifest.ts'
+import { obstacle } from '../obstacles.ts'
 
 export const USAGE = `upstart-peer: one peer of a fleet that upgrades itself
 
@@ -29,11 +30,16 @@ export const USAGE = `upstart-peer: one peer of a fleet that upgrades itself
   --version, --help
 `
 
-const address = z.string().max(200).startsWith('/', 'an address is a multiaddr, like /ip4/127.0.0.1/tcp/4001')
+/** Whether it is one that can be used at all is for the network to say (SPEC C11). */
+const address = z
+  .string()
+  .max(200)
+  .startsWith('/', 'an address is a multiaddr, like /ip4/127.0.0.1/tcp/4001')
+  .refine((text) => Number(/\/tcp\/(\d+)/.exec(text)?.[1] ?? 0) < 65_536, 'a port is a number from 0 to 65535')
 
 export const configurationSchema = z.strictObject({
-  data: z.string().min(1),
-  root: z.string().min(1),
+  data: z.string("give the directory of this peer's own").min(1),
+  root: z.string("give the fleet's root.json, made by: upstart root new").min(1),
   listen: z.array(address).max(8).default(['/ip4/127.0.0.1/tcp/0']),
   bootstrap: z
     .array(address.regex(/\/p2p\/[A-Za-z0-9]+$/, 'an address to start from ends in /p2p/PEER'))
@@ -47,14 +53,16 @@ export const configurationSchema = z.strictObject({
     .refine((labels) => Object.keys(labels).length <= MAX_LABELS, `at most ${MAX_LABELS} labels`)
     .default({}),
   classes: z.array(nameSchema).max(MAX_CLASSES).nullable().default(null),
-  sandbox: z.enum(['auto', 'bwrap', 'none']).default('auto'),
+  sandbox: z.enum(['auto', 'bwrap', 'none'], 'auto, bwrap or none').default('auto'),
   memoryLimitMib: z
-    .int()
+    .int('a number of MiB, 32 or more')
     .min(32)
     .max(1024 * 1024)
     .default(1024),
   drainMs: z.int().min(0).max(600_000).default(10_000),
-  logLevel: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace']).default('info')
+  logLevel: z
+    .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace'], 'fatal, error, warn, info, debug or trace')
+    .default('info')
 })
 
 /** Whether others than this host may dial what is listened on. */
@@ -126,7 +134,8 @@ function fileOf(path: string): Record<string, unknown> {
   try {
     return z.record(z.string(), z.unknown()).parse(JSON.parse(readFileSync(path, 'utf8')))
   } catch (error) {
-    throw new Refusal('Usage', `--config ${path}: ${(error as Error).message.split('\n')[0]}; it must be a JSON object`)
+    const why = obstacle(error).split('\n')[0]
+    throw new Refusal('Usage', `--config ${path}: ${why}; it must be a file that holds one JSON object`)
   }
 }
 

@@ -92,7 +92,8 @@ async function open(options: PeerOptions, closing: (() => Promise<void> | void)[
   const store = openStore(data)
   closing.push(() => store.close())
   checkFleet(store.read(), trust.fleet, data)
-  const key = await loadPeerKey(join(data, 'peer.key'))
+  const known = store.read().get('identity')
+  const key = await loadPeerKey(join(data, 'peer.key'), known === undefined ? undefined : String(known))
   const bundles = await openBundles(join(data, 'bundles'))
   closing.push(() => bundles.close())
   const host = options.host ?? (await childHost(options))
@@ -151,7 +152,14 @@ class Daemon implements RunningPeer {
 
   async start(): Promise<void> {
     const { store, trust, bundles, network } = this.#resources
-    store.commit({ put: [['fleet', trust.fleet]], delete: [] })
+    // A data directory belongs to one peer of one fleet for ever.
+    store.commit({
+      put: [
+        ['fleet', trust.fleet],
+        ['identity', this.id]
+      ],
+      delete: []
+    })
     const core = this.#core
     const driver = this.#driver
     this.#calls = await createCalls({

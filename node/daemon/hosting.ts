@@ -2,15 +2,17 @@
  * Performs the core's HostCommands on a Host (SPEC D22): one object each, its attempts' directories, the new child and the
  * TF's child warm before the old object stops, and the calls that wait meanwhile.
  */
+import { existsSync } from 'node:fs'
 import { mkdir, readdir, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { CallError } from '../../src/errors.ts'
+import { CallError, Refusal } from '../../src/errors.ts'
 import type { Event, HostCommand } from '../../src/overlay/events.ts'
 import type { Schema } from '../../src/upgrade/schema.ts'
 import type { Value } from '../../src/versions/types.ts'
 import type { Host, HostCall, ObjectProcess, Outward, Started, TransformProcess } from '../host/host.ts'
 import { HOST_DEFAULTS } from '../host/options.ts'
 import { Interrupted } from '../host/process.ts'
+import { STATE_FILE } from '../host/state.ts'
 import { checkSpace } from '../host/transform.ts'
 import { Gate } from './gate.ts'
 import { type BundlePath, chainLinks, futureLink, transformPlan } from './links.ts'
@@ -170,6 +172,7 @@ export class Hosting {
 
   async #start(hosted: Hosted, { attempt, version, past, future }: CommandOf<'start'>): Promise<Started> {
     await hosted.current?.process.kill()
+    checkState(this.#directory(hosted.name, attempt))
     const process = await this.#warmProcess(hosted, attempt, { past, current: version, future })
     const started = await startOrKill(process)
     this.#take(hosted, { attempt, version, process })
@@ -366,6 +369,16 @@ export class Hosting {
 function running({ current }: Hosted): Running {
   if (current === undefined) throw new Error('the object is not running')
   return current
+}
+
+/** A committed state that is gone must not be taken for an empty one (H3). */
+function checkState(directory: string): void {
+  const file = join(directory, STATE_FILE)
+  if (existsSync(file)) return
+  throw new Refusal(
+    'DamagedStore',
+    `${file} is missing; restore it from a backup, or, if the other members hold the state, move the data directory away and start the peer anew`
+  )
 }
 
 async function startOrKill(process: ObjectProcess): Promise<Started> {

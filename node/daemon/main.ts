@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { enableCompileCache, flushCompileCache } from 'node:module'
 import { join } from 'node:path'
 import { Refusal } from '../../src/errors.ts'
+import { ofFile, unreadable } from '../obstacles.ts'
 import { ownDirectory } from '../store/directory.ts'
 import { type Configuration, readConfiguration, USAGE } from './configuration.ts'
 import type { RunningPeer } from './daemon.ts'
@@ -33,15 +34,16 @@ async function run(configuration: Configuration): Promise<void> {
   // Half of a start is compiling: what is imported from here on is compiled once in the life of a data directory (D28).
   ownDirectory(configuration.data)
   enableCompileCache(join(configuration.data, 'compiled'))
-  const [{ pino }, { startPeer }] = await Promise.all([import('pino'), import('./daemon.ts')])
+  const [{ pino }, { startPeer }, { openTrust }] = await Promise.all([
+    import('pino'),
+    import('./daemon.ts'),
+    import('../../src/upgrade/trust.ts')
+  ])
   const log = pino({ level: configuration.logLevel, base: undefined }, pino.destination({ dest: 2, sync: false }))
   outliveStreams(process, (event) => log.warn({ event }, 'a stream ended that nobody waited for'))
-  const rootBytes = await readFile(configuration.root).catch((error: Error) => {
-    throw new Refusal(
-      'Usage',
-      `--root ${configuration.root} cannot be read (${error.message}); make one with: upstart root new`
-    )
-  })
+  const { root } = configuration
+  const rootBytes = await readFile(root).catch(unreadable(`--root ${root}`, 'make one with: upstart root new'))
+  ofFile(`--root ${root}`, () => openTrust(rootBytes))
   let peer: RunningPeer | undefined
   let ending = false
   const end = (code: number): void => {
@@ -76,8 +78,13 @@ async function run(configuration: Configuration): Promise<void> {
 
 /** One line, with the mend; the stack of what is our own fault. */
 function complain(error: unknown): void {
-  const text = error instanceof Refusal ? `${error.name}: ${error.message}` : (error as Error).stack
-  process.stderr.write(`upstart-peer: ${text}\n`)
+  const { name, message, stack, code } = error as NodeJS.ErrnoException
+  const ours = !(error instanceof Refusal) && code === undefined
+  const text =
+    error instanceof Refusal
+      ? `${name}: ${message}`
+      : `${code}: ${message}; see that --data is a directory of this peer's own`
+  process.stderr.write(`upstart-peer: ${ours ? stack : text.replace(/\s*\n\s*/g, ' ').trim()}\n`)
 }
 
 main(process.argv.slice(2)).catch((error: unknown) => {

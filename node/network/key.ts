@@ -22,10 +22,19 @@ export async function createPeerKey(seed: Uint8Array = randomBytes(SEED_BYTES)):
   return { peer: peerIdFromPrivateKey(privateKey).toString(), seed, privateKey }
 }
 
-/** Reads the key in `path`, or creates it there (0600, durable before it is used). Throws Refusal. */
-export async function loadPeerKey(path: string): Promise<PeerKey> {
+/**
+ * Reads the key in `path`, or creates it there (0600, durable before it is used). Throws Refusal.
+ *
+ * @param known the peer that its directory has belonged to: a new key would be somebody else, whom no roster names
+ */
+export async function loadPeerKey(path: string, known?: string): Promise<PeerKey> {
   const existing = await readSeed(path)
-  if (existing !== undefined) return createPeerKey(existing)
+  if (existing === undefined && known !== undefined) throw lost(path, 'is missing', known)
+  if (existing !== undefined) {
+    const key = await createPeerKey(existing)
+    if (known !== undefined && key.peer !== known) throw lost(path, `is the key of another peer, ${key.peer}`, known)
+    return key
+  }
   const seed = randomBytes(SEED_BYTES)
   // The key appears whole under its name or not at all: a crash in between must not leave half an identity.
   const temporary = `${path}.${process.pid}.new`
@@ -47,6 +56,13 @@ export async function loadPeerKey(path: string): Promise<PeerKey> {
   return createPeerKey((await readSeed(path)) ?? seed)
 }
 
+const RESTORE =
+  'restore it from a backup, or move the whole directory away and start the peer anew (rosters must then name the new one)'
+
+function lost(path: string, what: string, known: string): Refusal {
+  return new Refusal('DamagedStore', `${path} ${what}, but its directory has been in use by peer ${known}; ${RESTORE}`)
+}
+
 async function readSeed(path: string): Promise<Uint8Array | undefined> {
   let text: string
   try {
@@ -57,8 +73,7 @@ async function readSeed(path: string): Promise<Uint8Array | undefined> {
   }
   const hex = text.trim()
   if (!/^[0-9a-f]{64}$/.test(hex)) {
-    const mend = 'Restore it from a backup, or move it away to get a new identity (rosters must then name the new one).'
-    throw new Refusal('DamagedStore', `${path} is not a peer key: 64 hex digits are expected. ${mend}`)
+    throw new Refusal('DamagedStore', `${path} is not a peer key: 64 hex digits are expected; ${RESTORE}`)
   }
   // A key that others could read is closed to them rather than refused: the mend is always the same.
   await chmod(path, 0o600)

@@ -10,6 +10,7 @@ import { tcp } from '@libp2p/tcp'
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
 import { Refusal } from '../../src/errors.ts'
+import { obstacle } from '../obstacles.ts'
 import { type MulticastService, multicastService } from './discovery.ts'
 import { gossipOptions } from './gossip.ts'
 import type { PeerKey } from './key.ts'
@@ -40,7 +41,7 @@ export type Node = Libp2p<{ pubsub?: GossipSub; mdns?: MulticastService }>
 
 export async function createNode(init: TransportInit, accepting: () => boolean): Promise<Node> {
   const socket = { noDelay: true }
-  return (await createLibp2p({
+  const made = createLibp2p({
     privateKey: init.key.privateKey,
     addresses: { listen: init.listen, announce: init.announce ?? [] },
     transports: [tcp({ dialOpts: socket, listenOpts: socket })],
@@ -67,7 +68,16 @@ export async function createNode(init: TransportInit, accepting: () => boolean):
       ...(init.discover === undefined ? {} : { mdns: multicastService(init.discover) }),
       ...(init.topics === undefined ? {} : { pubsub: gossipsub(gossipOptions(init.topics)) })
     }
-  })) as unknown as Node
+  })
+  return (await made.catch((error: Error) => deaf(init.listen, error))) as unknown as Node
+}
+
+/** A node that cannot listen where it should is not started: nobody would find it. */
+function deaf(listen: readonly string[], cause: Error): never {
+  const isTaken = cause.message.includes('EADDRINUSE')
+  const mend = isTaken ? 'stop that program, or give another port (0: any that is free)' : 'correct the address'
+  const text = `cannot listen on ${listen.join(', ')}: ${obstacle(new Error(cause.message))}; ${mend}`
+  throw new Refusal(isTaken ? 'AddressInUse' : 'Usage', text, { cause })
 }
 
 /**
@@ -146,7 +156,7 @@ export class Libp2pTransport implements Transport {
     try {
       await this.#node.dial(targets, { signal: anyOf(signal, DIAL_TIMEOUT_MS) })
     } catch (error) {
-      throw unreachable(peer, `${addresses.join(', ')}: ${firstMessage(error)}`, error)
+      throw unreachable(peer, `${addresses.join(', ')}: ${dialFailure(error)}`, error)
     }
   }
 
@@ -281,12 +291,22 @@ export function peerOfAddress(address: string): string {
 }
 
 export function unreachable(peer: string, why: string, cause?: unknown): Refusal {
-  return new Refusal('Unreachable', `peer ${peer} cannot be reached: ${why}`, { cause })
+  return new Refusal('Unreachable', `peer ${peer} cannot be reached: ${why.replaceAll(`/p2p/${peer}`, '')}`, { cause })
 }
 
 function anyOf(signal: AbortSignal | undefined, timeoutMs: number): AbortSignal {
   const timeout = AbortSignal.timeout(timeoutMs)
   return signal === undefined ? timeout : AbortSignal.any([signal, timeout])
+}
+
+/** Why a dial failed, and what to do about it. */
+function dialFailure(error: unknown): string {
+  const message = firstMessage(error)
+  const other = /Payload identity key (\w+) does not match/.exec(message)?.[1]
+  if (other !== undefined)
+    return `another peer, ${other}, answers there; correct the address, which ends in /p2p/⟨peer⟩`
+  const why = (error as Error).name === 'TimeoutError' ? 'no answer' : obstacle(new Error(message))
+  return `${why}; start that peer, or give the address of another`
 }
 
 /** The dialler wraps the failures of several addresses; the first says most. */

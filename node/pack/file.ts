@@ -11,6 +11,7 @@ import { Refusal } from '../../src/errors.ts'
 import { type Envelope, parseEntry } from '../../src/upgrade/entry.ts'
 import { MAX_BUNDLE_BYTES, MAX_ENTRY_BYTES, type Manifest } from '../../src/upgrade/manifest.ts'
 import { PieceHasher, pieceRange } from '../../src/upgrade/pieces.ts'
+import { ofFile, unreadable, unwritable } from '../obstacles.ts'
 import { fixedHeader } from './archive.ts'
 
 const BLOCK = 512
@@ -78,7 +79,9 @@ async function readable(handle: FileHandle, path: string): Promise<Layout> {
   try {
     return await layout(handle, (await handle.stat()).size)
   } catch (error) {
-    if (error instanceof Refusal || (error as NodeJS.ErrnoException).syscall !== undefined) throw error
+    if (error instanceof Refusal) throw error
+    if ((error as NodeJS.ErrnoException).syscall !== undefined)
+      return unreadable(path, 'give the file that "upstart pack" wrote')(error)
     throw new Refusal(
       'Malformed',
       `${path}: no upgrade file, or a damaged one (${(error as Error).message}); pack or copy it anew`,
@@ -89,14 +92,11 @@ async function readable(handle: FileHandle, path: string): Promise<Layout> {
 
 /** Opens an upgrade file; every size is checked before anything of that size is allocated or read. */
 export async function openUpgradeFile(path: string): Promise<UpgradeFile> {
-  const handle = await open(path, 'r').catch((cause: NodeJS.ErrnoException) => {
-    throw new Refusal('Usage', `${path}: cannot be read (${cause.code}); give the file that "upstart pack" wrote`, {
-      cause
-    })
-  })
+  const failed = unreadable(path, 'give the file that "upstart pack" wrote')
+  const handle = await open(path, 'r').catch(failed)
   try {
     const { entry, bundleLength } = await readable(handle, path)
-    const envelope = parseEntry(entry)
+    const envelope = ofFile(path, () => parseEntry(entry))
     const table = envelope.content.bundle
     if (bundleLength > MAX_BUNDLE_BYTES)
       throw new Refusal('Oversize', `bundle: ${bundleLength} bytes, the limit is ${MAX_BUNDLE_BYTES}`)
@@ -155,7 +155,7 @@ export async function writeUpgradeFile(
   bundleLength: number
 ): Promise<void> {
   const partial = `${path}.partial`
-  const handle = await open(partial, 'w', 0o644)
+  const handle = await open(partial, 'w', 0o644).catch(unwritable(path))
   try {
     const archive = tarPack()
     const writing = pipeline(archive, async (source: AsyncIterable<Uint8Array>) => {
@@ -171,7 +171,7 @@ export async function writeUpgradeFile(
     throw error
   }
   await handle.close()
-  await rename(partial, path)
+  await rename(partial, path).catch(unwritable(path))
   const directory = await open(dirname(path), 'r')
   try {
     await directory.sync()

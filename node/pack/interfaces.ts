@@ -76,13 +76,15 @@ export interface ClassInterfaces {
   object: Interface
   future: Simulation | null
   past: Simulation | 'subtype' | null
+  /** Classes that this upgrade does not name, and that call `old`: they go on saying so. */
+  callers?: string[]
 }
 
 /** U10. Refuses what breaks callers; returns what the author should know but may want. */
 export function checkClass(
   definition: ClassDefinition,
   version: number,
-  { old, object, future, past }: ClassInterfaces
+  { old, object, future, past, callers = [] }: ClassInterfaces
 ): string[] {
   const { from, to } = definition
   const late = [object, future?.interface, past === 'subtype' ? null : past?.interface]
@@ -106,7 +108,7 @@ export function checkClass(
   if (past === null && changes.length > 0) {
     throw new Refusal(
       'Malformed',
-      `class ${from} → ${to}: ${changes.join(', ')}, so callers at version ${version - 1} would fail; give a past SO ("past: './past.ts'") that serves them`
+      `class ${from} → ${to}: ${changes.join(', ')}, so callers at version ${version - 1} would fail${callers.length === 0 ? '' : ` (among them ${callers.join(', ')}, which this upgrade does not name)`}; give a past SO ("past: './past.ts'") that serves them`
     )
   }
   if (past === 'subtype' && changes.length > 0) {
@@ -125,6 +127,6 @@ export function checkClass(
       `${from} → ${to}: no future SO; calls at version ${version} are Unavailable on nodes that have not upgraded`
     )
   if (definition.transform === null)
-    warnings.push(`${from} → ${to}: no transform; the new object starts with an empty state`)
+    warnings.push(`${from} → ${to}: no transform; the new object opens the old one's state as it is`)
   return warnings
 }

@@ -87,12 +87,25 @@ export async function readDefinition(upgrade: string): Promise<UpgradeDefinition
 }
 
 /** The interface of class `name` before this upgrade: by the newest of the entries given that names it. */
-function interfaceBefore(name: string, parents: readonly Envelope<Manifest>[]): Interface {
+/** The classes in force before an upgrade, as far as the parents given tell. */
+function classesBefore(parents: readonly Envelope<Manifest>[]): Map<string, Interface> {
   const classes = new Map<string, Interface>()
   for (const { content } of parents) {
     for (const { from } of content.classes) if (from !== null) classes.delete(from)
     for (const { to, interface: found } of content.classes) classes.set(to, found)
   }
+  return classes
+}
+
+/** Classes that say that they call `name`, and that the upgrade leaves as they are. */
+function callersOf(name: string, definitions: readonly ClassDefinition[], before: Map<string, Interface>): string[] {
+  const named = new Set(definitions.map(({ from }) => from))
+  return [...before].flatMap(([caller, { calls }]) =>
+    calls[name] === undefined || named.has(caller) ? [] : [`class ${caller}, written for ${name} ${calls[name]}`]
+  )
+}
+
+function interfaceBefore(name: string, classes: Map<string, Interface>): Interface {
   const found = classes.get(name)
   if (found !== undefined) return found
   const known = [...classes.keys()].join(', ') || 'none'
@@ -221,9 +234,8 @@ export async function pack(options: PackOptions): Promise<Packed> {
   const { version, description, replaces, classes } = await readDefinition(upgrade)
   const earlier = [...options.parents, ...(options.rivals ?? [])]
   const parent = checkParents(version, options.fleet, options.parents)
-  const before = new Map(
-    classes.map(({ from }) => [from, from === null ? null : interfaceBefore(from, options.parents)])
-  )
+  const inForce = classesBefore(options.parents)
+  const before = new Map(classes.map(({ from }) => [from, from === null ? null : interfaceBefore(from, inForce)]))
   const named = classes.flatMap(({ object, transform, ways, future, past }) => [
     ...[object, transform, future, past],
     ...ways.map((one) => one.transform)
@@ -236,7 +248,8 @@ export async function pack(options: PackOptions): Promise<Packed> {
   const upgrades = classes.map((one) => classUpgrade(one, declared, earlier))
   const warnings = classes.flatMap((one, at) => {
     const { interface: object, future, past } = upgrades[at]!
-    return checkClass(one, version, { old: before.get(one.from) ?? null, object, future, past })
+    const callers = one.from === null ? [] : callersOf(one.from, classes, inForce)
+    return checkClass(one, version, { old: before.get(one.from) ?? null, object, future, past, callers })
   })
   const bundle = await createArchive(modules)
   const manifest: Manifest = {

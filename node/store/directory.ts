@@ -15,6 +15,7 @@ import {
 import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { Refusal } from '../../src/errors.ts'
+import { obstacle } from '../obstacles.ts'
 
 /** Format of the tables and values below; raised with every change, and every earlier one stays readable (D7). */
 export const FORMAT = 1
@@ -46,7 +47,11 @@ export function syncDirectory(directory: string): void {
 /** D6: keys and state are nobody else's business. The mode is never mended behind the user's back. */
 export function ownDirectory(directory: string): void {
   if (!existsSync(directory)) {
-    mkdirSync(directory, { recursive: true, mode: 0o700 })
+    try {
+      mkdirSync(directory, { recursive: true, mode: 0o700 })
+    } catch (cause) {
+      throw new Refusal('Usage', `${directory} cannot be made: ${obstacle(cause)}; name another directory`, { cause })
+    }
     syncDirectory(dirname(directory))
   }
   const { mode, uid } = statSync(directory)

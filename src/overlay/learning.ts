@@ -94,7 +94,12 @@ export class Learning {
       const text = `${on}the log forks into ${branches} at version ${fork[0]!.version}; pack one on a branch that replaces both`
       return new Refusal('StaleParent', text)
     }
-    const text = `${on}the newest entry is version ${head.version} (${head.hash.slice(0, 12)}); pack it again on that one`
+    const newest = `the newest entry is version ${head.version} (${head.hash.slice(0, 12)})`
+    const mend =
+      entry.version > head.version + 1
+        ? `inject version ${head.version + 1} first`
+        : `pack it again as version ${head.version + 1}, on that one`
+    const text = `${on}${newest}; ${mend}`
     return new Refusal('StaleParent', text)
   }
 

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
-import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Hosting } from '../../../node/daemon/hosting.ts'
 import type { Host, ObjectProcess } from '../../../node/host/host.ts'
+import { STATE_FILE } from '../../../node/host/state.ts'
 import { World } from '../../../sim/authority.ts'
 import type { Event, HostCommand } from '../../../src/overlay/events.ts'
 import { UpgradeLog } from '../../../src/upgrade/log.ts'
@@ -104,6 +105,8 @@ describe('hosting of objects (SPEC D22, D23)', () => {
   let stage: Stage
   beforeEach(async () => {
     directory = await mkdtemp(join(tmpdir(), 'hosting-'))
+    await mkdir(join(directory, OBJECT, '1'), { recursive: true })
+    await writeFile(join(directory, OBJECT, '1', STATE_FILE), '')
     stage = new Stage(directory)
   })
   afterEach(async () => {
