@@ -9,7 +9,7 @@ import { hash53 } from '../../src/upgrade/seal.ts'
 import type { CallRequest, CallTarget, Value } from '../../src/versions/types.ts'
 import type { CallOptions } from './caller.ts'
 import { checkedCall, MAX_CALL_ID_LENGTH } from './frames.ts'
-import type { CallMessage, Calls, Serve } from './session.ts'
+import type { CallMessage, Calls, IncomingCall, Serve } from './session.ts'
 
 /** A peer that may serve a call, as the directory knows it; its record may be old. */
 export interface Candidate {
@@ -25,7 +25,7 @@ export interface RouterInit {
   self: string | null
   calls: Calls
   /** Executes calls at this node's own objects. */
-  local?: Serve
+  local?: ServeHere
   /** One attempt at another peer. @default as it is, by `calls` */
   attempt?(candidate: Candidate, message: CallMessage, options: CallOptions): Promise<Value>
   reachable(peer: string): boolean
@@ -37,6 +37,9 @@ export interface RouterInit {
   entry?(className: string, version: number): string | undefined
 }
 
+/** `by`: the object of this node whose code calls. */
+export type ServeHere = (call: IncomingCall, by: string | undefined) => Promise<Value>
+
 /** What code that calls is at the moment, as opposed to what it asks for. */
 export interface CallMarks {
   /** Stable id where the caller names none: derived from the call that makes this one. It says nothing about who recognises it. */
@@ -45,6 +48,8 @@ export interface CallMarks {
   held?: boolean
   /** Its upgrade is not committed: only observers may be called. */
   observersOnly?: boolean
+  /** The object of this node whose code it is: it is not let wait for itself (SPEC D23). */
+  by?: string
 }
 
 export interface CallCount {
@@ -80,6 +85,7 @@ interface Errand {
   readonly request: CallRequest
   readonly to: NonNullable<CallTarget['to']>
   readonly message: CallMessage
+  readonly by: string | undefined
   readonly repeatable: boolean
   readonly deadline: number
   readonly timeoutMs: number
@@ -136,6 +142,7 @@ class CallRouter implements Router {
       request,
       to: request.to ?? 'any',
       message,
+      by: marks.by,
       repeatable,
       deadline,
       timeoutMs,
@@ -193,7 +200,8 @@ class CallRouter implements Router {
     const { signal } = errand.request
     const message = { ...errand.message, timeoutMs }
     if (candidate.peer === this.#init.self && this.#init.local !== undefined) {
-      return callHere(this.#init.local, candidate.peer, message, timeoutMs, signal)
+      const { local } = this.#init
+      return callHere((call) => local(call, errand.by), candidate.peer, message, timeoutMs, signal)
     }
     const { attempt, calls } = this.#init
     const options = { timeoutMs, signal }

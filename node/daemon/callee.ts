@@ -64,15 +64,15 @@ export class Callee {
     return [...this.#answered.values()].map((one) => ({ ...one }))
   }
 
-  /** @throws CallError */
-  async call(request: ArrivingCall, signal?: AbortSignal): Promise<Value> {
+  /** `by`: the object of this node whose code calls. @throws CallError */
+  async call(request: ArrivingCall, signal?: AbortSignal, by?: string): Promise<Value> {
     const deadline = performance.now() + request.timeoutMs
     const known = await this.#known(request, deadline, signal)
     const { object } = known
     check(known, request)
     await this.#serves(object, request, deadline, signal)
     const caller = this.#init.peer.view.get(request.from)?.objects[object]?.version ?? null
-    const value = await this.#init.hosting.call(object, {
+    const call = {
       version: request.version,
       method: request.method,
       args: request.args,
@@ -81,7 +81,8 @@ export class Callee {
       simulates: request.simulates,
       timeoutMs: Math.max(1, deadline - performance.now()),
       signal
-    })
+    }
+    const value = await this.#init.hosting.call(object, call, by)
     this.#count(object, request, caller)
     return value
   }

@@ -172,7 +172,7 @@ class Daemon implements RunningPeer {
     this.#router = createRouter({
       self: this.id,
       calls: this.#calls,
-      local: (call) => this.#callee.call(call, call.signal),
+      local: (call, by) => this.#callee.call(call, call.signal, by),
       attempt: (candidate, message, options) => this.#guests.call(candidate, message, options),
       reachable: (peer) => network.reachable(peer),
       candidates: (className, version, to) => candidates(core, className, version, to),
@@ -286,7 +286,7 @@ class Daemon implements RunningPeer {
     const { log } = this.#options
     return {
       call: ({ callId, held, observersOnly, ...request }) =>
-        this.#router.call(request, { callId, held, observersOnly }),
+        this.#router.call(request, { callId, held, observersOnly, by: object }),
       members: () => this.#core.members(),
       // Nested: what hosted code says must not pass for what the daemon says.
       log: (message, fields) => log.info({ object, fields }, message),

@@ -104,9 +104,12 @@ export class Hosting {
     })
   }
 
-  /** A call at an object of this node; waits while the object is stopped for an upgrade or restarts. */
-  async call(object: string, call: HostCall): Promise<Value> {
+  /** A call at an object of this node, by the code of `by`; waits while the object is stopped for an upgrade or restarts. */
+  async call(object: string, call: HostCall, by?: string): Promise<Value> {
     const hosted = this.#hosted(object)
+    // Its own code would wait for itself: for a drain that ends with it, or for a commit that comes after it.
+    if (by === object && !hosted.gate.isOpen)
+      throw new CallError('Unavailable', `${object} does not serve now, its own code neither`, { retryAfterMs: 100 })
     const left = hosted.gate.isOpen ? call.timeoutMs : await hosted.gate.wait(call.timeoutMs, call.signal)
     const { current } = hosted
     if (current === undefined)

@@ -158,6 +158,14 @@ describe('calls: router', () => {
     assert.deepEqual(refusing.asked.slice(0, 5), ['idle', 'busy', 'far', 'old', 'down'])
   })
 
+  it('D23: a call at the own node says whose code makes it', async () => {
+    const me: Candidate = { peer: 'me', addresses: [], serving: true, serves: [1, 2] }
+    const here: RouterInit['local'] = async ({ from }, by) => [from, by]
+    const { router } = scripted({}, { self: 'me', local: here, candidates: () => [me] })
+    assert.deepEqual(await router.call(REQUEST, { by: 'Kv' }), ['me', 'Kv'])
+    assert.deepEqual(await router.call(REQUEST), ['me', undefined])
+  })
+
   it('N12: equals share the calls', async () => {
     const { router, asked } = scripted({ a: () => 1, b: () => 1, c: () => 1 })
     for (let count = 0; count < 30; count++) await router.call(REQUEST)

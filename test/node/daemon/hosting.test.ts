@@ -139,6 +139,15 @@ describe('hosting of objects (SPEC D22, D23)', () => {
     await Promise.all([stage.hosting.close(100), assert.rejects(waiting, { name: 'Unavailable' })])
   })
 
+  it('D23: the code of an object that drains does not wait for itself', async () => {
+    await stage.run(start, drain)
+    const waiting = stage.hosting.call(OBJECT, { ...call, timeoutMs: 60_000 }, 'another')
+    await assert.rejects(stage.hosting.call(OBJECT, { ...call, timeoutMs: 60_000 }, OBJECT), { name: 'Unavailable' })
+    await stage.run(transform, prove, serve)
+    assert.equal(await waiting, null)
+    assert.equal(await stage.hosting.call(OBJECT, call, OBJECT), null)
+  })
+
   it('D23: a call that was cancelled before it came to the gate does not wait there', async () => {
     await stage.run(start, drain)
     const waiting = stage.hosting.call(OBJECT, { ...call, timeoutMs: 60_000, signal: AbortSignal.abort() })
