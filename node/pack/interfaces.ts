@@ -7,7 +7,13 @@ import { Refusal } from '../../src/errors.ts'
 import { nameSchema } from '../../src/names.ts'
 import { explain } from '../../src/upgrade/canonical.ts'
 import type { ClassDefinition } from '../../src/upgrade/define.ts'
-import { type Interface, interfaceSchema, methodSchema, type Simulation } from '../../src/upgrade/manifest.ts'
+import {
+  type ClassUpgrade,
+  type Interface,
+  interfaceSchema,
+  methodSchema,
+  type Simulation
+} from '../../src/upgrade/manifest.ts'
 import type { Statics } from './inspect.ts'
 
 const staticsSchema = z.object({
@@ -16,8 +22,15 @@ const staticsSchema = z.object({
   intercepts: z.array(nameSchema).optional()
 })
 
+/** What a built class declares; `effects`: it says what passes below it (V14). */
+export interface DeclaredClass {
+  interface: Interface
+  intercepts: string[]
+  effects?: boolean
+}
+
 /** The interface that a built class declares. @throws Refusal naming the module and the static that is wrong */
-export function readStatics(module: string, statics: Statics): { interface: Interface; intercepts: string[] } {
+export function readStatics(module: string, statics: Statics): DeclaredClass {
   if (statics.methods === undefined) {
     throw new Refusal('Malformed', `${module}: the class lacks "static methods = { name: 'observer' | 'mutator', … }"`)
   }
@@ -32,7 +45,8 @@ export function readStatics(module: string, statics: Statics): { interface: Inte
   const lacking = Object.keys(found.data.methods).find((name) => !implemented.has(name))
   if (lacking !== undefined)
     throw new Refusal('Malformed', `${module}: "static methods" names ${lacking}, which the class does not have`)
-  return { interface: found.data, intercepts: parsed.data.intercepts ?? [] }
+  const effects = implemented.has('effects') ? { effects: true } : {}
+  return { interface: found.data, intercepts: parsed.data.intercepts ?? [], ...effects }
 }
 
 /** Methods of `old` that callers of `old` would miss or find changed in `next`. */
@@ -71,8 +85,28 @@ function checkSimulation(which: string, simulation: Simulation, simulated: Inter
   }
 }
 
+/** V14: SOs of the version before may stack on the new ones, and the new future SO on the old one. */
+function checkStack(
+  { past: module, from, to }: ClassDefinition,
+  before: NonNullable<ClassInterfaces['before']>,
+  { future, past }: Pick<ClassInterfaces, 'future' | 'past'>
+): string[] {
+  const older = before.past === 'subtype' ? null : before.past
+  if (older !== null && older.intercepts.length > 0 && past !== null && past !== 'subtype' && past.effects !== true) {
+    throw new Refusal(
+      'Malformed',
+      `${module}, the past SO: the one of the version before, which stacks on it, intercepts ${older.intercepts.join(', ')}; give it a method "effects" that says what passes below it`
+    )
+  }
+  if ((future?.intercepts.length ?? 0) === 0 || before.future === null || before.future.effects === true) return []
+  return [
+    `${from} → ${to}: the future SO intercepts, and that of ${from} emits no effects: nodes that are two versions behind cannot serve this version`
+  ]
+}
+
 export interface ClassInterfaces {
-  old: Interface | null
+  /** The class that is replaced, with its own SOs; null for a new one. */
+  before: Pick<ClassUpgrade, 'interface' | 'future' | 'past'> | null
   object: Interface
   future: Simulation | null
   past: Simulation | 'subtype' | null
@@ -84,9 +118,10 @@ export interface ClassInterfaces {
 export function checkClass(
   definition: ClassDefinition,
   version: number,
-  { old, object, future, past, callers = [] }: ClassInterfaces
+  { before, object, future, past, callers = [] }: ClassInterfaces
 ): string[] {
   const { from, to } = definition
+  const old = before?.interface ?? null
   const late = [object, future?.interface, past === 'subtype' ? null : past?.interface]
     .flatMap((one) => Object.entries(one?.calls ?? {}))
     .find(([, called]) => called > version)
@@ -103,7 +138,7 @@ export function checkClass(
       `class ${to}: ${own} is declared stateless, which only methods of simulation objects can be: an object is its state; remove it`
     )
   }
-  if (from === null || old === null) return []
+  if (from === null || old === null || before === null) return []
   const changes = broken(old, object)
   if (past === null && changes.length > 0) {
     throw new Refusal(
@@ -119,7 +154,7 @@ export function checkClass(
   }
   if (future !== null) checkSimulation(`${definition.future}, the future SO`, future, object, old)
   if (past !== null && past !== 'subtype') checkSimulation(`${definition.past}, the past SO`, past, old, object)
-  const warnings: string[] = []
+  const warnings = checkStack(definition, before, { future, past })
   if (past === null)
     warnings.push(`${from} → ${to}: no past SO; calls at version ${version - 1} end as Retired on nodes that upgraded`)
   if (future === null)

@@ -10,13 +10,13 @@ import type { ClassDefinition, UpgradeDefinition } from '../../src/upgrade/defin
 import { type Envelope, parseEntry, signEntry } from '../../src/upgrade/entry.ts'
 import type { Signer } from '../../src/upgrade/keys.ts'
 import { UpgradeLog } from '../../src/upgrade/log.ts'
-import type { ClassUpgrade, Interface, Manifest, Simulation } from '../../src/upgrade/manifest.ts'
+import type { ClassUpgrade, Manifest, Simulation } from '../../src/upgrade/manifest.ts'
 import { pieceTable } from '../../src/upgrade/pieces.ts'
 import { createArchive } from './archive.ts'
 import { buildModules, bundledPath } from './build.ts'
 import { writeUpgradeFile } from './file.ts'
 import { inspect, type ModuleRole, type Statics } from './inspect.ts'
-import { checkClass, readStatics } from './interfaces.ts'
+import { checkClass, type DeclaredClass, readStatics } from './interfaces.ts'
 
 export interface PackOptions {
   /** `upgrade.ts`, or the directory that holds it. */
@@ -86,26 +86,31 @@ export async function readDefinition(upgrade: string): Promise<UpgradeDefinition
   return definition as UpgradeDefinition
 }
 
-/** The interface of class `name` before this upgrade: by the newest of the entries given that names it. */
-/** The classes in force before an upgrade, as far as the parents given tell. */
-function classesBefore(parents: readonly Envelope<Manifest>[]): Map<string, Interface> {
-  const classes = new Map<string, Interface>()
+/** The classes in force before an upgrade, with their SOs, as far as the parents given tell. */
+function classesBefore(parents: readonly Envelope<Manifest>[]): Map<string, ClassUpgrade> {
+  const classes = new Map<string, ClassUpgrade>()
   for (const { content } of parents) {
     for (const { from } of content.classes) if (from !== null) classes.delete(from)
-    for (const { to, interface: found } of content.classes) classes.set(to, found)
+    for (const upgrade of content.classes) classes.set(upgrade.to, upgrade)
   }
   return classes
 }
 
 /** Classes that say that they call `name`, and that the upgrade leaves as they are. */
-function callersOf(name: string, definitions: readonly ClassDefinition[], before: Map<string, Interface>): string[] {
+function callersOf(name: string, definitions: readonly ClassDefinition[], before: Map<string, ClassUpgrade>): string[] {
   const named = new Set(definitions.map(({ from }) => from))
-  return [...before].flatMap(([caller, { calls }]) =>
-    calls[name] === undefined || named.has(caller) ? [] : [`class ${caller}, written for ${name} ${calls[name]}`]
+  return [...before].flatMap(
+    ([
+      caller,
+      {
+        interface: { calls }
+      }
+    ]) =>
+      calls[name] === undefined || named.has(caller) ? [] : [`class ${caller}, written for ${name} ${calls[name]}`]
   )
 }
 
-function interfaceBefore(name: string, classes: Map<string, Interface>): Interface {
+function classBefore(name: string, classes: Map<string, ClassUpgrade>): ClassUpgrade {
   const found = classes.get(name)
   if (found !== undefined) return found
   const known = [...classes.keys()].join(', ') || 'none'
@@ -180,7 +185,7 @@ function checkReplaced(
 }
 
 /** Built module → what it declares. */
-type Declared = Map<string, { interface: Interface; intercepts: string[] }>
+type Declared = Map<string, DeclaredClass>
 
 export async function readDeclarations(
   classes: readonly ClassDefinition[],
@@ -235,7 +240,7 @@ export async function pack(options: PackOptions): Promise<Packed> {
   const earlier = [...options.parents, ...(options.rivals ?? [])]
   const parent = checkParents(version, options.fleet, options.parents)
   const inForce = classesBefore(options.parents)
-  const before = new Map(classes.map(({ from }) => [from, from === null ? null : interfaceBefore(from, inForce)]))
+  const before = new Map(classes.map(({ from }) => [from, from === null ? null : classBefore(from, inForce)]))
   const named = classes.flatMap(({ object, transform, ways, future, past }) => [
     ...[object, transform, future, past],
     ...ways.map((one) => one.transform)
@@ -249,7 +254,7 @@ export async function pack(options: PackOptions): Promise<Packed> {
   const warnings = classes.flatMap((one, at) => {
     const { interface: object, future, past } = upgrades[at]!
     const callers = one.from === null ? [] : callersOf(one.from, classes, inForce)
-    return checkClass(one, version, { old: before.get(one.from) ?? null, object, future, past, callers })
+    return checkClass(one, version, { before: before.get(one.from) ?? null, object, future, past, callers })
   })
   const bundle = await createArchive(modules)
   const manifest: Manifest = {

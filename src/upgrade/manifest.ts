@@ -36,7 +36,9 @@ export const interfaceSchema = z.strictObject({
 export const simulationSchema = z.strictObject({
   module: pathSchema,
   interface: interfaceSchema,
-  intercepts: z.array(nameSchema).max(MAX_METHODS)
+  intercepts: z.array(nameSchema).max(MAX_METHODS),
+  /** It says what passes below it means at its version, so that an SO on it may intercept (SPEC V14). */
+  effects: z.boolean().optional()
 })
 
 export const classUpgradeSchema = z.strictObject({

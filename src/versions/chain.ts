@@ -245,6 +245,8 @@ export class Chain {
   async #startLink(link: Link, operation: Operation): Promise<void> {
     await this.#execution.undoable(operation, async () => {
       link.construct(this.#ports)
+      if (link.intercepts.size > 0 && link.delegate?.emits === false)
+        throw new Error(`${link.delegate.title} emits no effects, so ${link.title} would miss calls that pass below it`)
       const frame = () => new Frame(link, operation, 'set-up', true, true)
       await runFrame(frame(), () => link.instance!.start?.())
       if (link.role === 'current' || this.#marks.isStarted(link.version)) return

@@ -1,12 +1,12 @@
 /**
  * How one method of one link is executed (SPEC V5, V7, V8, V10): inside a savepoint, offered to interceptors before,
- * their writes applied with its own, all of it or nothing.
+ * their writes applied with its own, all of it or nothing. Links above an interceptor learn of it by effects (V14).
  */
 import { CallError, type CallErrorName } from '../errors.ts'
 import { Frame, type Operation, runFrame } from './frame.ts'
 import type { Link } from './link.ts'
 import type { ChainStore } from './store.ts'
-import type { StateWrite, Value } from './types.ts'
+import type { Effect, StateWrite, Value } from './types.ts'
 
 /**
  * An interception holds the object: one that does not end in time has failed. Time is counted in ticks, so that a
@@ -80,27 +80,49 @@ export class Execution {
     return result
   }
 
-  /** V7: links that intercept `method` of `link` look at it before it is executed and say what they will write. */
-  async #offer(link: Link, method: string, args: Value[], caller: Caller): Promise<[Link, StateWrite[]][]> {
-    const offered: [Link, StateWrite[]][] = []
-    for (const interceptor of link.dependents) {
-      if (interceptor === caller.origin || interceptor.fault !== null || !interceptor.intercepts.has(method)) continue
-      const frame = new Frame(interceptor, caller.operation, 'look', true, true)
-      try {
-        // A copy: whatever the interceptor does to the arguments, the call is the same.
-        const writes = await this.#inTime(frame, () => interceptor.instance!.intercept!(method, structuredClone(args)))
-        if (writes.length > 0) offered.push([interceptor, writes])
-      } catch (error) {
-        if (link.role !== 'current' && nameOf(error) === 'Disallowed') throw error
-        this.#components.quarantine(interceptor, `its interception of ${method} failed: ${textOf(error)}`)
-      }
-      // Effects that this interceptor emits in its own version's words are offered to the links above it from here.
+  /** V7, V14: who learns of a mutator looks at it before it is executed, and says what will be written. */
+  async #offer(link: Link, method: string, args: Value[], caller: Caller): Promise<Offered[]> {
+    const offered: Offered[] = []
+    for (const above of link.dependents) {
+      if (above === caller.origin || above.fault !== null) continue
+      const event = { method, args, isCall: link.role !== 'current' }
+      await this.#offerTo(above, event, caller.operation, offered)
     }
     return offered
   }
 
+  /** A mutator of the link's delegate: called there, or an effect in that version's words of one that passed below. */
+  async #offerTo(link: Link, event: Offer, operation: Operation, offered: Offered[]): Promise<void> {
+    const { method, args } = event
+    const frame = () => new Frame(link, operation, 'look', true, true)
+    // A copy: whatever the code does to the arguments, the call is the same.
+    const copy = () => structuredClone(args)
+    if (link.intercepts.has(method)) {
+      try {
+        const writes = await this.#inTime(frame(), () => link.instance!.intercept!(method, copy()))
+        if (writes.length > 0) offered.push([link, writes])
+      } catch (error) {
+        if (event.isCall && nameOf(error) === 'Disallowed') throw error
+        return this.#components.quarantine(link, `its interception of ${method} failed: ${textOf(error)}`)
+      }
+    }
+    if (!isHeard(link)) return
+    let effects: Effect[]
+    try {
+      effects = checkedEffects(link, await this.#inTime(frame(), () => link.instance!.effects!(method, copy())))
+    } catch (error) {
+      return this.#components.quarantine(link, `what ${method} means at its version it did not say: ${textOf(error)}`)
+    }
+    for (const [effect, ...values] of effects) {
+      for (const above of link.dependents) {
+        if (above.fault !== null) continue
+        await this.#offerTo(above, { method: effect, args: values, isCall: false }, operation, offered)
+      }
+    }
+  }
+
   /** Runs the code of an interception; when it does not end in time it is left behind, and may do nothing any more. */
-  #inTime(frame: Frame, code: () => Promise<StateWrite[]> | StateWrite[]): Promise<StateWrite[]> {
+  #inTime<T>(frame: Frame, code: () => Promise<T> | T): Promise<T> {
     return new Promise((resolve, reject) => {
       let ticks = 0
       const tick = () => {
@@ -130,6 +152,27 @@ export class Execution {
       this.#components.quarantine(interceptor, `a write of its interception was refused: ${textOf(error)}`)
     }
   }
+}
+
+/** An interceptor, and what it will write if the call succeeds. */
+type Offered = [Link, StateWrite[]]
+
+interface Offer {
+  method: string
+  args: Value[]
+  /** It was called at an SO, which interceptors may refuse; what passed below it they may not. */
+  isCall: boolean
+}
+
+/** Whether somebody above the link wants to know what passes below it. */
+export function isHeard(link: Link): boolean {
+  return link.dependents.some((above) => above.fault === null && (above.intercepts.size > 0 || isHeard(above)))
+}
+
+function checkedEffects(link: Link, effects: Effect[]): Effect[] {
+  const odd = effects.find(([method]) => link.interface.methods[method]?.kind !== 'mutator')
+  if (odd !== undefined) throw new Error(`${String(odd[0])} is no mutator of ${link.title}`)
+  return effects
 }
 
 /** Names that mean the same to the caller of this object as to the code that met them. */

@@ -8,6 +8,7 @@ import { currentFrame } from './frame.ts'
 import type { LinkRole } from './store.ts'
 import type {
   CallTarget,
+  Effect,
   GroupMember,
   HostedObject,
   HostedSimulation,
@@ -91,6 +92,17 @@ export class Link {
     this.instance = instance
   }
 
+  /** V14: whether what passes below this link can be told to links above it. */
+  get emits(): boolean {
+    if (this.role === 'current') return true
+    if (this.#init.construct !== null) return typeof this.instance?.effects === 'function'
+    // A subtype link can pass on what its own type has, too; what other mutators mean nobody has said.
+    const { methods } = this.delegate!.interface
+    return Object.keys(methods).every(
+      (name) => methods[name]!.kind === 'observer' || Object.hasOwn(this.interface.methods, name)
+    )
+  }
+
   invoke(method: string, args: Value[]): Promise<Value> | Value {
     return (this.instance as unknown as Methods)[method]!(...args)
   }
@@ -102,7 +114,10 @@ function passThrough(link: Link, context: SimulationContext<Methods>): HostedSim
   for (const method of Object.keys(link.interface.methods)) {
     methods[method] = (...args) => context.delegate[method]!(...args)
   }
-  return methods as HostedSimulation
+  // A mutator that this type does not have shows in no way that it could tell.
+  const effects = (method: string, args: Value[]): Effect[] =>
+    link.interface.methods[method]?.kind === 'mutator' ? [[method, ...args]] : []
+  return { ...methods, effects } as unknown as HostedSimulation
 }
 
 /** An object whose every property is a method; not a thenable, so that it may be awaited and returned. */

@@ -104,11 +104,19 @@ export interface HostedObject {
 /** A write of an interceptor to its own state, applied with the intercepted call's if that succeeds. */
 export type StateWrite = { put: [key: string, value: Value] } | { delete: string }
 
+/** A mutator of the SO's own version, as it would be called there. */
+export type Effect = [method: string, ...args: Value[]]
+
 export interface HostedSimulation extends HostedObject {
   /** MF: fills the SO's own state from the delegate when it is first started on a node (not at restarts). */
   initial?(): Promise<void> | void
   /** Offered before the delegate executes `method`; may look, may neither refuse nor change it. */
   intercept?(method: string, args: Value[]): Promise<StateWrite[]> | StateWrite[]
+  /**
+   * What a mutator of the delegate, that did not come through this SO, means in its own version's words: the shadow.
+   * Asked before the change; may look. Needed where another SO stacks on this one and intercepts.
+   */
+  effects?(method: string, args: Value[]): Promise<Effect[]> | Effect[]
 }
 
 /** The state of one link during a transform: its directory and its part of the key-value store. */

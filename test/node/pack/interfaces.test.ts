@@ -26,7 +26,8 @@ const definition: ClassDefinition = {
   schedule: { when: { kind: 'immediately' }, constraints: [] },
   spec: null
 }
-const good = { old: OLD, object: NEW, future: so(NEW, ['insert']), past: so(OLD, ['insertColor']) }
+const before = { interface: OLD, future: null, past: null }
+const good = { before, object: NEW, future: so(NEW, ['insert']), past: so(OLD, ['insertColor']) }
 const malformed = { name: 'Malformed' }
 
 describe('interfaces', () => {
@@ -102,14 +103,27 @@ describe('interfaces', () => {
 
   it('U10: a subtype needs no past SO; a new class has nothing to break; the rest is said', () => {
     const wider = typeOf({ insert: 'mutator', contains: 'observer', size: 'observer' })
-    assert.deepEqual(checkClass(definition, 2, { old: OLD, object: wider, future: so(wider), past: 'subtype' }), [])
+    assert.deepEqual(checkClass(definition, 2, { before, object: wider, future: so(wider), past: 'subtype' }), [])
     assert.equal(
-      checkClass({ ...definition, transform: null }, 2, { old: OLD, object: wider, future: null, past: null }).length,
+      checkClass({ ...definition, transform: null }, 2, { before, object: wider, future: null, past: null }).length,
       3
     )
     assert.deepEqual(
-      checkClass({ ...definition, from: null }, 2, { old: null, object: NEW, future: null, past: null }),
+      checkClass({ ...definition, from: null }, 2, { before: null, object: NEW, future: null, past: null }),
       []
     )
+  })
+
+  it('V14: what stacks must be told what passes below', () => {
+    const older = { ...before, past: { ...so(OLD), intercepts: ['insert'] } }
+    assert.throws(() => checkClass(definition, 2, { ...good, before: older }), {
+      name: 'Malformed',
+      message: /intercepts insert; give it a method "effects"/
+    })
+    const telling = { ...so(OLD, ['insertColor']), effects: true }
+    assert.deepEqual(checkClass(definition, 2, { ...good, before: older, past: telling }), [])
+    const silent = { ...before, future: so(OLD) }
+    const [warning] = checkClass(definition, 2, { ...good, before: silent })
+    assert.match(warning!, /emits no effects: nodes that are two versions behind/)
   })
 })
