@@ -6,12 +6,11 @@ import { CallError } from '../../src/errors.ts'
 import type { Event } from '../../src/overlay/events.ts'
 import type { Peer } from '../../src/overlay/peer.ts'
 import type { Value } from '../../src/versions/types.ts'
+import { patienceMs } from './gate.ts'
 import type { Hosting } from './hosting.ts'
 import type { Moments } from './moments.ts'
 
-/** How long a call waits for an entry, a bundle or a future SO, at most; a replica may have it. */
-const LEARN_MS = 5_000
-/** The same, where the caller can host the SO itself: what is at hand starts within it (SPEC G6). */
+/** How long a call waits for a future SO, at most, where the caller can host it itself: what is at hand starts within it (SPEC G6). */
 const START_MS = 1_000
 
 export interface ArrivingCall {
@@ -102,7 +101,8 @@ export class Callee {
     const { peer, moments } = this.#init
     const resolve = () => peer.resolve(request.class, request.version)
     const waits = request.object === undefined
-    const known = resolve() ?? (waits ? await moments.until(resolve, this.#patience(deadline), signal) : undefined)
+    const known =
+      resolve() ?? (waits ? await moments.until(resolve, patienceMs(deadline - performance.now()), signal) : undefined)
     checkWanted(signal)
     if (known === undefined) {
       this.#checkPlace(request.object, request)
@@ -128,9 +128,9 @@ export class Callee {
     const reached = () => (hosted.record().highest >= version ? true : undefined)
     if (reached() === undefined) {
       post({ type: 'wanted', object, version })
-      const patienceMs = this.#patience(deadline)
-      const boundMs = request.object === undefined ? patienceMs : this.#atHand(object) ? START_MS : 0
-      await moments.until(reached, Math.min(patienceMs, boundMs), signal)
+      const waitMs = patienceMs(deadline - performance.now())
+      const boundMs = request.object === undefined ? waitMs : this.#atHand(object) ? START_MS : 0
+      await moments.until(reached, Math.min(waitMs, boundMs), signal)
       checkWanted(signal)
     }
     if (request.object === object) this.#checkPlace(object, request)
@@ -171,10 +171,6 @@ export class Callee {
       'Retired',
       `version ${version} is retired; the oldest version served is ${oldest?.className ?? object}@${lowest}`
     )
-  }
-
-  #patience(deadline: number): number {
-    return Math.min(LEARN_MS, Math.max(1, (deadline - performance.now()) * 0.8))
   }
 }
 

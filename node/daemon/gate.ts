@@ -3,8 +3,16 @@ import { CallError } from '../../src/errors.ts'
 
 /** Calls that may wait at one object. */
 const MAX_WAITING = 1024
-/** The longest a call waits here; then it is told to try a replica. */
+/** The longest that a call waits for the object, an entry or a bundle; then it is told to try a replica. */
 const MAX_WAIT_MS = 5_000
+
+/** What is left of a call's time for its answer, at least: it must be back before the caller's deadline. */
+const MARGIN_MS = 100
+
+/** How long a call with so much time left may wait here. */
+export function patienceMs(leftMs: number): number {
+  return Math.max(1, Math.min(MAX_WAIT_MS, leftMs - Math.max(0.2 * leftMs, MARGIN_MS)))
+}
 
 interface Waiter {
   open(): void
@@ -48,9 +56,8 @@ export class Gate {
         }
       }
       const cancel = () => waiter.refuse(new CallError('Cancelled', 'the caller gave up'))
-      // A margin is left, so that the answer is back before the caller's deadline.
-      const waitMs = Math.max(1, Math.min(MAX_WAIT_MS, timeoutMs * 0.8))
-      const timer = setTimeout(() => waiter.refuse(this.#unavailable('it is being upgraded or restarted')), waitMs)
+      const late = () => waiter.refuse(this.#unavailable('it is being upgraded or restarted'))
+      const timer = setTimeout(late, patienceMs(timeoutMs))
       signal?.addEventListener('abort', cancel, { once: true })
       this.#waiting.add(waiter)
     })

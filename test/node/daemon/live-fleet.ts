@@ -40,6 +40,9 @@ export async function until(
   }
 }
 
+/** Every fleet has the same keys, and packing is deterministic (SPEC U9): what was packed once in this process is used again. */
+const packed = new Map<string, Uint8Array>()
+
 export interface Daemon {
   process: ChildProcess
   peer: string
@@ -178,7 +181,12 @@ export class LiveFleet {
     const { fleet } = this.keys.trust
     const out = join(this.directory, `${this.#files.length + 1}.upgrade`)
     const signers = this.keys.release.slice(0, 2)
-    await pack({ source, fleet, parents, rivals, expiresMs: FAR, out, signers })
+    const key = [source, ...parents.map(({ hash }) => hash), '', ...rivals.map(({ hash }) => hash)].join('\n')
+    const known = packed.get(key)
+    if (known === undefined) await pack({ source, fleet, parents, rivals, expiresMs: FAR, out, signers })
+    else await writeFile(out, known)
+    // What lies in this fleet's own folder is made by a test, which may make it anew.
+    if (known === undefined && !source.startsWith(this.directory)) packed.set(key, await readFile(out))
     const file = await openUpgradeFile(out)
     this.#files.push(file)
     return file

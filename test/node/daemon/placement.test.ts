@@ -57,7 +57,7 @@ describe('SOs on the node of the caller (SPEC G; real peers)', function () {
 
   it('G2, G4: what is not stateless is Unavailable; a false claim is found out', async () => {
     const counted = hosted()
-    const short = { class: 'ColorSet', version: 2, args: [1, 2], to: { peer: callee.id }, timeoutMs: 800 }
+    const short = { class: 'ColorSet', version: 2, args: [1, 2], to: { peer: callee.id }, timeoutMs: 1_500 }
     await assert.rejects(caller.call({ ...short, method: 'size' }), { name: 'Unavailable' })
     await assert.rejects(caller.call({ ...short, method: 'keep' }), { name: 'Unavailable' })
     await assert.rejects(caller.call({ ...short, method: 'either', args: [8, 9] }), { name: 'NotStateless' })
@@ -76,7 +76,7 @@ describe('SOs on the node of the caller (SPEC G; real peers)', function () {
     assert.equal(await call(3, 'getFlavor', 1), 'plain')
     assert.equal(await call(3, 'getFlavor', 7), null)
     // `size` of the SO of version 2 is not stateless, though that of version 3 says that it is.
-    await assert.rejects(caller.call({ ...request(3, 'size'), timeoutMs: 800 }), { name: 'Unavailable' })
+    await assert.rejects(caller.call({ ...request(3, 'size'), timeoutMs: 1_500 }), { name: 'Unavailable' })
     assert.equal(callee.status().objects['IntSet']!.version, 1)
     assert.deepEqual(caller.status().guests.at(-1), {
       object: 'IntSet',
@@ -90,7 +90,7 @@ describe('SOs on the node of the caller (SPEC G; real peers)', function () {
   it('G9: a client outside the fleet hosts nothing', async () => {
     const client = await fleet.client(callee.addresses())
     const request = { class: 'ColorSet', version: 2, method: 'contains', args: [1], to: { peer: callee.id } }
-    await assert.rejects(client.call({ ...request, timeoutMs: 800 }), { name: 'Unavailable' })
+    await assert.rejects(client.call({ ...request, timeoutMs: 1_500 }), { name: 'Unavailable' })
   })
 
   /** The callee may have the bundles from now on. A restart asks for them at once; otherwise that happens ever more rarely. */
