@@ -76,6 +76,7 @@ export type RefusalName =
   | 'Locked' // another daemon uses the data directory
   | 'NoSpace'
   | 'Quarantined' // the state of a future SO that a TF needs has missed calls
+  | 'CheckFailed' // the code of an upgrade does not do what its specification says
   | 'StillNeeded' // something known in the fleet needs what would be taken away
   | 'Unreachable'
   | 'Usage' // the command line or configuration is wrong

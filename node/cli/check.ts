@@ -34,14 +34,14 @@ export async function checkSource(
   }))
 }
 
-const isMissing = ({ matrix }: ClassReport): boolean =>
-  matrix.some((row) => row.before === 'missing' || row.after === 'missing')
+export const isWrong = ({ matrix, check }: ClassReport): boolean =>
+  check?.ok === false || matrix.some((row) => row.before === 'missing' || row.after === 'missing')
 
 async function checkCommand(source: string, options: CheckOptions, terminal: Terminal): Promise<Answer> {
   const { plan, reports } = await checkSource(source, options, (text) => terminal.progress?.(text))
   const parents = (options.parent ?? []).map((path) => ` --parent ${path}`).join('')
   const replay = `upstart check ${source}${parents} --effort ${options.effort} --seed ${options.seed}`
-  const wrong = reports.filter((one) => isMissing(one) || one.check?.ok === false)
+  const wrong = reports.filter(isWrong)
   const added = plan.added.map((name) => `${name} is new in version ${plan.version}: nothing to compare it with`)
   const verdict =
     wrong.length === 0 ? 'nothing wrong was found' : `wrong: ${wrong.map((one) => one.becomes).join(', ')}`

@@ -34,6 +34,8 @@ export interface PackOptions {
   expiresMs: number
   /** The upgrade file to write. */
   out: string
+  /** What a check found in order (Q12). @default none was made */
+  checked?: Manifest['checked']
   /** @default none: sign it with `upstart sign` */
   signers?: readonly Signer[]
 }
@@ -265,6 +267,7 @@ export async function pack(options: PackOptions): Promise<Packed> {
     description,
     ...(replaces.length > 0 ? { replaces: replaces.map((name) => entryNamed(name, earlier).hash) } : {}),
     classes: upgrades,
+    ...(options.checked === undefined ? {} : { checked: options.checked }),
     bundle: pieceTable(bundle)
   }
   const entry = signEntry(manifest, options.expiresMs, options.signers ?? [])

@@ -97,6 +97,15 @@ export const manifestSchema = z.strictObject({
         c.filter((one) => one.from !== null).length,
       'each old class is named once'
     ),
+  /** The check that was made when it was packed (Q12); absent if none was. It is what the signers were told, no proof. */
+  checked: z
+    .strictObject({
+      classes: z.array(nameSchema).min(1).max(MAX_CLASSES),
+      histories: z.int().min(0),
+      calls: z.int().min(0),
+      seed: z.int().min(0)
+    })
+    .optional(),
   bundle: bundleSchema
 })
 

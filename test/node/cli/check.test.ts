@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { run } from '../../../node/cli/program.ts'
+import { openUpgradeFile } from '../../../node/pack/file.ts'
 import { pack } from '../../../node/pack/pack.ts'
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url))
@@ -73,6 +74,27 @@ describe('upstart check (SPEC Q11)', function () {
     assert.ok(out.includes(`replay: upstart ${args.join(' ')}`))
     const { classes } = JSON.parse((await upstart(...args, '--json')).out)
     assert.equal(classes[0].check.ok, false)
+  })
+
+  it('Q12: pack makes a short check, records it, and refuses what is wrong unless told otherwise', async () => {
+    await upstart('keygen', join(directory, 'root'))
+    const root = join(directory, 'root.json')
+    const keys = ['root', 'release', 'operator'].flatMap((role) => [`--${role}`, join(directory, 'root.pub')])
+    await upstart('root', 'new', ...keys, '--sign', join(directory, 'root'), '-o', root)
+    const first = join(directory, 'first.upgrade')
+    await upstart('pack', join(SETS, 'v1'), '--root', root, '-o', first)
+    const rest = ['--root', root, '--parent', first, '-o', join(directory, 'second.upgrade'), '--json']
+    const { checked } = JSON.parse((await upstart('pack', join(SETS, 'v2'), ...rest)).out)
+    assert.deepEqual(checked.classes, ['ColorSet'])
+    assert.ok(checked.histories > 100)
+    const file = await openUpgradeFile(join(directory, 'second.upgrade'))
+    assert.deepEqual(file.envelope.content.checked, checked)
+    await file.close()
+    const wrong = await changed('future-color-set.ts', "static intercepts = ['insert', 'delete'] as const", '')
+    const refused = await upstart('pack', wrong, ...rest)
+    assert.equal(refused.code, 1)
+    assert.match(JSON.parse(refused.out).error.message, /^class ColorSet does not do.*upstart check .*--no-check/)
+    assert.equal(JSON.parse((await upstart('pack', wrong, ...rest, '--no-check')).out).checked, null)
   })
 
   it('without a specification interfaces are compared, and an SO that lacks a method is an error', async () => {
