@@ -26,7 +26,7 @@ interface Ended {
 }
 
 describe('what the programs say when something is wrong (C1, C11)', function () {
-  this.timeout(120_000)
+  this.timeout(240_000)
   let directory: string
   let peer: ChildProcess
   /** What stands for `@peer`, `@port` and `@id`. */

@@ -153,7 +153,7 @@ export const CASES: Case[] = [
   },
   {
     about: 'wrong version order: call a version that is not there',
-    args: online('call', 'IntSet', 'contains', '1', '--at', '9', '--timeout', '300ms'),
+    args: online('call', 'IntSet', 'contains', '1', '--at', '9', '--timeout', '2s'),
     name: 'Unavailable',
     code: 1,
     where: 'IntSet has no version 9',
@@ -198,7 +198,7 @@ export const CASES: Case[] = [
   },
   {
     about: 'unknown class: call',
-    args: online('call', 'StrSet', 'contains', '1', '--at', '1', '--timeout', '300ms'),
+    args: online('call', 'StrSet', 'contains', '1', '--at', '1', '--timeout', '2s'),
     name: 'Unavailable',
     code: 1,
     where: 'class StrSet',
