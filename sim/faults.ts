@@ -127,6 +127,7 @@ export function drawFaults(seed: number, peers?: number): FaultPlan {
   const untilMs = random.between(60, 180) * 1000
   const actions = drawActions(random, groups, groupSize, unavailable, untilMs)
   nameCanaries(new Generator(seed, 6), actions)
+  const keepMs = letBundlesGo(new Generator(seed, 7), actions)
   const weights = drawWeights(random)
   const faults = drawEvents(random, weights, count, untilMs)
   const raw = random.chance(0.2)
@@ -149,7 +150,7 @@ export function drawFaults(seed: number, peers?: number): FaultPlan {
       groupSize,
       unavailable,
       lineages: random.chance(0.2) ? ['Thing', 'Other'] : ['Thing'],
-      limits: random.chance(0.3) ? { view: random.pick([8, 12, 20]), degree: 4, degreeMax: 6 } : {},
+      limits: { keepMs, ...(random.chance(0.3) ? { view: random.pick([8, 12, 20]), degree: 4, degreeMax: 6 } : {}) },
       lateShare: random.pick([0, 0, 0.2]),
       lateMs: untilMs / 2,
       network,
@@ -258,6 +259,12 @@ function nameCanaries(random: Generator, actions: Action[]): void {
     const of = random.chance(0.5) ? [canary, when] : [when, canary]
     action.schedule = { when: { kind: random.pick(['sequence', 'all']), of }, constraints }
   }
+}
+
+/** Upgrades without past SOs, after which old bundles are needed by nobody. Returns how long those stay. */
+function letBundlesGo(random: Generator, actions: Action[]): number {
+  for (const action of actions) if (action.what === 'upgrade' && random.chance(0.4)) action.past = false
+  return random.pick([5000, 20_000, 600_000])
 }
 
 type Weights = Record<Exclude<Fault['what'], 'stop' | 'heal' | 'depart'>, number>

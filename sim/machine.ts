@@ -244,6 +244,10 @@ export class Machine implements Watched, HostEvents {
         const reason = ok ? '' : 'a piece is missing'
         return this.#complete({ type: 'unpacked', bundle: effect.bundle, ok, wrong: !ok, reason })
       }
+      case 'remove-bundle':
+        this.pieces.delete(effect.bundle)
+        this.unpacked.delete(effect.bundle)
+        return
       case 'run':
         return this.host.run(effect.command)
       case 'answer':

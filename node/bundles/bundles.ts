@@ -4,7 +4,7 @@
  *   ⟨hash⟩/                           the unpacked bundle
  *   ⟨hash⟩.files                      its table and the hashes of its files
  */
-import { mkdir, readdir, rm, stat, statfs } from 'node:fs/promises'
+import { mkdir, open, readdir, rename, rm, stat, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Refusal } from '../../src/errors.ts'
 import { type BundleTable, MAX_PIECES } from '../../src/upgrade/manifest.ts'
@@ -44,6 +44,11 @@ export interface Bundles {
   unpack(table: BundleTable): Promise<string>
   /** The directory of an unpacked bundle, compared with its record and if need be mended from its pieces (D10). */
   path(bundle: string): Promise<string>
+  /**
+   * Deletes all that is stored of a bundle (D13). It is gone from `held` at once, and from the disk's names when this
+   * resolves; what is stored of it later is not touched.
+   */
+  remove(bundle: string): Promise<void>
   /** Ends the threads. Idempotent. */
   close(): Promise<void>
 }
@@ -76,6 +81,7 @@ class DiskBundles implements Bundles {
   readonly #unpacked = new Map<string, number>()
   /** Unpacked or compared in this life of the process, or about to be: bundle → directory. */
   readonly #ready = new Map<string, Promise<string>>()
+  readonly #removals = new Map<string, Promise<void>>()
   /** Bytes of writes under way. */
   #writing = 0
 
@@ -115,6 +121,7 @@ class DiskBundles implements Bundles {
     const sha256 = table.pieces[index]
     if (sha256 === undefined) throw new RangeError(`bundle ${table.sha256} has no piece ${index}`)
     const name = `${index}-${sha256}`
+    await this.#settled(table.sha256)
     const stored = await this.#writingBytes(bytes.byteLength, () => {
       const copy = new Uint8Array(bytes)
       return this.#pool.run({ kind: 'store', file: this.#file(table.sha256, name), bytes: copy, sha256 }, [copy.buffer])
@@ -159,6 +166,41 @@ class DiskBundles implements Bundles {
     })
   }
 
+  remove(bundle: string): Promise<void> {
+    this.#pieces.delete(bundle)
+    this.#unpacked.delete(bundle)
+    this.#ready.delete(bundle)
+    const removal = this.#settled(bundle).then(() => this.#delete(bundle))
+    this.#removals.set(bundle, removal)
+    const done = (): void => {
+      if (this.#removals.get(bundle) === removal) this.#removals.delete(bundle)
+    }
+    removal.then(done, done)
+    return removal
+  }
+
+  async #delete(bundle: string): Promise<void> {
+    // The directory goes before the pieces that could mend it: a crash in between leaves nothing that claims to be whole.
+    const drafts: string[] = []
+    for (const name of [bundle, recordName(bundle), piecesName(bundle)]) {
+      const draft = join(this.#directory, name + DRAFT)
+      try {
+        await rename(join(this.#directory, name), draft)
+        drafts.push(draft)
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+      }
+    }
+    const directory = await open(this.#directory, 'r')
+    await directory.sync().finally(() => directory.close())
+    for (const draft of drafts) await rm(draft, { recursive: true, force: true })
+  }
+
+  /** A removal that is under way ends before anything of the bundle is stored anew; who asked for it hears if it fails. */
+  async #settled(bundle: string): Promise<void> {
+    await Promise.allSettled([this.#removals.get(bundle)])
+  }
+
   async close(): Promise<void> {
     await this.#pool.close()
   }
@@ -170,6 +212,7 @@ class DiskBundles implements Bundles {
       throw new Refusal('WrongBundle', `bundle ${table.sha256} lacks piece ${index}; fetch it`)
     })
     const work = { kind: 'unpack', root: this.#directory, table, pieces } as const
+    await this.#settled(table.sha256)
     this.#unpacked.delete(table.sha256)
     await this.#writingBytes(table.length, () => this.#pool.run(work))
     this.#unpacked.set(table.sha256, table.length)

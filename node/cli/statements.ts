@@ -96,6 +96,8 @@ function describe(body: StatementBody): string {
       return `pause ${short(body.lifts)} is lifted`
     case 'abort':
       return `upgrade ${short(body.target)} is aborted for good`
+    case 'forget':
+      return `the bundle of upgrade ${short(body.target)} is not kept for others any more`
     case 'approve':
       return `upgrade ${short(body.target)} is approved`
     case 'retry':
@@ -211,6 +213,28 @@ function callerOf(target: string, { log, peers }: Status): string | undefined {
   return undefined
 }
 
+/** The tool refuses to forget what a peer that it knows of still needs on its way (B6). */
+async function forgettingOf(
+  upgrade: string,
+  { force }: { force?: boolean },
+  status: () => Promise<Status>
+): Promise<Said> {
+  const target = await upgradeOf(upgrade, status)
+  if (force === true) return { what: 'forget', target }
+  const { log, peers } = await status()
+  const entry = log.find((one) => one.hash === target)
+  const objects = new Set(entry?.classes.map((one) => one.object))
+  for (const { peer, objects: hosted, left } of peers) {
+    const behind = Object.entries(hosted).find(
+      ([object, { version }]) => objects.has(object) && version > 0 && version < entry!.version
+    )
+    if (behind === undefined || left) continue
+    const text = `${peer} still runs version ${behind[1].version} and needs the bundle of version ${entry!.version} to go on`
+    throw new Refusal('StillNeeded', `${text}; wait for it, or forget it with --force`)
+  }
+  return { what: 'forget', target }
+}
+
 async function exclusionOf(
   peer: string,
   { group, roster }: ExcludeOptions,
@@ -321,6 +345,13 @@ function decidingCommands(statement: Statement, terminal: Terminal, connect: Con
       .option('--force', 'even if a class in force is known to call it'),
     terminal,
     (options, [upgrade]) => state(connect, options, (status) => retirementOf(upgrade!, options, status))
+  )
+  answering<StatementOptions & { force?: boolean }>(
+    statement('forget', 'nobody keeps the bundle of this upgrade for late peers any more', '366d')
+      .argument('<upgrade>', 'version or entry hash')
+      .option('--force', 'even if a known peer still needs it to go on'),
+    terminal,
+    (options, [upgrade]) => state(connect, options, (status) => forgettingOf(upgrade!, options, status))
   )
   answering<ExcludeOptions>(
     statement('exclude', 'state that a member is gone for good, so that its group need not wait for it', '366d')

@@ -24,6 +24,7 @@ export const USAGE = `upstart-peer: one peer of a fleet that upgrades itself
   --sandbox MODE         auto | bwrap | none: how children are confined (default auto)
   --memory-limit MIB     resident memory at which a child is ended (default 1024)
   --drain MS             how long calls may run on when their object stops for an upgrade (default 10000)
+  --keep MS              how long bundles stay that are no longer needed here nor to be kept for others (default 600000)
   --log-level LEVEL      fatal | error | warn | info | debug | trace (default info)
   --config FILE          a JSON file with the same names; flags win
   --print-config         print the configuration that results, and end
@@ -60,6 +61,11 @@ export const configurationSchema = z.strictObject({
     .max(1024 * 1024)
     .default(1024),
   drainMs: z.int().min(0).max(600_000).default(10_000),
+  keepMs: z
+    .int()
+    .min(0)
+    .max(366 * 24 * 3_600_000)
+    .default(600_000),
   logLevel: z
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace'], 'fatal, error, warn, info, debug or trace')
     .default('info')
@@ -85,6 +91,7 @@ const OPTIONS = {
   sandbox: { type: 'string' },
   'memory-limit': { type: 'string' },
   drain: { type: 'string' },
+  keep: { type: 'string' },
   'log-level': { type: 'string' },
   config: { type: 'string' },
   'print-config': { type: 'boolean' },
@@ -109,6 +116,7 @@ export function readConfiguration(args: string[]): Request {
     sandbox: values.sandbox,
     memoryLimitMib: values['memory-limit'] && Number(values['memory-limit']),
     drainMs: values.drain && Number(values.drain),
+    keepMs: values.keep && Number(values.keep),
     logLevel: values['log-level']
   }
   const given = Object.fromEntries(Object.entries(told).filter(([, value]) => value !== undefined))
@@ -150,6 +158,7 @@ const FLAG_NAMES: Record<string, string> = {
   classes: 'class',
   memoryLimitMib: 'memory-limit',
   drainMs: 'drain',
+  keepMs: 'keep',
   logLevel: 'log-level'
 }
 

@@ -300,7 +300,7 @@ function peerInit(options: PeerOptions, network: Network, key: PeerKey): PeerIni
     peer: address.slice(address.lastIndexOf('/') + 1),
     addresses: [address]
   }))
-  const { group, labels, classes, drainMs } = options
+  const { group, labels, classes, drainMs, keepMs } = options
   const seed = randomBytes(6).readUIntBE(0, 6)
   return {
     peer: key.peer,
@@ -310,7 +310,7 @@ function peerInit(options: PeerOptions, network: Network, key: PeerKey): PeerIni
     classes,
     bootstrap,
     seed,
-    limits: { drainMs }
+    limits: { drainMs, keepMs }
   }
 }
 

@@ -139,6 +139,8 @@ export class Driver {
         return void this.#storePiece(effect)
       case 'unpack':
         return void this.#unpack(effect.bundle)
+      case 'remove-bundle':
+        return void this.#removeBundle(effect.bundle)
       case 'run':
         log.debug(effect.command, 'host command')
         return this.#init.run(effect.command)
@@ -202,6 +204,18 @@ export class Driver {
       const reason = error instanceof Error ? error.message : String(error)
       const wrong = error instanceof Refusal && error.code === 'WrongBundle'
       this.post({ type: 'unpacked', bundle, ok: false, wrong, reason })
+    }
+  }
+
+  /** What could not be deleted is found at the next boot, and deleted then. */
+  async #removeBundle(bundle: string): Promise<void> {
+    const { bundles, log } = this.#init
+    try {
+      await bundles.remove(bundle)
+      log.info({ bundle }, 'a bundle that nobody needs here was removed')
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error)
+      this.#perform({ type: 'alarm', name: 'RemoveFailed', text: `bundle ${bundle.slice(0, 12)}: ${reason}` })
     }
   }
 

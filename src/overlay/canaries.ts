@@ -155,7 +155,9 @@ export class Canaries implements Pins {
   /** S9. */
   #mayBe(record: PeerRecord, object: string): boolean {
     if (hasLeft(record)) return false
-    return record.objects[object] !== undefined && !this.#init.statements.excludedAnywhere(record.peer)
+    return (
+      record.objects[object] !== undefined && !hasLeft(record) && !this.#init.statements.excludedAnywhere(record.peer)
+    )
   }
 
   #place(entry: Entry, peer: string): number {

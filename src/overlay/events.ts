@@ -126,6 +126,8 @@ export type Effect =
   | { type: 'store-piece'; bundle: string; index: number; from: string; bytes: Uint8Array; sha256: string }
   /** All pieces are there: verify the whole, unpack it durably. */
   | { type: 'unpack'; bundle: string; version: number }
+  /** Delete all that is stored of a bundle; what is stored of it later stays. No event answers: the next boot tells. */
+  | { type: 'remove-bundle'; bundle: string }
   | { type: 'run'; command: HostCommand }
   | { type: 'answer'; request: number; ok: boolean; refusal?: RefusalName; text: string }
   | { type: 'alarm'; name: string; text: string }
@@ -167,6 +169,22 @@ export interface PeerLimits {
   drainMs: number
   /** Pieces asked for at once, over all neighbours. @default 8 */
   piecesInFlight: number
+  /** How long a bundle is kept that is neither needed nor to be kept for others any more, ms. @default 600000 */
+  keepMs: number
   /** A piece not delivered in this time is asked for elsewhere, ms. @default 10000 */
   pieceTimeoutMs: number
+}
+
+export const DEFAULT_LIMITS: PeerLimits = {
+  degree: 8,
+  degreeMax: 12,
+  passive: 32,
+  view: 256,
+  silentMs: 3 * 24 * 3_600_000,
+  roundMs: 1_000,
+  roundMaxMs: 60_000,
+  drainMs: 10_000,
+  piecesInFlight: 8,
+  keepMs: 600_000,
+  pieceTimeoutMs: 10_000
 }

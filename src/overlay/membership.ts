@@ -26,6 +26,7 @@ export class Membership {
   readonly #shuffles: Shuffles
   readonly #view: View
   readonly #self: string
+  readonly #outbox: Outbox
   readonly #limits: PeerLimits
   readonly #generator: Generator
   #probeAt = 0
@@ -45,6 +46,7 @@ export class Membership {
   }) {
     const { init, limits, statements, view, generator, outbox } = parts
     this.#self = init.peer
+    this.#outbox = outbox
     this.#view = view
     this.#limits = limits
     this.#generator = generator
@@ -77,6 +79,14 @@ export class Membership {
   /** Without any neighbour, though others are known of: what this peer knows may be old. */
   get isCutOff(): boolean {
     return this.neighbours.size === 0 && (this.#contacts.seeds().length > 0 || this.passive.size > 0)
+  }
+
+  /** Whether a peer is connected. If not it is dialled, for one errand: it need not become a neighbour. */
+  connect(peer: string): boolean {
+    if (this.neighbours.connected.has(peer)) return true
+    const addresses = this.#contacts.addresses(peer)
+    if (addresses.length > 0) this.#outbox.send({ type: 'connect', peer, addresses: [...addresses] })
+    return false
   }
 
   onConnected(peer: string, now: number): void {

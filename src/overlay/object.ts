@@ -8,10 +8,11 @@ import { Deaths } from './deaths.ts'
 import type { Event, HostCommand } from './events.ts'
 import { Futures } from './futures.ts'
 import { BEGUN, commit, enter, fail, goBack, type ObjectState, repeat, resume, targetOf } from './lifecycle.ts'
+import { missingBundle } from './needs.ts'
 import type { PermitWish } from './permits.ts'
 import type { ObjectRecord } from './record.ts'
 import type { Surroundings } from './surroundings.ts'
-import { chooseTarget, forbidden, missingBundle } from './target.ts'
+import { chooseTarget, forbidden } from './target.ts'
 
 /** How long to wait after an obstacle that is not the version's fault. */
 const TRY_AGAIN_MS = 30_000
@@ -131,14 +132,14 @@ export class HostedObject {
         return this.#onStep(event, 'transforming', now, () => {
           const { target, attempt } = this.#attempt()
           this.#keep(enter(this.state, { ...this.#attempt(), name: 'proving' }))
-          const past = this.#past(target)
+          const past = this.pastOf(target)
           const future = this.#rebased(target)
           this.#run({ command: 'prove', object: this.state.object, attempt, version: target, past, future })
         })
       case 'prove':
         return this.#onStep(event, 'proving', now, () => {
           const { target, attempt } = this.#attempt()
-          this.#hostedPast = this.#past(target)
+          this.#hostedPast = this.pastOf(target)
           this.#keep(commit(this.state))
           this.#run({ command: 'serve', object: this.state.object, attempt, version: target })
         })
@@ -167,7 +168,7 @@ export class HostedObject {
 
   record(): ObjectRecord {
     const { current, phase, failures, object } = this.state
-    const past = current === null ? [] : this.#past(current.version)
+    const past = current === null ? [] : this.pastOf(current.version)
     return {
       version: current?.version ?? 0,
       entry: current?.entry.slice(0, 16) ?? '',
@@ -200,7 +201,7 @@ export class HostedObject {
       this.#keep({ ...next, failures, interruptions: 0, progress: {} })
       this.#evaluatedAt = now
     }
-    const missing = missingBundle(this.state, target, this.#around)
+    const missing = missingBundle(this, target, this.#around)
     if (missing !== undefined) {
       this.reason = missing
       return Number.POSITIVE_INFINITY
@@ -230,7 +231,7 @@ export class HostedObject {
     this.#keep(enter(this.state, { name: 'warming', target: target.version, entry: target.entry.hash, attempt }))
     const { object, futures } = this.state
     const { version } = target
-    this.#run({ command: 'warm', object, attempt, version, past: this.#past(version), future: futures })
+    this.#run({ command: 'warm', object, attempt, version, past: this.pastOf(version), future: futures })
     return Number.POSITIVE_INFINITY
   }
 
@@ -392,7 +393,7 @@ export class HostedObject {
     if (current === null) return
     this.service = 'starting'
     const { version, attempt } = current
-    const past = this.#past(version)
+    const past = this.pastOf(version)
     this.#hostedPast = past
     this.#run({ command: 'start', object, attempt, version, past, future: this.#futures.loaded() })
   }
@@ -402,7 +403,7 @@ export class HostedObject {
     const { current, object } = this.state
     if (current === null || this.service !== 'serving' || this.#retiring) return
     if (this.#futures.obstacle !== undefined) return
-    const past = this.#past(current.version)
+    const past = this.pastOf(current.version)
     const retired = this.#hostedPast.filter((version) => !past.includes(version))
     if (retired.length === 0) return
     this.#retiring = true
@@ -462,7 +463,7 @@ export class HostedObject {
   }
 
   /** Versions of the past that an object at `version` serves: what the schema can, less what is retired (R6). */
-  #past(version: number): number[] {
+  pastOf(version: number): number[] {
     const { log, statements } = this.#around
     const { current, object } = this.state
     // The branch that it runs may not be on the chain any more.

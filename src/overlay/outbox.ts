@@ -18,12 +18,12 @@ export class Outbox {
   }
 
   /** Anything that leaves the peer: messages, connections, answers, alarms. */
-  send(effect: Exclude<Effect, { type: 'persist' | 'run' | 'store-piece' | 'unpack' }>): void {
+  send(effect: Exclude<Effect, { type: 'persist' | 'run' | 'store-piece' | 'unpack' | 'remove-bundle' }>): void {
     this.#sends.push(effect)
   }
 
   /** Work for the host or the piece store, answered by a completion event. */
-  run(effect: Extract<Effect, { type: 'run' | 'store-piece' | 'unpack' }>): void {
+  run(effect: Extract<Effect, { type: 'run' | 'store-piece' | 'unpack' | 'remove-bundle' }>): void {
     this.#runs.push(effect)
   }
 

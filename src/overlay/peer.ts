@@ -10,7 +10,16 @@ import type { LineageVersion, Schema } from '../upgrade/schema.ts'
 import { StatementSet } from '../upgrade/statements.ts'
 import { AntiEntropy } from './antientropy.ts'
 import { Canaries } from './canaries.ts'
-import type { Authority, Effect, Event, PeerInit, PeerLimits, Topic } from './events.ts'
+import {
+  type Authority,
+  DEFAULT_LIMITS,
+  type Effect,
+  type Event,
+  type PeerInit,
+  type PeerLimits,
+  type Topic
+} from './events.ts'
+import { Keepers } from './keepers.ts'
 import { type Learned, Learning } from './learning.ts'
 import { Leaving } from './leaving.ts'
 import { emptyObject, type ObjectState } from './lifecycle.ts'
@@ -23,24 +32,11 @@ import { OwnPermit } from './own-permit.ts'
 import { OwnRecord } from './own-record.ts'
 import type { Contact } from './passive.ts'
 import type { PermitState } from './permits.ts'
-import { Pieces } from './pieces.ts'
+import type { Pieces } from './pieces.ts'
 import { hasLeft, type ObjectRecord, type PeerRecord } from './record.ts'
 import { type Resolved, resolveClass } from './resolve.ts'
 import type { Surroundings } from './surroundings.ts'
 import { View } from './view.ts'
-
-export const DEFAULT_LIMITS: PeerLimits = {
-  degree: 8,
-  degreeMax: 12,
-  passive: 32,
-  view: 256,
-  silentMs: 3 * 24 * 3_600_000,
-  roundMs: 1_000,
-  roundMaxMs: 60_000,
-  drainMs: 10_000,
-  piecesInFlight: 8,
-  pieceTimeoutMs: 10_000
-}
 
 export class Peer {
   readonly id: string
@@ -56,6 +52,7 @@ export class Peer {
   readonly #antiEntropy: AntiEntropy
   readonly #learning: Learning
   readonly #canaries: Canaries
+  readonly #keepers: Keepers
   readonly #states = new Map<string, ObjectState>()
   readonly #permit: OwnPermit
   readonly #around: Surroundings
@@ -111,7 +108,6 @@ export class Peer {
       generator,
       outbox
     })
-    this.pieces = new Pieces(this.limits, generator, outbox)
     const parts = {
       authority,
       log: this.log,
@@ -121,6 +117,13 @@ export class Peer {
       generator,
       outbox
     }
+    this.#keepers = new Keepers({
+      ...parts,
+      self: init.peer,
+      objects: () => this.objects.values(),
+      connect: (peer) => this.membership.connect(peer)
+    })
+    this.pieces = this.#keepers.pieces
     this.#antiEntropy = new AntiEntropy(parts)
     this.#learning = new Learning(parts)
     this.#permit = new OwnPermit({
@@ -343,6 +346,7 @@ export class Peer {
     const result = this.#learning.injectEntry(event, this.#now)
     if (result instanceof Refusal) return this.#refuse(event.request, result)
     this.#onLogChange()
+    this.pieces.want(result.manifest.bundle, result.version)
     this.pieces.holdAll(result.manifest.bundle.sha256)
     this.#answer(event, `version ${result.version} (${result.hash.slice(0, 12)}) is accepted and on its way`)
   }
@@ -401,7 +405,7 @@ export class Peer {
       for (const object of this.objects.values()) next = Math.min(next, object.advance(this.#now))
       if (!this.#permit.decide(this.objects.values())) break
     }
-    next = Math.min(next, this.statements.nextLapse(this.#now))
+    next = Math.min(next, this.statements.nextLapse(this.#now), this.#keepers.turn(this.#now))
     next = Math.min(next, this.pieces.ask([...this.neighbours.all()], this.#now))
     this.pieces.announce(this.neighbours.all())
     if (this.#leaving.isOrdered && this.#obstacleToLeaving() === undefined) return this.#sayFarewell()
@@ -426,7 +430,6 @@ export class Peer {
   /** New entries: their bundles are wanted, and new classes may be hosted here. */
   #onLogChange(): void {
     this.#knownLog = this.log.size
-    for (const entry of this.log.entries()) this.pieces.want(entry.manifest.bundle, entry.version)
     for (const lineage of new Set([...this.#states.keys(), ...this.log.schema.lineages.keys()])) {
       const state = this.#states.get(lineage) ?? emptyObject(lineage)
       // A class may have come with a branch that the fleet disputes since: what runs it stays in service (T6).

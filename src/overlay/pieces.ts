@@ -15,33 +15,50 @@ const LAST_UNPACK_MS = 10 * 60_000
 interface Bundle {
   table: BundleTable
   version: number
+  /** Place in the order of fetching; Infinity: it is not fetched. */
+  place: number
+  /** Its code is needed here: whole, it is unpacked. Else it is only kept for others. */
+  runs: boolean
   held: Set<number>
   /** Pieces asked for: index → from whom, until when. Being stored: deadline Infinity. */
   asked: Map<number, { from: string; deadline: number }>
   unpacked: boolean
   unpacking: boolean
+  /** It was removed, and neighbours have not been told yet. */
+  isToBeDenied: boolean
   /** Pieces held when neighbours were last told. */
   announced: number
   failures: number
   /** When a neighbour is asked for a piece that none is known to hold (Infinity: no need), and after how long again. */
   searchAt: number
   searchMs: number
+  searches: number
   /** When a bundle that the disk would not take is unpacked again (Infinity: no need), and after how long the next time. */
   unpackAt: number
   unpackMs: number
 }
 
+/** How a bundle is found that no neighbour holds. */
+export interface Reach {
+  /** Peers that should keep a bundle, the likeliest first. */
+  holders(sha256: string): string[]
+  /** Whether a peer is connected; if not, it is dialled. */
+  connect(peer: string): boolean
+}
+
 export class Pieces {
   readonly #limits: PeerLimits
   readonly #generator: Generator
+  readonly #reach: Reach
   readonly #outbox: Outbox
   readonly #bundles = new Map<string, Bundle>()
   /** neighbour → bundle → pieces it announced. */
   readonly #offers = new Map<string, Map<string, Set<number>>>()
   readonly #atBoot = new Map<string, { pieces: Uint8Array; unpacked: boolean }>()
 
-  constructor(limits: PeerLimits, generator: Generator, outbox: Outbox) {
+  constructor(limits: PeerLimits, generator: Generator, outbox: Outbox, reach: Reach) {
     this.#limits = limits
+    this.#reach = reach
     this.#generator = generator
     this.#outbox = outbox
   }
@@ -50,7 +67,10 @@ export class Pieces {
     for (const one of bundles) this.#atBoot.set(one.bundle, one)
   }
 
-  /** An entry of the log names this bundle: from now on it is fetched. */
+  /** Grows when an operator brings a bundle: it may be one that is not needed here. */
+  arrivals = 0
+
+  /** An entry of the log names this bundle. It is fetched as far as `arrange` says. */
   want(table: BundleTable, version: number): void {
     if (this.#bundles.has(table.sha256)) return
     const stored = this.#atBoot.get(table.sha256)
@@ -60,19 +80,50 @@ export class Pieces {
     const bundle: Bundle = {
       table,
       version,
+      place: Number.POSITIVE_INFINITY,
+      runs: false,
       held,
       asked: new Map(),
       unpacked,
       unpacking: false,
+      isToBeDenied: false,
       announced: held.size,
       failures: 0,
       searchAt: Number.POSITIVE_INFINITY,
       searchMs: this.#limits.pieceTimeoutMs,
+      searches: 0,
       unpackAt: Number.POSITIVE_INFINITY,
       unpackMs: this.#limits.pieceTimeoutMs
     }
     this.#bundles.set(table.sha256, bundle)
-    this.#unpackIfWhole(bundle)
+  }
+
+  /** Whether and when a bundle is fetched, and whether its code is to be run (B1). */
+  arrange(sha256: string, place: number | undefined, runs: boolean): void {
+    const bundle = this.#bundles.get(sha256)
+    if (bundle === undefined) return
+    bundle.place = place ?? Number.POSITIVE_INFINITY
+    bundle.runs = runs
+    if (place !== undefined) this.#unpackIfWhole(bundle)
+  }
+
+  holdsAny(sha256: string): boolean {
+    const bundle = this.#bundles.get(sha256)
+    return bundle !== undefined && (bundle.held.size > 0 || bundle.unpacked)
+  }
+
+  /** B5: it is deleted, and neighbours are told, so that nobody asks in vain. False while the disk works on it. */
+  remove(sha256: string): boolean {
+    const bundle = this.#bundles.get(sha256)
+    if (bundle === undefined) return true
+    if (bundle.unpacking || [...bundle.asked.values()].some((one) => !Number.isFinite(one.deadline))) return false
+    bundle.held.clear()
+    bundle.asked.clear()
+    bundle.unpacked = false
+    bundle.announced = 0
+    bundle.isToBeDenied = true
+    this.#outbox.run({ type: 'remove-bundle', bundle: sha256 })
+    return true
   }
 
   /** All pieces were verified and stored by the driver (an operator's injection). */
@@ -81,6 +132,7 @@ export class Pieces {
     if (bundle === undefined) return
     for (let i = 0; i < bundle.table.pieces.length; i++) bundle.held.add(i)
     bundle.asked.clear()
+    this.arrivals += 1
     this.#unpackIfWhole(bundle)
   }
 
@@ -103,6 +155,8 @@ export class Pieces {
     const peers = [...neighbours]
     for (const [sha256, bundle] of this.#bundles) {
       const { size } = bundle.held
+      if (bundle.isToBeDenied) for (const peer of peers) this.#have(peer, sha256, bundle)
+      bundle.isToBeDenied = false
       if (size === bundle.announced) continue
       const all = bundle.table.pieces.length
       const due = size === all || bundle.announced === 0 || size - bundle.announced >= all / 8
@@ -215,7 +269,7 @@ export class Pieces {
     }
   }
 
-  /** Asks for pieces, oldest version first, rarest piece first. Returns when to look again, ms. */
+  /** Asks for pieces, by the order of bundles, rarest piece first. Returns when to look again, ms. */
   ask(neighbours: readonly string[], now: number): number {
     let next = Number.POSITIVE_INFINITY
     const load = new Map<string, number>()
@@ -233,8 +287,8 @@ export class Pieces {
         next = Math.min(next, asked.deadline)
       }
     }
-    const incomplete = [...this.#bundles.values()].filter((bundle) => bundle.held.size < bundle.table.pieces.length)
-    for (const bundle of incomplete.sort((a, b) => a.version - b.version)) {
+    const incomplete = [...this.#bundles.values()].filter(isWanting)
+    for (const bundle of incomplete.sort((a, b) => a.place - b.place)) {
       for (const [index, holders] of this.#rarest(bundle)) {
         if (inFlight >= this.#limits.piecesInFlight) return next
         const free = holders.filter((peer) => (load.get(peer) ?? 0) < PER_NEIGHBOUR)
@@ -254,7 +308,7 @@ export class Pieces {
 
   /**
    * Nothing is under way and no neighbour is known to hold what is missing: an announcement was lost, or every holder
-   * was too slow once. Then any neighbour is asked for any piece, ever more rarely (O7).
+   * was too slow once. Then a peer that should keep it (B4), or any neighbour, is asked for any piece, ever more rarely (O7).
    */
   #search(bundle: Bundle, neighbours: readonly string[], now: number): number {
     if (bundle.asked.size > 0 || neighbours.length === 0) return Number.POSITIVE_INFINITY
@@ -263,11 +317,21 @@ export class Pieces {
     bundle.searchMs = Math.min(2 * bundle.searchMs, Math.max(this.#limits.roundMaxMs, this.#limits.pieceTimeoutMs))
     bundle.searchAt = now + bundle.searchMs
     const missing = [...bundle.table.pieces.keys()].filter((index) => !bundle.held.has(index))
-    const [index, from] = [this.#generator.pick(missing), this.#generator.pick(neighbours)]
+    const index = this.#generator.pick(missing)
+    bundle.searches += 1
+    const from = this.#keeperOf(bundle) ?? this.#generator.pick(neighbours)
     const deadline = now + this.#limits.pieceTimeoutMs
     bundle.asked.set(index, { from, deadline })
     this.#outbox.send({ type: 'send', to: from, message: { kind: 'want', bundle: bundle.table.sha256, index } })
     return deadline
+  }
+
+  /** In every other search one of the peers that should keep the bundle, which is reached for first. */
+  #keeperOf(bundle: Bundle): string | undefined {
+    if (bundle.searches % 2 === 0) return undefined
+    const holders = this.#reach.holders(bundle.table.sha256)
+    const keeper = holders[((bundle.searches - 1) / 2) % Math.max(1, holders.length)]
+    return keeper !== undefined && this.#reach.connect(keeper) ? keeper : undefined
   }
 
   /** Missing pieces with their holders, rarest first, equals in random order. */
@@ -292,7 +356,7 @@ export class Pieces {
   }
 
   #unpackIfWhole(bundle: Bundle): void {
-    if (bundle.unpacked || bundle.unpacking || bundle.held.size < bundle.table.pieces.length) return
+    if (!bundle.runs || bundle.unpacked || bundle.unpacking || bundle.held.size < bundle.table.pieces.length) return
     bundle.unpacking = true
     this.#outbox.run({ type: 'unpack', bundle: bundle.table.sha256, version: bundle.version })
   }
@@ -303,6 +367,9 @@ export class Pieces {
     this.#outbox.send({ type: 'send', to, message: { kind: 'have', bundle: sha256, pieces: bits } })
   }
 }
+
+const isWanting = ({ held, table, place }: Bundle): boolean =>
+  held.size < table.pieces.length && place < Number.POSITIVE_INFINITY
 
 function indexes(bits: Uint8Array, count: number): number[] {
   const found: number[] = []

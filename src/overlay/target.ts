@@ -9,7 +9,6 @@ import type { LineageVersion } from '../upgrade/schema.ts'
 import type { Statement } from '../upgrade/statement.ts'
 import type { StatementSet } from '../upgrade/statements.ts'
 import type { Failure, ObjectState } from './lifecycle.ts'
-import type { Pieces } from './pieces.ts'
 
 export type Choice = { target: LineageVersion } | { target: undefined; reason: string }
 
@@ -98,22 +97,4 @@ function obstacleTo(one: LineageVersion, state: ObjectState, knowledge: Knowledg
   }
   const failure = failureOf(knowledge, state, one.entry.hash)
   return failure === undefined ? undefined : `went back from version ${failure.version}: ${failure.reason}`
-}
-
-/** The bundle that an upgrade to `target` still lacks, in words; undefined if all are here. */
-export function missingBundle(
-  state: ObjectState,
-  target: LineageVersion,
-  { log, pieces }: { log: UpgradeLog; pieces: Pieces }
-): string | undefined {
-  const lowest = log.schema.past(state.object, target.version)[0] ?? target.version
-  const from = state.current?.version ?? lowest
-  for (const { version, entry } of log.schema.versions(state.object)) {
-    if (version > target.version || version < from || (version === from && version !== target.version)) continue
-    const { sha256 } = entry.manifest.bundle
-    if (pieces.isReady(sha256)) continue
-    const [held, all] = pieces.share(sha256)
-    return `fetches the bundle of version ${version}: ${held} of ${all} pieces`
-  }
-  return undefined
 }

@@ -55,6 +55,8 @@ export const statementBodySchema = z.discriminatedUnion('what', [
   }),
   /** The peer leaves the fleet: it ends what it has begun, says farewell, and ends itself. Started again it is back. */
   z.strictObject({ ...common, what: z.literal('leave'), peer: peerIdSchema }),
+  /** Nobody keeps the bundle of `target` for others any more; who needs it itself still does (SPEC B6). */
+  z.strictObject({ ...common, what: z.literal('forget'), target: hashSchema }),
   /** Lifts the pause that it names by the statement's hash. */
   z.strictObject({ ...common, what: z.literal('resume'), lifts: hashSchema })
 ])

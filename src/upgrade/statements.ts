@@ -20,6 +20,7 @@ export class StatementSet {
   readonly #lifted = new Set<string>()
   readonly #aborts = new Map<string, Statement>()
   readonly #approved = new Set<string>()
+  readonly #forgotten = new Set<string>()
   readonly #retirements = new Map<string, Statement>()
   /** Entry's hash → its retries. */
   readonly #retries = new Map<string, Statement[]>()
@@ -61,6 +62,7 @@ export class StatementSet {
     if (body.what === 'resume') this.#lifted.add(body.lifts)
     if (body.what === 'abort') this.#aborts.set(body.target, statement)
     if (body.what === 'approve') this.#approved.add(body.target)
+    if (body.what === 'forget') this.#forgotten.add(body.target)
     if (body.what === 'retire') this.#addRetirement(body.target, body.callers, statement)
     if (body.what === 'retry') this.#retries.set(body.target, [...(this.#retries.get(body.target) ?? []), statement])
     if (body.what === 'leave') this.#leaves.set(body.peer, [...this.leaves(body.peer), statement])
@@ -97,6 +99,11 @@ export class StatementSet {
   /** The abort of an upgrade entry, if there is one. */
   abort(entryHash: string): Statement | undefined {
     return this.#aborts.get(entryHash)
+  }
+
+  /** Whether the bundle of an entry is not kept for others any more. */
+  forgotten(entryHash: string): boolean {
+    return this.#forgotten.has(entryHash)
   }
 
   approved(entryHash: string): boolean {

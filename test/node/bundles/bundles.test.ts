@@ -8,6 +8,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -261,6 +262,42 @@ describe('the store of bundles', () => {
     const tight = await open({ quotaBytes: table.length + 1000 })
     await assert.rejects(tight.unpack(table), { name: 'NoSpace' })
     assert.ok(!existsSync(join(directory, bundle)))
+  })
+
+  it('D13: a removed bundle is gone at once, from the disk when that is said, and can be stored anew meanwhile', async () => {
+    const bundles = await open()
+    for (let index = 0; index < table.pieces.length; index++) await bundles.store(table, index, given.piece(index))
+    await bundles.unpack(table)
+    const removal = bundles.remove(bundle)
+    assert.deepEqual(bundles.held(), [])
+    const again = bundles.store(table, 1, given.piece(1))
+    await removal
+    assert.equal(await again, true)
+    assert.deepEqual(readdirSync(directory), [`${bundle}.pieces`])
+    assert.deepEqual(indexes(bundles.has(bundle)), [1])
+    await assert.rejects(bundles.read(bundle, 0), { name: 'WrongBundle' })
+    await assert.rejects(bundles.path(bundle), { name: 'WrongBundle' })
+    await bundles.remove(bundle)
+    await bundles.remove(bundle)
+    assert.deepEqual(readdirSync(directory), [])
+    assert.deepEqual((await open()).held(), [])
+  })
+
+  it('D13: a removal that a crash cut short leaves nothing that claims to be held', async () => {
+    const bundles = await open()
+    for (let index = 0; index < table.pieces.length; index++) await bundles.store(table, index, given.piece(index))
+    await bundles.unpack(table)
+    // The renames come one after another; the process may die after each.
+    const names = [bundle, `${bundle}.files`, `${bundle}.pieces`]
+    const expected = [['pieces'], ['pieces'], []]
+    for (const [at, name] of names.entries()) {
+      renameSync(join(directory, name), join(directory, `${name}.draft`))
+      const held = (await open()).held()
+      assert.deepEqual(
+        held.map((one) => [indexes(one.pieces).length, one.unpacked]),
+        expected[at]!.map(() => [table.pieces.length, false])
+      )
+    }
   })
 
   it('D12: nothing that the event loop loads can hash, or touch files synchronously', () => {

@@ -66,6 +66,7 @@ export const CASES: Case[] = [
   unreachable('approve', '1', ...sign),
   unreachable('retry', '1', ...sign),
   unreachable('retire', '1', ...sign),
+  unreachable('forget', '1', ...sign),
   unreachable('exclude', NOBODY, '--group', 'g', ...sign),
   unreachable('leave', ...sign),
   {

@@ -293,6 +293,18 @@ describe('upstart', function () {
     entry!.classes[0]!.calls = {}
   })
 
+  it('B6: forget refuses while a known peer still needs the bundle to go on, unless forced', async () => {
+    const rest = ['--root', at('root.json'), '--peer', ADDRESS, '--sign', at('dora.key')]
+    assert.equal((await json('forget', '1', ...rest)).statement.target, 'a'.repeat(64))
+    const [first] = fleet.status.log
+    fleet.status.log.push({ ...first!, version: 2, hash: 'c'.repeat(64) })
+    const text = await refused('StillNeeded', 'forget', '2', ...rest)
+    assert.match(String(text), /still runs version 1 and needs the bundle of version 2 to go on; .*--force/)
+    assert.equal((await json('forget', '2', '--force', ...rest)).statement.target, 'c'.repeat(64))
+    await refused('Usage', 'forget', 'all', ...rest)
+    fleet.status.log.pop()
+  })
+
   it('C7: pause names a version, resume the pause', async () => {
     const rest = ['--root', at('root.json'), '--sign', at('dora.key'), '--peer', ADDRESS]
     assert.equal((await json('pause', ...rest)).statement.target, null)

@@ -1,5 +1,5 @@
 /** One peer of the core, alone, with a host that a test plays: what the other suites cannot order at will. */
-import { hash64, World } from '../../../sim/authority.ts'
+import { hash53, hash64, World } from '../../../sim/authority.ts'
 import type { Authority, Effect, Event, HostCommand, HostCommandName } from '../../../src/overlay/events.ts'
 import { Peer } from '../../../src/overlay/peer.ts'
 import type { PeerRecord } from '../../../src/overlay/record.ts'
@@ -19,6 +19,8 @@ export class LonePeer {
   record: PeerRecord | undefined
   /** Commands to the host that no test has answered yet. */
   commands: HostCommand[] = []
+  /** Whether the upgrades that are made bring past SOs. */
+  past = true
   #rivals = new Map<Uint8Array, Entry>()
   #held = new Set<string>()
   #sequence = 0
@@ -30,7 +32,14 @@ export class LonePeer {
 
   /** The signer's next upgrade of the one class A, injected here with its bundle. */
   inject(schedule = FREELY, replaces?: Entry[]): Entry {
-    const entry = this.world.makeEntry({ lineages: ['A'], schedule, pieces: 1, future: true, past: true, replaces })
+    const entry = this.world.makeEntry({
+      lineages: ['A'],
+      schedule,
+      pieces: 1,
+      future: true,
+      past: this.past,
+      replaces
+    })
     this.step({ type: 'inject', request: 1, topic: 'entry', bytes: entry.bytes, bundleHeld: true })
     return entry
   }
@@ -41,6 +50,21 @@ export class LonePeer {
     const common = { format: 1, fleet: this.world.fleet, sequence: this.#sequence, note: '' }
     const { bytes } = this.world.makeStatement({ ...common, ...said } as StatementBody, this.now + 1e9)
     this.step({ type: 'inject', request: 9, topic: 'statement', bytes, bundleHeld: true })
+  }
+
+  /** A neighbour passes on the record of a peer that runs nothing. */
+  hear(peer: string): void {
+    const head = { version: 0, hash: this.world.fleet }
+    const known = { format: 1 as const, peer, incarnation: 1, counter: 1, head, group: null, labels: {} }
+    const record = { ...known, addresses: [`address of ${peer}`], objects: {}, permit: null }
+    const bytes = this.world.authorityOf(() => undefined).sealRecord(record)
+    const delta = { kind: 'delta' as const, entries: [], statements: [], records: [bytes], more: false }
+    this.step({ type: 'message', from: 'peer-n', message: delta })
+  }
+
+  /** The order that hashes give. */
+  place(text: string): number {
+    return hash53(text)
   }
 
   /** A second upgrade on the same parent, heard of by broadcast. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
+import { DEFAULT_LIMITS } from '../../../src/overlay/events.ts'
 import { Neighbours } from '../../../src/overlay/neighbours.ts'
 import { Outbox } from '../../../src/overlay/outbox.ts'
-import { DEFAULT_LIMITS } from '../../../src/overlay/peer.ts'
 import { Generator } from '../../../src/prng.ts'
 
 describe('neighbours (SPEC O2)', () => {

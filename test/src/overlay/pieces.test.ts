@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import type { Effect } from '../../../src/overlay/events.ts'
+import { DEFAULT_LIMITS } from '../../../src/overlay/events.ts'
 import { Outbox } from '../../../src/overlay/outbox.ts'
-import { DEFAULT_LIMITS } from '../../../src/overlay/peer.ts'
 import { Pieces } from '../../../src/overlay/pieces.ts'
 import { Generator } from '../../../src/prng.ts'
 
@@ -15,8 +15,9 @@ const NEIGHBOURS = ['peer0001']
 
 function fetching() {
   const outbox = new Outbox()
-  const pieces = new Pieces(DEFAULT_LIMITS, new Generator(1), outbox)
+  const pieces = new Pieces(DEFAULT_LIMITS, new Generator(1), outbox, { holders: () => [], connect: () => false })
   pieces.want(TABLE, 1)
+  pieces.arrange(TABLE.sha256, 1, true)
   const ask = (now: number) => pieces.ask(NEIGHBOURS, now)
   const wants = () => outbox.drain().flatMap((effect: Effect) => (effect.type === 'send' ? [effect.message] : []))
   const piece = (index: number) => ({ kind: 'piece' as const, bundle: TABLE.sha256, index, bytes: new Uint8Array(1) })
