@@ -17,33 +17,35 @@ export interface MemorySurroundings {
 
 export class MemoryStage implements Stage {
   readonly name = 'in memory'
-  readonly #code: CheckedCode
+  readonly #codes: readonly CheckedCode[]
   readonly #around: MemorySurroundings
 
-  constructor(code: CheckedCode, around: MemorySurroundings) {
-    this.#code = code
+  /** @param codes one class upgrade, or several that follow each other: then futures and pasts stack */
+  constructor(codes: CheckedCode | readonly CheckedCode[], around: MemorySurroundings) {
+    this.#codes = 'from' in codes ? [codes] : codes
     this.#around = around
   }
 
   async open(hooks: Hooks = {}): Promise<Subject> {
-    const subject = new MemorySubject(this.#code, this.#around, hooks)
+    const subject = new MemorySubject(this.#codes, this.#around, hooks)
     await subject.begin()
     return subject
   }
 }
 
 class MemorySubject implements Subject {
-  readonly #code: CheckedCode
+  readonly #codes: readonly CheckedCode[]
   readonly #around: MemorySurroundings
   readonly #hooks: Hooks
   #store = new MemoryStore()
   #chain!: Chain
-  #upgraded = false
-  #simulated = false
+  /** Upgrades done, and future SOs started above the current object. */
+  #upgrades = 0
+  #futures = 0
   #calls = 0
 
-  constructor(code: CheckedCode, around: MemorySurroundings, hooks: Hooks) {
-    this.#code = code
+  constructor(codes: readonly CheckedCode[], around: MemorySurroundings, hooks: Hooks) {
+    this.#codes = codes
     this.#around = around
     this.#hooks = hooks
   }
@@ -58,9 +60,10 @@ class MemorySubject implements Subject {
   }
 
   async simulate(): Promise<void> {
-    if (this.#simulated || this.#upgraded || this.#code.future === null) return
-    await this.#chain.add(this.#futureLink())
-    this.#simulated = true
+    const next = this.#codes[this.#upgrades + this.#futures]
+    if (next === undefined || next.future === null) return
+    await this.#chain.add(this.#futureLink(next))
+    this.#futures += 1
   }
 
   async upgrade(interruptedAfter?: number): Promise<void> {
@@ -69,7 +72,8 @@ class MemorySubject implements Subject {
     const fresh = await this.#transformed()
     if (interruptedAfter !== undefined) await this.#rerun(fresh, interruptedAfter)
     this.#store = fresh
-    this.#upgraded = true
+    this.#upgrades += 1
+    this.#futures = Math.max(0, this.#futures - 1)
     await this.#start()
   }
 
@@ -100,20 +104,25 @@ class MemorySubject implements Subject {
 
   /** What the TF makes of the state; the old state stays as it is, so that it can be run again. */
   async #transformed(wrote?: () => void): Promise<MemoryStore> {
-    const { transform, from, to } = this.#code
+    const { transform, from, to } = this.#codes[this.#upgrades]!
     const old = this.#store.copy()
     const fresh = new MemoryStore()
     fresh.begin()
+    const [kept, marks] = [new Marks(old.space(CHAIN_SPACE)), new Marks(fresh.space(CHAIN_SPACE))]
+    for (const version of kept.started()) {
+      if (version === to) continue
+      fresh.adopt(old, simulationSpace(version))
+      marks.start(version)
+    }
     if (transform === null) fresh.adopt(old, 'object')
     else {
-      const started = new Marks(old.space(CHAIN_SPACE)).isStarted(to)
       const context: TransformContext = {
         from,
         to,
         peer: PEER,
         group: null,
         old: linkState(old.space('object')),
-        future: started ? linkState(old.space(simulationSpace(to))) : null,
+        future: kept.isStarted(to) ? linkState(old.space(simulationSpace(to))) : null,
         new: linkState(watched(fresh.space('object'), wrote)),
         past: linkState(watched(fresh.space(simulationSpace(from)), wrote)),
         skipped: [],
@@ -121,7 +130,7 @@ class MemorySubject implements Subject {
         log: () => undefined
       }
       await transform(context)
-      new Marks(fresh.space(CHAIN_SPACE)).start(from)
+      marks.start(from)
     }
     fresh.commit()
     return fresh
@@ -151,20 +160,21 @@ class MemorySubject implements Subject {
     this.#chain.serve()
   }
 
+  /** The current object, past SOs below it as far as there are some, and the future SOs that were started. */
   #links(): LinkInit[] {
-    const { from, to, old, new: next, past } = this.#code
-    if (!this.#upgraded) {
-      const current = this.#link('current', from, old.className, { ...old, intercepts: [] })
-      return this.#simulated ? [current, this.#futureLink()] : [current]
+    const [first, last] = [this.#codes[0]!, this.#codes[this.#upgrades - 1]]
+    const { className, ...current } = last === undefined ? first.old : last.new
+    const links = [this.#link('current', last?.to ?? first.from, className, { ...current, intercepts: [] })]
+    for (const { from, old, past } of this.#codes.slice(0, this.#upgrades).toReversed()) {
+      if (past === null) break
+      const subtype = { interface: old.interface, intercepts: [], construct: null }
+      links.unshift(this.#link('past', from, old.className, past === 'subtype' ? subtype : past))
     }
-    const current = this.#link('current', to, next.className, { ...next, intercepts: [] })
-    if (past === null) return [current]
-    const subtype = { interface: old.interface, intercepts: [], construct: null }
-    return [this.#link('past', from, old.className, past === 'subtype' ? subtype : past), current]
+    const futures = this.#codes.slice(this.#upgrades, this.#upgrades + this.#futures)
+    return [...links, ...futures.map((code) => this.#futureLink(code))]
   }
 
-  #futureLink(): LinkInit {
-    const { to, new: next, future } = this.#code
+  #futureLink({ to, new: next, future }: CheckedCode): LinkInit {
     return this.#link('future', to, next.className, future!)
   }
 

@@ -7,14 +7,16 @@ import type { HostedObject, TransformFunction, Value } from '../versions/types.t
 
 type Construct = (context: any) => HostedObject
 
+export type CheckedSimulation = Pick<Simulation, 'interface' | 'intercepts' | 'effects'> & { construct: Construct }
+
 /** The code of one class upgrade, as it will be shipped. */
 export interface CheckedCode {
   from: number
   to: number
   old: { className: string; interface: Interface; construct: Construct }
   new: { className: string; interface: Interface; construct: Construct }
-  future: (Pick<Simulation, 'interface' | 'intercepts'> & { construct: Construct }) | null
-  past: (Pick<Simulation, 'interface' | 'intercepts'> & { construct: Construct }) | 'subtype' | null
+  future: CheckedSimulation | null
+  past: CheckedSimulation | 'subtype' | null
   transform: TransformFunction | null
 }
 
