@@ -105,4 +105,19 @@ describe('statements that stop, retry and exclude (SPEC T)', () => {
       assert.ok(!set.excluded('g', 'peer00002', 1))
     }
   })
+
+  it('S9: a peer is excluded anywhere until a newer roster of that group is known', () => {
+    const roster = (number: number) => statement(number, { what: 'roster', group: 'g', number, members: ['peer00001'] })
+    const excluded = statement(9, { what: 'exclude', group: 'g', peer: 'peer00001', roster: 1 })
+    assert.ok(setOf([excluded]).excludedAnywhere('peer00001'))
+    assert.ok(setOf([roster(1), excluded]).excludedAnywhere('peer00001'))
+    assert.ok(!setOf([roster(1), roster(2), excluded]).excludedAnywhere('peer00001'))
+    assert.ok(!setOf([roster(1), excluded]).excludedAnywhere('peer00002'))
+  })
+
+  it('B6: a forget is of one entry, and does not expire', () => {
+    const set = setOf([statement(1, { what: 'forget', target: UPGRADE }, { expires: 0 })])
+    assert.ok(set.forgotten(UPGRADE))
+    assert.ok(!set.forgotten(hashOf(7)))
+  })
 })
