@@ -24,7 +24,18 @@ export function reportText(report: ClassReport, replay: string): string {
   for (const row of missing) lines.push(`MISSING: ${row.method}@${row.version}: the SO of that version lacks it`)
   if (check === null) lines.push('no specification ("spec: ./spec.ts"): only interfaces were compared')
   else lines.push(...checkLines(check, report, stage ?? '', replay))
+  if (report.suggestion !== undefined) lines.push(suggestionText(report.suggestion))
   return lines.join('\n')
+}
+
+function suggestionText(refusals: ClassReport['suggestion']): string {
+  if (refusals === null || refusals === undefined)
+    return 'suggestion: none; refusing one or two of the SOs’ methods does not help'
+  const named = refusals.map(({ phase, method, args }) => {
+    const values = args.map((one) => (one === null ? '…' : JSON.stringify(one))).join(', ')
+    return `${method}(${values}) ${phase} the upgrade`
+  })
+  return `suggestion: refuse ${named.join(', and ')}, in the SO and in the specification: then nothing wrong was found`
 }
 
 function checkLines(check: CheckReport, versions: Versions, stage: string, replay: string): string[] {

@@ -9,6 +9,7 @@ import { type Difference, differences, type MatrixRow, matrixOf } from '../../sr
 import { MemoryStage } from '../../src/spec/memory.ts'
 import type { Specification } from '../../src/spec/specification.ts'
 import { type CheckedCode, NeedsDirectory, type Stage } from '../../src/spec/subject.ts'
+import { type Refusal as SuggestedRefusal, suggest } from '../../src/spec/suggest.ts'
 import type { LinkPlan } from '../host/host.ts'
 import { importDefault } from '../host/runtime.ts'
 import { type DiskCode, DiskStage } from './disk.ts'
@@ -24,14 +25,20 @@ export interface ClassReport {
   /** Where the code ran: 'in memory' or 'on a disk'; null without a specification. */
   stage: string | null
   check: CheckReport | null
+  /** With `suggest`, of a violation: refusals that would make it go away; null if none of those tried does. */
+  suggestion?: readonly SuggestedRefusal[] | null
 }
 
 interface Work {
   classes: ClassPlan[]
   effort: Effort
+  suggest: boolean
 }
 
 type Message = { progress: string } | { reports: ClassReport[] } | { failed: { name: string; message: string } }
+
+/** Each refusal that is tried costs one pass: enough to see what most violations need. */
+const SUGGEST_BOUNDS = { mutators: 4, alike: 1 }
 
 /** On a disk each call costs as much as thirty in memory. */
 const DISK_SHARE = 30
@@ -61,7 +68,11 @@ const arities = (code: { prototype?: Record<string, unknown> }, names: readonly 
     })
   )
 
-async function checkClass(plan: ClassPlan, effort: Effort, progress: (text: string) => void): Promise<ClassReport> {
+async function checkClass(
+  plan: ClassPlan,
+  { effort, suggest: isAsked }: Work,
+  progress: (text: string) => void
+): Promise<ClassReport> {
   const [Old, New] = [await importDefault(plan.old.module), await importDefault(plan.new.module)]
   const Future = plan.future === null ? null : await importDefault(plan.future.module)
   const Past = plan.past === null || plan.past === 'subtype' ? null : await importDefault(plan.past.module)
@@ -82,10 +93,15 @@ async function checkClass(plan: ClassPlan, effort: Effort, progress: (text: stri
     new: arities(New, Object.keys(plan.new.interface.methods))
   }
   const spec = plan.spec === null ? null : await specOf(plan.spec)
-  const memory = new MemoryStage(code, { defer: (callback) => queueMicrotask(callback) })
+  const memory = inMemory(code)
   const told = (pass: string) => progress(`${plan.old.className} → ${plan.new.className}: ${pass}`)
   const found =
     spec === null ? null : await checkSomewhere(spec, code, [memory, new DiskStage(diskCode(plan))], effort, told)
+  const isViolated = found?.report.passes.some((pass) => pass.violation !== null) === true
+  const suggestion =
+    isAsked && isViolated && spec !== null && found?.stage === memory.name
+      ? ((await suggest(spec, code, inMemory, SUGGEST_BOUNDS)) ?? null)
+      : undefined
   return {
     className: plan.old.className,
     becomes: plan.new.className,
@@ -94,9 +110,13 @@ async function checkClass(plan: ClassPlan, effort: Effort, progress: (text: stri
     matrix: matrixOf(code, spec),
     differences: differences(plan.old.interface, plan.new.interface, known),
     stage: found?.stage ?? null,
-    check: found?.report ?? null
+    check: found?.report ?? null,
+    ...(suggestion === undefined ? {} : { suggestion })
   }
 }
+
+const inMemory = (code: CheckedCode): MemoryStage =>
+  new MemoryStage(code, { defer: (callback) => queueMicrotask(callback) })
 
 /** In memory if the code keeps all its state in the store, else on a disk. */
 async function checkSomewhere(
@@ -137,10 +157,10 @@ async function specOf(path: string): Promise<Specification> {
 
 if (process.argv[2] === '--check' && process.argv[1] === import.meta.filename && process.send !== undefined) {
   const send = (message: Message) => process.send!(message)
-  process.once('message', async ({ classes, effort }: Work) => {
+  process.once('message', async (work: Work) => {
     try {
       const reports: ClassReport[] = []
-      for (const plan of classes) reports.push(await checkClass(plan, effort, (progress) => send({ progress })))
+      for (const plan of work.classes) reports.push(await checkClass(plan, work, (progress) => send({ progress })))
       send({ reports })
     } catch (error) {
       const { name, message } = error as Error

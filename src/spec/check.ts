@@ -2,6 +2,7 @@
  * The check of a class upgrade (SPEC Q): the specification by itself, then the real code against it, pass by pass. Plain
  * data comes out: what `upstart check` prints, draws and records.
  */
+import { CallersStage, claimsStateless } from './callers.ts'
 import { Coverage, type CoverageRow } from './coverage.ts'
 import {
   type Bounds,
@@ -88,6 +89,15 @@ export async function check(
     if (weave === simulateAnywhere && !bench.future) continue
     progress(name)
     passes.push(await passOf(name, bounds.mutators, coverage, () => exhaust(bench, bounds, weave, coverage)))
+  }
+  if (claimsStateless(code)) {
+    const name = "stateless SOs on their callers' nodes"
+    const bounds = { mutators: lengthFor(spec, upgradeAnywhere, effort.calls * 0.1, 4) }
+    const callers = { ...bench, stage: new CallersStage(code, stage) }
+    progress(name)
+    passes.push(
+      await passOf(name, bounds.mutators, coverage, () => exhaust(callers, bounds, upgradeAnywhere, coverage))
+    )
   }
   progress('random histories')
   const random = { seed: effort.seed, histories: effort.histories, calls: 30 }

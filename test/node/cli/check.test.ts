@@ -72,8 +72,13 @@ describe('upstart check (SPEC Q11)', function () {
     assert.match(out, /violates sequence: getColor\(1\)@2 answers "red", must be "blue"/)
     for (const line of ['insertColor(1, red)@2', 'delete(1)@1', 'insert(1)@1']) assert.ok(out.includes(line), line)
     assert.ok(out.includes(`replay: upstart ${args.join(' ')}`))
-    const { classes } = JSON.parse((await upstart(...args, '--json')).out)
+    const page = join(directory, 'report.html')
+    const { classes } = JSON.parse((await upstart(...args, '--json', '--suggest', '--html', page)).out)
     assert.equal(classes[0].check.ok, false)
+    assert.deepEqual(classes[0].suggestion, [{ phase: 'before', method: 'insertColor', args: [null, 'red'] }])
+    const html = await readFile(page, 'utf8')
+    assert.match(html, /<svg .*callers at 1.*insertColor\(1, red\)@2.*must be &quot;blue&quot;/s)
+    assert.ok(!/<script|https?:/.test(html), 'it needs nothing else')
   })
 
   it('Q12: pack makes a short check, records it, and refuses what is wrong unless told otherwise', async () => {

@@ -4,9 +4,10 @@ import { type CheckReport, check } from '../../../src/spec/check.ts'
 import { written } from '../../../src/spec/judge.ts'
 import type { Specification } from '../../../src/spec/specification.ts'
 import type { CheckedCode } from '../../../src/spec/subject.ts'
+import { suggest } from '../../../src/spec/suggest.ts'
 import { FutureColorSet, inMemory, PastIntSet, sets, transform } from './sets.ts'
 
-const effort = { calls: 150_000, histories: 50, seed: 1 }
+const effort = { calls: 80_000, histories: 30, seed: 1 }
 const run = (code: CheckedCode, of: Specification = spec) => check(of, code, inMemory(code), effort)
 
 /** The first violation as one line: the calls and events, and what the last call answered. */
@@ -118,5 +119,45 @@ describe('the check of a class upgrade (SPEC Q)', function () {
     const named = [...report.droppable, ...report.droppableByInterception].map((one) => `${one.phase} ${one.method}`)
     for (const method of Object.keys(refusing.disallows.before)) assert.ok(named.includes(`before ${method}`), method)
     for (const method of Object.keys(refusing.disallows.after)) assert.ok(named.includes(`after ${method}`), method)
+  })
+
+  it('Q14: stateless methods come out the same on callers’ nodes; a false claim is found', async () => {
+    const claiming = (insert: object) => {
+      class Claiming extends PastIntSet {
+        static override methods = {
+          ...PastIntSet.methods,
+          insert,
+          delete: { kind: 'mutator', stateless: true },
+          contains: { kind: 'observer', stateless: true }
+        } as never
+      }
+      return sets({ past: Claiming })
+    }
+    const honest = await run(claiming({ kind: 'mutator' }))
+    const pass = honest.passes.find((one) => one.name.startsWith('stateless'))
+    assert.equal(first(honest), 'ok')
+    assert.ok(pass !== undefined && pass.calls > 100)
+    assert.ok(!(await run(sets())).passes.some((one) => one.name.startsWith('stateless')))
+    const false_ = await run(claiming({ kind: 'mutator', stateless: true }))
+    assert.equal(first(false_), 'type: *upgrade*; insert(1)@1 = NotStateless')
+    assert.match(
+      false_.passes.find((one) => one.violation !== null)!.violation!.text,
+      /broke its claim to be stateless/
+    )
+  })
+
+  it('Q15: suggests the weakest refusal that helps, or says that none does', async () => {
+    class Blind extends FutureColorSet {
+      static override intercepts = [] as never
+    }
+    const bounds = { mutators: 3, alike: 1 }
+    assert.deepEqual(await suggest(spec, sets({ future: Blind }), inMemory, bounds), [
+      { phase: 'before', method: 'insertColor', args: [null, 'red'] }
+    ])
+    class Amnesiac extends PastIntSet {
+      override async insert() {}
+    }
+    const found = await suggest(spec, sets({ past: Amnesiac }), inMemory, bounds)
+    assert.deepEqual(found, [{ phase: 'after', method: 'insert', args: [null] }])
   })
 })
