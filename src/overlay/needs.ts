@@ -47,10 +47,14 @@ export function neededBundles(log: UpgradeLog, objects: Iterable<NeedingObject>)
   return needed
 }
 
-/** Upgrades whose code a node with this state needs on its way to `target`: each step's, or without state the past SOs'. */
+/**
+ * Upgrades whose code a node with this state needs on its way to `target`: each step's, and those that bring the past SOs
+ * that it will serve. A node that comes from another branch has none of the chain's yet (R3).
+ */
 export function onTheWay(object: NeedingObject, target: LineageVersion, log: UpgradeLog): LineageVersion[] {
   const { current } = object.state
-  const from = current?.version ?? object.pastOf(target.version)[0] ?? target.version
+  const lowest = object.pastOf(target.version)[0] ?? target.version
+  const from = current === null ? lowest : Math.min(current.version, lowest)
   return log.schema
     .versions(object.state.object)
     .filter(({ version }) => version <= target.version && (version > from || version === target.version))

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import type { Effect } from '../../../src/overlay/events.ts'
+import { emptyObject } from '../../../src/overlay/lifecycle.ts'
+import { onTheWay } from '../../../src/overlay/needs.ts'
 import { after, manual } from '../../../src/schedule/combinators.ts'
 import { LonePeer, OBJECT } from './lone-peer.ts'
 
@@ -97,6 +99,25 @@ describe('who holds which bundle (SPEC B)', () => {
       [false, false, true, true, true]
     )
     assert.equal(hand.peer.peer.objects.get(OBJECT)?.state.current?.version, 3)
+  })
+
+  it('B1, R3: who comes from another branch needs the past SOs that the chain brought beside its branch', () => {
+    const peer = new LonePeer()
+    peer.installed()
+    for (let version = 2; version <= 3; version++) peer.inject({ when: manual(), constraints: [] })
+    const { log } = peer.peer
+    const current = { version: 2, entry: 'f'.repeat(64), attempt: 2 }
+    const pastOf = (version: number) => (version === 3 ? [1, 2] : [1])
+    const onBranch = { state: { ...emptyObject(OBJECT), current }, pastOf }
+    const target = log.schema.at(OBJECT, 3)!
+    assert.deepEqual(
+      onTheWay(onBranch, target, log).map((one) => one.version),
+      [2, 3]
+    )
+    assert.deepEqual(
+      onTheWay({ ...onBranch, pastOf: () => [] }, target, log).map((one) => one.version),
+      [3]
+    )
   })
 
   it('B6: after a forget a keeper stops keeping, and who needs the bundle does not', () => {
