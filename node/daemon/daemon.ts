@@ -207,6 +207,7 @@ class Daemon implements RunningPeer {
       release: RELEASE,
       sandbox: this.#options.sandbox === 'none' || bubblewrap() === null ? 'none' : 'bwrap',
       alarms: this.#driver.alarms,
+      sent: this.#driver.sent,
       upMs: performance.now() - this.#begun,
       calls: this.#router.counts(),
       answered: this.#callee.answered(),

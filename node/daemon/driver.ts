@@ -36,6 +36,8 @@ export interface DriverInit {
 
 export class Driver {
   readonly alarms: Alarm[] = []
+  /** Messages to other peers, by kind. */
+  readonly sent: Record<string, number> = {}
   readonly #init: DriverInit
   readonly #queue: Event[] = []
   readonly #requests = new Map<number, { resolve(text: string): void; reject(refusal: Refusal): void }>()
@@ -124,6 +126,7 @@ export class Driver {
       case 'persist':
         throw new Error('a persist is committed before other effects')
       case 'send':
+        this.sent[effect.message.kind] = (this.sent[effect.message.kind] ?? 0) + 1
         return network.send(effect.to, effect.message)
       case 'publish':
         return network.publish(effect.topic, effect.bytes)

@@ -63,6 +63,8 @@ export interface Status {
   /** Why this peer, which is to leave the fleet, is still here; null if it is to stay. */
   leaving: string | null
   peers: PeerStatus[]
+  /** To other peers since the start, by kind. */
+  sent: Record<string, number>
   /** Made by this node. */
   calls: { class: string; version: number; method: string; outcome: string; count: number }[]
   /** Of other nodes and of clients, answered by this node. */
@@ -78,6 +80,7 @@ export interface StatusInit {
   release: string
   sandbox: string
   alarms: readonly Alarm[]
+  sent: Readonly<Record<string, number>>
   upMs: number
   calls: Status['calls']
   answered: AnsweredCount[]
@@ -118,6 +121,7 @@ export function statusOf(init: StatusInit): Status {
     leaving: peer.leaving ?? null,
     neighbours: [...peer.neighbours.all()],
     peers: [...peer.view.all()].map(({ record }) => peerStatus(peer, record)),
+    sent: { ...init.sent },
     calls: init.calls,
     answered: init.answered,
     guests: init.guests,

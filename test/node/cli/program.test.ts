@@ -47,6 +47,7 @@ class FakeFleet {
     objects: {},
     neighbours: [],
     leaving: null,
+    sent: {},
     peers: MEMBERS.map((peer, at) => ({
       peer,
       self: at === 0,
