@@ -3,6 +3,7 @@ import { alike, defineType, oneOf } from '../../src/spec/index.ts'
 
 export const element = alike(1, 2)
 export const color = oneOf('blue', 'red')
+export const flavor = oneOf('plain', 'mint')
 
 const sorted = (elements: Iterable<number>): number[] => [...new Set(elements)].sort((a, b) => a - b)
 export const added = (set: readonly number[], x: number): number[] => sorted([...set, x])
@@ -19,6 +20,8 @@ export const IntSet = defineType({
 
 /** Element → colour. */
 export type Colors = Readonly<Record<number, string>>
+/** Element → flavour. */
+export type Flavors = Readonly<Record<number, string>>
 export function without<Value>(pairs: Readonly<Record<number, Value>>, x: number): Readonly<Record<number, Value>> {
   return Object.fromEntries(Object.entries(pairs).filter(([one]) => Number(one) !== x))
 }
@@ -30,5 +33,24 @@ export const ColorSet = defineType({
     delete: mutator([element], (set, x) => without(set, x)),
     contains: observer([element], (set, x) => x in set),
     getColor: observer([element], (set, x) => set[x] ?? null)
+  })
+})
+
+export const FlavorSet = defineType({
+  initial: {} as Flavors,
+  methods: ({ observer, mutator }) => ({
+    insertFlavor: mutator([element, flavor], (set, x, f) => ({ ...set, [x]: f })),
+    delete: mutator([element], (set, x) => without(set, x)),
+    contains: observer([element], (set, x) => x in set),
+    getFlavor: observer([element], (set, x) => set[x] ?? null)
+  })
+})
+
+/** A set that never shrinks. */
+export const GrowSet = defineType({
+  initial: [] as number[],
+  methods: ({ observer, mutator }) => ({
+    insert: mutator([element], added),
+    contains: observer([element], (set, x) => set.includes(x))
   })
 })

@@ -1,0 +1,2 @@
+/** The same IntSet as that of the other example. */
+export { default } from '../../v1/int-set.ts'
