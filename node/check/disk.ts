@@ -5,10 +5,11 @@
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { hooked } from '../../src/spec/hooks.ts'
 import { same } from '../../src/spec/plain.ts'
 import { type Hooks, RerunDiffers, type Stage, type Subject } from '../../src/spec/subject.ts'
 import { simulationSpace } from '../../src/versions/store.ts'
-import type { SimulationContext, Value } from '../../src/versions/types.ts'
+import type { Value } from '../../src/versions/types.ts'
 import type { LinkPlan, TransformPlan } from '../host/host.ts'
 import { ObjectRuntime, type RuntimeOutward } from '../host/runtime.ts'
 import { State } from '../host/state.ts'
@@ -100,29 +101,11 @@ class DiskSubject implements Subject {
     const before = this.#simulated && future !== null ? [old, future] : [old]
     const links = this.#upgraded ? [...(past === null ? [] : [past]), next] : before
     const plan = { object: 'checked', peer: PEER, group: null, attemptDirectory: this.#at(this.#attempt), links }
-    this.#runtime = await ObjectRuntime.warm(
-      plan,
-      outward,
-      (construct, link) => (context) => construct(this.#hooked(context, link.version))
+    this.#runtime = await ObjectRuntime.warm(plan, outward, (construct, link) =>
+      hooked(construct, link.interface, this.#hooks)
     )
     await this.#runtime.start()
     this.#runtime.serve()
-  }
-
-  #hooked(context: SimulationContext, version: number): SimulationContext {
-    const { delegateCall } = this.#hooks
-    const { delegate } = context
-    if (delegateCall === undefined || delegate === undefined) return context
-    const hooked = new Proxy(delegate, {
-      get: (target, name) => {
-        if (typeof name === 'symbol' || target[name] === undefined) return undefined
-        return async (...args: Value[]) => {
-          await delegateCall(version, name)
-          return await target[name](...args)
-        }
-      }
-    })
-    return Object.create(context, { delegate: { value: hooked } })
   }
 
   /** @returns the attempt that the TF made */

@@ -89,9 +89,9 @@ export function stepText({ step }: Line, versions: Versions): string {
     case 'call':
       return written(versions, step)
     case 'together':
-      return `${written(versions, step.first)}, held at its delegate call ${step.heldAt + 1} while ${written(versions, step.second)}`
+      return `${written(versions, step.first)}, held at its point ${step.heldAt + 1} while ${written(versions, step.second)}`
     case 'cut':
-      return `${written(versions, step.first)}, killed at its delegate call ${step.heldAt + 1}`
+      return `${written(versions, step.first)}, killed at its point ${step.heldAt + 1}`
     case 'upgrade':
       return step.interruptedAfter === undefined ? '*upgrade*' : '*upgrade*, the TF run twice'
     case 'simulate':

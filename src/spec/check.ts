@@ -150,11 +150,12 @@ function lengthFor(spec: Specification, weave: Weave, calls: number, most: numbe
   const share = alike === undefined ? 1 : 0.5
   const [mutators, observers] = [Math.max(1, count('mutator') * share), count('observer') * share]
   const weaves =
-    weave === togetherAnywhere ? 6 * (1 + observers) : weave === cutAnywhere ? 6 : weave === crashAnywhere ? 4 : 1
+    weave === togetherAnywhere ? 6 * (1 + observers) : weave === cutAnywhere || weave === crashAnywhere ? 4 : 1
   let length = 1
   while (length < most) {
     const next = length + 1
-    const histories = mutators ** next * (next + 2) * weaves * (weave === crashAnywhere ? next : 1)
+    const histories =
+      mutators ** next * (next + 2) * weaves * (weave === crashAnywhere || weave === cutAnywhere ? next : 1)
     if (histories * (next + (next + 2) * observers) > calls) break
     length = next
   }

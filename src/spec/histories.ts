@@ -16,7 +16,9 @@ export interface Bounds {
 }
 
 /** One way of putting events among calls. */
-type Weave = (calls: readonly CallStep[], bench: Bench) => Generator<Step[]>
+type Weave = (calls: readonly CallStep[], bench: Bench) => Weaving
+/** Histories; each is answered by whether the call that was to be held came to that point. */
+type Weaving = Generator<Step[], void, boolean>
 
 const SIMULATE: Step = { do: 'simulate' }
 const UPGRADE: Step = { do: 'upgrade' }
@@ -53,33 +55,44 @@ export function* crashAnywhere(calls: readonly CallStep[], bench: Bench): Genera
   }
 }
 
-/** How many delegate calls of a call are points at which another may come between, or the process end. */
-const HOLDS = [0, 1, 2]
+/** Points of one call that are tried, at most. */
+const MAX_POINTS = 12
 
 /** The last two calls at once, or an observer beside the last one; before the upgrade and after it. */
-export function* togetherAnywhere(calls: readonly CallStep[], bench: Bench): Generator<Step[]> {
+export function* togetherAnywhere(calls: readonly CallStep[], bench: Bench): Weaving {
   const last = calls.at(-1)
   if (last === undefined) return
   const observers = observersOf(bench.spec)
   const first = [...observers.old, ...observers.new].map((call) => ({ call, prefix: calls.slice(0, -1) }))
   if (calls.length > 1) first.push({ call: calls.at(-2)!, prefix: calls.slice(0, -2) })
-  for (const { call, prefix } of first)
-    for (const heldAt of HOLDS)
-      yield* inEitherPhase(bench, prefix, { do: 'together', first: call, second: last, heldAt })
+  for (const { call, prefix } of first) {
+    yield* atEachPoint((heldAt) => [...begun(bench), ...prefix, { do: 'together', first: call, second: last, heldAt }])
+    for (let at = 0; at <= prefix.length; at++)
+      yield* atEachPoint((heldAt) => [
+        ...begun(bench),
+        ...prefix.slice(0, at),
+        UPGRADE,
+        ...prefix.slice(at),
+        { do: 'together', first: call, second: last, heldAt }
+      ])
+  }
 }
 
-/** The process is killed in the middle of the last call; before the upgrade and after it. */
-export function* cutAnywhere(calls: readonly CallStep[], bench: Bench): Generator<Step[]> {
-  const last = calls.at(-1)
-  if (last === undefined) return
-  for (const heldAt of HOLDS) yield* inEitherPhase(bench, calls.slice(0, -1), { do: 'cut', first: last, heldAt })
+/** The process is killed in the middle of any one call; beside the upgrade at every position. */
+export function* cutAnywhere(calls: readonly CallStep[], bench: Bench): Weaving {
+  for (const [cut, first] of calls.entries()) {
+    const held = (heldAt: number) => (calls as readonly Step[]).with(cut, { do: 'cut', first, heldAt })
+    yield* atEachPoint((heldAt) => [...begun(bench), ...held(heldAt)])
+    for (let at = 0; at <= calls.length; at++)
+      yield* atEachPoint((heldAt) => [...begun(bench), ...held(heldAt).toSpliced(at, 0, UPGRADE)])
+  }
 }
 
-function* inEitherPhase({ future }: Bench, prefix: readonly CallStep[], step: Step): Generator<Step[]> {
-  const begin = future ? [SIMULATE] : []
-  yield [...begin, ...prefix, step]
-  for (let at = 0; at <= prefix.length; at++)
-    yield [...begin, ...prefix.slice(0, at), UPGRADE, ...prefix.slice(at), step]
+const begun = ({ future }: Bench): Step[] => (future ? [SIMULATE] : [])
+
+/** From the first point of a call on, until it has no more. */
+function* atEachPoint(steps: (heldAt: number) => Step[]): Weaving {
+  for (let heldAt = 0; heldAt < MAX_POINTS; heldAt++) if (!(yield steps(heldAt))) return
 }
 
 /** Every history of these bounds, the shortest first. Answers the first violation, shortened to what matters. */
@@ -92,11 +105,19 @@ export async function exhaust(
   const calls = mutatorCalls(bench.spec, bounds.alike)
   for (let length = 0; length <= bounds.mutators; length++) {
     for (const sequence of sequences(bench.spec, calls, length)) {
-      for (const steps of weave(sequence, bench)) {
-        if (!isPossible(bench, steps)) continue
-        coverage.begin()
-        const violation = await judge(bench, steps, { observe: true, coverage })
-        if (violation !== undefined) return await shortened(bench, violation)
+      const weaving = weave(sequence, bench)
+      for (let next = weaving.next(); !next.done; ) {
+        const steps = next.value
+        let wasHeld = false
+        if (isPossible(bench, steps)) {
+          coverage.begin()
+          const held = (isHeld: boolean) => {
+            wasHeld = isHeld
+          }
+          const violation = await judge(bench, steps, { observe: true, coverage, held })
+          if (violation !== undefined) return await shortened(bench, violation)
+        }
+        next = weaving.next(wasHeld)
       }
     }
   }

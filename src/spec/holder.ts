@@ -1,10 +1,10 @@
-/** Holds a call back at one of its delegate calls, while another one runs or the process is killed (SPEC Q8). */
+/** Holds a call back at one of its points, while another one runs or the process is killed (SPEC Q8). */
 
 /** Turns after which a call that has not ended is taken to wait for the one that is held. */
 const PATIENCE_TURNS = 100
 
 export class Holder {
-  /** Delegate calls until the one that is held; undefined: none is to be held. */
+  /** Points until the one at which it is held; undefined: none is to be held. */
   #left: number | undefined
   #arrived: (isHeld: boolean) => void = () => undefined
   #release: () => void = () => undefined
@@ -16,14 +16,14 @@ export class Holder {
     this.#left = heldAt
     this.#arrived = resolve
     const answer = begin()
-    const ended = answer.then(
-      () => false,
-      () => false
-    )
-    return { held: Promise.race([promise, ended]), answer }
+    const end = () => {
+      this.#left = undefined
+      return false
+    }
+    return { held: Promise.race([promise, answer.then(end, end)]), answer }
   }
 
-  delegateCall(): Promise<void> | undefined {
+  point(): Promise<void> | undefined {
     if (this.#left === undefined) return undefined
     if (this.#left > 0) {
       this.#left -= 1

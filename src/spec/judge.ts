@@ -29,9 +29,9 @@ export type Step =
   | { readonly do: 'upgrade'; readonly interruptedAfter?: number }
   /** The object's process is killed and started again. */
   | { readonly do: 'restart' }
-  /** Two calls at once: `first` waits before its delegate call number `heldAt` until `second` has ended, or has to wait, too. */
+  /** Two calls at once: `first` waits at its point number `heldAt` until `second` has ended, or has to wait, too. */
   | { readonly do: 'together'; readonly first: Call; readonly second: Call; readonly heldAt: number }
-  /** The object's process is killed before delegate call number `heldAt` of a call, and started again. */
+  /** The object's process is killed at point number `heldAt` of a call, and started again. */
   | { readonly do: 'cut'; readonly first: Call; readonly heldAt: number }
 export type CallStep = Extract<Step, { do: 'call' }>
 
@@ -75,11 +75,13 @@ export async function answerOf(subject: Subject, bench: Bench, call: Call): Prom
   } catch (error) {
     const { name, message, cause } = error as Error
     if (name === 'Disallowed') return { refused: true }
-    // What passes a call on to a type that lacks its method does not serve it.
-    const isMissing = (cause as Error | undefined)?.name === 'NoSuchMethod'
-    return { failed: isMissing ? 'NoSuchMethod' : name, text: message }
+    // What passes a call on to a type that lacks its method does not serve it; nor does a current object that refuses.
+    const hidden = (cause as Error | undefined)?.name ?? ''
+    return { failed: HIDDEN.has(hidden) ? hidden : name, text: message }
   }
 }
+
+const HIDDEN: ReadonlySet<string> = new Set(['NoSuchMethod', 'Disallowed'])
 
 export const gotKey = (got: Got): string => ('failed' in got ? got.failed : outcomeKey(got))
 
@@ -93,12 +95,12 @@ export function written(bench: Pick<Bench, 'from' | 'to'>, call: Call): string {
 export async function judge(
   bench: Bench,
   steps: readonly Step[],
-  options: { observe?: boolean; coverage?: Coverage } = {}
+  options: { observe?: boolean; coverage?: Coverage; held?: (isHeld: boolean) => void } = {}
 ): Promise<Violation | undefined> {
   const holder = new Holder()
   const isHeld = steps.some((step) => step.do === 'together' || step.do === 'cut')
-  const subject = await bench.stage.open(isHeld ? { delegateCall: () => holder.delegateCall() } : {})
-  const run = new Run(bench, subject, holder, options.coverage)
+  const subject = await bench.stage.open(isHeld ? { point: () => holder.point() } : {})
+  const run = new Run(bench, subject, holder, options)
   const observers = options.observe === true ? observersOf(bench.spec) : null
   try {
     for (const step of steps) {

@@ -6,6 +6,7 @@ import { Chain } from '../versions/chain.ts'
 import type { LinkInit } from '../versions/link.ts'
 import { CHAIN_SPACE, type LinkRole, Marks, simulationSpace, spaceOf } from '../versions/store.ts'
 import type { KeyValueStore, LinkState, SimulationContext, TransformContext, Value } from '../versions/types.ts'
+import { hooked } from './hooks.ts'
 import { MemoryStore } from './memory-store.ts'
 import { same } from './plain.ts'
 import { type CheckedCode, type Hooks, NeedsDirectory, RerunDiffers, type Stage, type Subject } from './subject.ts'
@@ -192,30 +193,14 @@ class MemorySubject implements Subject {
       interface: declared,
       intercepts,
       directory: spaceOf(role, version),
-      construct: construct === null ? null : (context) => construct(this.#guarded(context, version))
+      construct:
+        construct === null ? null : hooked((context) => construct(withoutFiles(context)), declared, this.#hooks)
     }
   }
-
-  /** The context without files, and with the check's hook before each delegate call. */
-  #guarded(context: SimulationContext, version: number): SimulationContext {
-    const { delegateCall } = this.#hooks
-    const guarded = Object.create(context, { directory: { get: needsDirectory } })
-    const { delegate } = context
-    if (delegateCall === undefined || delegate === undefined) return guarded
-    const hooked = new Proxy(delegate, {
-      get: (target, name) => {
-        if (typeof name === 'symbol') return undefined
-        const method = target[name]
-        if (method === undefined) return undefined
-        return async (...args: Value[]) => {
-          await delegateCall(version, name)
-          return await method(...args)
-        }
-      }
-    })
-    return Object.create(guarded, { delegate: { value: hooked } })
-  }
 }
+
+const withoutFiles = (context: SimulationContext): SimulationContext =>
+  Object.create(context, { directory: { get: needsDirectory } })
 
 class Interruption extends Error {}
 

@@ -35,14 +35,21 @@ export class Run {
   readonly #subject: Subject
   readonly #holder: Holder
   readonly #coverage: Coverage | undefined
+  readonly #held: (isHeld: boolean) => void
   /** Whether calls of the new version can be answered already. */
   simulated = false
 
-  constructor(bench: Bench, subject: Subject, holder: Holder, coverage: Coverage | undefined) {
+  constructor(
+    bench: Bench,
+    subject: Subject,
+    holder: Holder,
+    { coverage, held = () => undefined }: { coverage?: Coverage; held?: (isHeld: boolean) => void }
+  ) {
     this.#bench = bench
     this.#subject = subject
     this.#holder = holder
     this.#coverage = coverage
+    this.#held = held
     this.pairs = [initialPair(bench.spec)]
   }
 
@@ -54,7 +61,7 @@ export class Run {
 
   async take(step: Step): Promise<Violation | undefined> {
     if (step.do === 'call') return await this.#call(step)
-    if (step.do === 'together' || step.do === 'cut') return await this.#held(step)
+    if (step.do === 'together' || step.do === 'cut') return await this.#heldCall(step)
     this.lines.push({ step, got: '' })
     try {
       await this.#perform(step)
@@ -99,7 +106,7 @@ export class Run {
   }
 
   /** What came of it shows in later answers: one order of two calls, or all or nothing of one, must explain them. */
-  async #held(step: Extract<Step, { do: 'together' | 'cut' }>): Promise<Violation | undefined> {
+  async #heldCall(step: Extract<Step, { do: 'together' | 'cut' }>): Promise<Violation | undefined> {
     for (const call of step.do === 'cut' ? [step.first] : [step.first, step.second]) {
       const missing = await this.#simulateFor(call)
       if (missing !== undefined) return missing
@@ -110,6 +117,7 @@ export class Run {
     if (step.do === 'cut') {
       const first = this.#holder.hold(step.heldAt, () => call(step.first))
       const isHeld = await first.held
+      this.#held(isHeld)
       await this.#subject.restart()
       this.lines.push({ step, got: isHeld ? 'unknown' : gotKey(await first.answer) })
       this.#holder.kill()
@@ -117,7 +125,7 @@ export class Run {
       return undefined
     }
     const first = this.#holder.hold(step.heldAt, () => call(step.first))
-    await first.held
+    this.#held(await first.held)
     const answers = [await this.#holder.beside(call(step.second)), await first.answer]
     const got = answers.map(gotKey).toReversed()
     this.lines.push({ step, got: got.join(', ') })
@@ -165,4 +173,4 @@ export class Run {
 }
 
 /** Errors that say that nobody serves the method. */
-const NOT_SERVED: ReadonlySet<string> = new Set(['NoSuchMethod', 'Unavailable', 'Retired'])
+const NOT_SERVED: ReadonlySet<string> = new Set(['Disallowed', 'NoSuchMethod', 'Unavailable', 'Retired'])

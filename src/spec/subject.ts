@@ -54,6 +54,6 @@ export interface Stage {
 
 /** What a check may do at the points where code waits. */
 export interface Hooks {
-  /** Awaited before each delegate call of an SO: interleavings and crashes happen here. */
-  delegateCall?(version: number, method: string): Promise<void> | void
+  /** Awaited at each point of a running call: interleavings and crashes happen here (SPEC Q8). */
+  point?(): Promise<void> | void
 }
