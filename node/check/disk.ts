@@ -2,7 +2,7 @@
  * A node under check with a real state directory (SPEC Q5): the runtime that hosted processes use, in this process. For
  * code that keeps files; slower than in memory by far.
  */
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { access, constants, mkdtemp, readdir, readFile, rm, statfs } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { hooked } from '../../src/spec/hooks.ts'
@@ -36,9 +36,24 @@ export class DiskStage implements Stage {
   }
 
   async open(hooks: Hooks = {}): Promise<Subject> {
-    const subject = new DiskSubject(this.#code, await mkdtemp(join(tmpdir(), 'upstart-check-')), hooks)
+    const subject = new DiskSubject(this.#code, await mkdtemp(join(await place(), 'upstart-check-')), hooks)
     await subject.begin()
     return subject
+  }
+}
+
+/** Room that a file system in memory must have for states of small histories. */
+const ROOM_BYTES = 256 * 1024 * 1024
+
+/** A check kills processes, not machines: memory keeps files as well as a disk does, and need not be synced. */
+async function place(): Promise<string> {
+  const memory = '/dev/shm'
+  try {
+    await access(memory, constants.W_OK)
+    const { bavail, bsize } = await statfs(memory)
+    return bavail * bsize >= ROOM_BYTES ? memory : tmpdir()
+  } catch {
+    return tmpdir()
   }
 }
 

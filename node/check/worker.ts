@@ -10,9 +10,9 @@ import { MemoryStage } from '../../src/spec/memory.ts'
 import type { Specification } from '../../src/spec/specification.ts'
 import { type CheckedCode, NeedsDirectory, type Stage } from '../../src/spec/subject.ts'
 import { type Refusal as SuggestedRefusal, suggest } from '../../src/spec/suggest.ts'
-import type { LinkPlan } from '../host/host.ts'
 import { importDefault } from '../host/runtime.ts'
-import { type DiskCode, DiskStage } from './disk.ts'
+import { diskCode, loadCode } from './code.ts'
+import { DiskStage } from './disk.ts'
 import type { ClassPlan } from './plan.ts'
 
 export interface ClassReport {
@@ -74,20 +74,7 @@ async function checkClass(
   progress: (text: string) => void
 ): Promise<ClassReport> {
   const [Old, New] = [await importDefault(plan.old.module), await importDefault(plan.new.module)]
-  const Future = plan.future === null ? null : await importDefault(plan.future.module)
-  const Past = plan.past === null || plan.past === 'subtype' ? null : await importDefault(plan.past.module)
-  const code: CheckedCode = {
-    from: plan.from,
-    to: plan.to,
-    old: { ...plan.old, construct: (context) => new Old(context) },
-    new: { ...plan.new, construct: (context) => new New(context) },
-    future: plan.future === null ? null : { ...plan.future, construct: (context) => new Future(context) },
-    past:
-      plan.past === null || plan.past === 'subtype'
-        ? plan.past
-        : { ...plan.past, construct: (context) => new Past(context) },
-    transform: plan.transform === null ? null : await importDefault(plan.transform)
-  }
+  const code = await loadCode(plan)
   const known = {
     old: arities(Old, Object.keys(plan.old.interface.methods)),
     new: arities(New, Object.keys(plan.new.interface.methods))
@@ -132,19 +119,6 @@ async function checkSomewhere(
     if (!(error instanceof NeedsDirectory)) throw error
     const less = { ...effort, calls: effort.calls / DISK_SHARE, histories: Math.ceil(effort.histories / DISK_SHARE) }
     return { stage: disk.name, report: await check(spec, code, disk, less, progress) }
-  }
-}
-
-function diskCode(plan: ClassPlan): DiskCode {
-  const link = (role: LinkPlan['role'], version: number, className: string) => ({ role, version, className })
-  const { old, new: next, future, past } = plan
-  const past1 = past === 'subtype' ? { interface: old.interface, intercepts: [], module: null } : past
-  return {
-    old: { ...link('current', plan.from, old.className), ...old, intercepts: [] },
-    new: { ...link('current', plan.to, next.className), ...next, intercepts: [] },
-    future: future === null ? null : { ...link('future', plan.to, next.className), ...future },
-    past: past1 === null ? null : { ...link('past', plan.from, old.className), ...past1 },
-    transform: plan.transform
   }
 }
 

@@ -16,7 +16,7 @@ export interface Bounds {
 }
 
 /** One way of putting events among calls. */
-type Weave = (calls: readonly CallStep[], bench: Bench) => Weaving
+type Weave = (calls: readonly CallStep[], bench: Bench, alike?: number) => Weaving
 /** Histories; each is answered by whether the call that was to be held came to that point. */
 type Weaving = Generator<Step[], void, boolean>
 
@@ -59,10 +59,10 @@ export function* crashAnywhere(calls: readonly CallStep[], bench: Bench): Genera
 const MAX_POINTS = 12
 
 /** The last two calls at once, or an observer beside the last one; before the upgrade and after it. */
-export function* togetherAnywhere(calls: readonly CallStep[], bench: Bench): Weaving {
+export function* togetherAnywhere(calls: readonly CallStep[], bench: Bench, alike?: number): Weaving {
   const last = calls.at(-1)
   if (last === undefined) return
-  const observers = observersOf(bench.spec)
+  const observers = observersOf(bench.spec, alike)
   const first = [...observers.old, ...observers.new].map((call) => ({ call, prefix: calls.slice(0, -1) }))
   if (calls.length > 1) first.push({ call: calls.at(-2)!, prefix: calls.slice(0, -2) })
   for (const { call, prefix } of first) {
@@ -103,9 +103,10 @@ export async function exhaust(
   coverage: Coverage
 ): Promise<Violation | undefined> {
   const calls = mutatorCalls(bench.spec, bounds.alike)
+  const observers = observersOf(bench.spec, bounds.alike)
   for (let length = 0; length <= bounds.mutators; length++) {
     for (const sequence of sequences(bench.spec, calls, length)) {
-      const weaving = weave(sequence, bench)
+      const weaving = weave(sequence, bench, bounds.alike)
       for (let next = weaving.next(); !next.done; ) {
         const steps = next.value
         let wasHeld = false
@@ -114,7 +115,7 @@ export async function exhaust(
           const held = (isHeld: boolean) => {
             wasHeld = isHeld
           }
-          const violation = await judge(bench, steps, { observe: true, coverage, held })
+          const violation = await judge(bench, steps, { observers, coverage, held })
           if (violation !== undefined) return await shortened(bench, violation)
         }
         next = weaving.next(wasHeld)
@@ -182,12 +183,9 @@ function callsOf(step: Step): Call[] {
   return step.do === 'cut' ? [step.first] : []
 }
 
-function mutatorCalls(spec: Specification, alike = Number.POSITIVE_INFINITY): CallStep[] {
+function mutatorCalls(spec: Specification, alike?: number): CallStep[] {
   const sides: Side[] = ['old', 'new']
-  return sides
-    .flatMap((side) => smallCalls(spec, side, 'mutator'))
-    .filter((call) => placesOf(spec, call).every(([domain, index]) => !domain.alike || index < alike))
-    .map(callStep)
+  return sides.flatMap((side) => smallCalls(spec, side, 'mutator', alike)).map(callStep)
 }
 
 /** Each argument's domain, and the place of its value among the small ones. */

@@ -8,7 +8,6 @@ export class Holder {
   #left: number | undefined
   #arrived: (isHeld: boolean) => void = () => undefined
   #release: () => void = () => undefined
-  #refuse: (error: Error) => void = () => undefined
 
   /** @returns `held`: whether the call came to that point, or ended before; `answer` of the call */
   hold<T>(heldAt: number, begin: () => Promise<T>): { held: Promise<boolean>; answer: Promise<T> } {
@@ -30,9 +29,8 @@ export class Holder {
       return undefined
     }
     this.#left = undefined
-    return new Promise((resolve, reject) => {
+    return new Promise((resolve) => {
       this.#release = resolve
-      this.#refuse = reject
       this.#arrived(true)
     })
   }
@@ -49,9 +47,9 @@ export class Holder {
     return await noted
   }
 
-  /** The process of the held call is gone. */
+  /** The process of the held call is gone: its code never goes on, not even with an error. */
   kill(): void {
     this.#left = undefined
-    this.#refuse(new Error('the process is gone'))
+    this.#release = () => undefined
   }
 }

@@ -91,22 +91,22 @@ export function written(bench: Pick<Bench, 'from' | 'to'>, call: Call): string {
   return `${call.method}(${args})@${versionOf(bench, call.side)}`
 }
 
-/** Q6: a history with `observe` has every observer run after every step that may have changed something. */
+/** Q6: a history with `observers` has each of them run after every step that may have changed something. */
 export async function judge(
   bench: Bench,
   steps: readonly Step[],
-  options: { observe?: boolean; coverage?: Coverage; held?: (isHeld: boolean) => void } = {}
+  options: { observers?: Observers; coverage?: Coverage; held?: (isHeld: boolean) => void } = {}
 ): Promise<Violation | undefined> {
   const holder = new Holder()
   const isHeld = steps.some((step) => step.do === 'together' || step.do === 'cut')
   const subject = await bench.stage.open(isHeld ? { point: () => holder.point() } : {})
   const run = new Run(bench, subject, holder, options)
-  const observers = options.observe === true ? observersOf(bench.spec) : null
+  const { observers } = options
   try {
     for (const step of steps) {
       const violation = await run.take(step)
       if (violation !== undefined) return violation
-      if (observers === null) continue
+      if (observers === undefined) continue
       for (const side of ['old', 'new'] as const) {
         if (!run.isServed(side)) continue
         for (const call of observers[side]) {
@@ -121,19 +121,13 @@ export async function judge(
   }
 }
 
-const observers = new WeakMap<Specification, { old: CallStep[]; new: CallStep[] }>()
+export type Observers = Readonly<Record<Side, readonly CallStep[]>>
 
-export function observersOf(spec: Specification): { old: CallStep[]; new: CallStep[] } {
-  let known = observers.get(spec)
-  if (known === undefined) {
-    known = {
-      old: smallCalls(spec, 'old', 'observer').map(callStep),
-      new: smallCalls(spec, 'new', 'observer').map(callStep)
-    }
-    observers.set(spec, known)
-  }
-  return known
-}
+/** All observers with small arguments; of alike values only the first `alike`. */
+export const observersOf = (spec: Specification, alike?: number): Observers => ({
+  old: smallCalls(spec, 'old', 'observer', alike).map(callStep),
+  new: smallCalls(spec, 'new', 'observer', alike).map(callStep)
+})
 
 /** States that calls by others may lead to, at most; beyond it an answer counts as explained. */
 const MAX_STATES = 2_000

@@ -152,6 +152,8 @@ export function undecided(spec: Specification, sight: Sight): Undecided[] {
 
 /** Refusals that the design of the SOs does not need: of whole methods, else of single arguments. */
 export function droppable(spec: Specification, sight: Sight): Droppable[] {
+  const { before, after } = spec.disallows
+  if (Object.keys(before).length + Object.keys(after).length === 0) return []
   const needed = faultsOf(spec, sight)
   const isNeedless = (changed: Specification) => [...faultsOf(changed, sight)].every((fault) => needed.has(fault))
   const found: Droppable[] = []

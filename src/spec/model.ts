@@ -4,7 +4,7 @@
  */
 import type { Value } from '../versions/types.ts'
 import { keyOf } from './plain.ts'
-import { type MethodModel, type Result, type Specification, undetermined } from './specification.ts'
+import { type Domain, type MethodModel, type Result, type Specification, undetermined } from './specification.ts'
 
 export type Side = 'old' | 'new'
 /** Before or after the node upgrades. */
@@ -68,16 +68,19 @@ export function resultOf(model: MethodModel<any>, state: unknown, args: readonly
 export const effectOf = (model: MethodModel<any>, state: unknown, args: readonly Value[]): any =>
   model.kind === 'mutator' ? model.effect(state, ...args) : state
 
-/** Every call of a side and kind with small arguments. */
-export function smallCalls(spec: Specification, side: Side, kind: 'observer' | 'mutator'): Call[] {
+/** Every call of a side and kind with small arguments; of alike values only the first `alike`. */
+export function smallCalls(
+  spec: Specification,
+  side: Side,
+  kind: 'observer' | 'mutator',
+  alike = Number.POSITIVE_INFINITY
+): Call[] {
   return Object.entries(spec[side].methods)
     .filter(([, model]) => model.kind === kind)
     .flatMap(([method, model]) =>
-      combinations(model.args.map((domain: { small: readonly Value[] }) => domain.small)).map((args) => ({
-        side,
-        method,
-        args
-      }))
+      combinations(
+        model.args.map((domain: Domain<any>) => (domain.alike ? domain.small.slice(0, alike) : domain.small))
+      ).map((args) => ({ side, method, args }))
     )
 }
 

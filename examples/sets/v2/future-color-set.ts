@@ -2,7 +2,7 @@
  * ColorSet on an IntSet: keeps a table of colours, forgets a colour when its element is deleted, or inserted while
  * absent, below it (the interceptor of the model's table that is correct and refuses nothing).
  */
-import type { HostedSimulation, SimulationContext, StateWrite, Value } from '../../../src/index.ts'
+import type { Effect, HostedSimulation, SimulationContext, StateWrite, Value } from '../../../src/index.ts'
 import type IntSet from '../v1/int-set.ts'
 
 type Delegate = { [M in 'insert' | 'delete' | 'contains']: (x: number) => Promise<Awaited<ReturnType<IntSet[M]>>> }
@@ -32,5 +32,9 @@ export default class FutureColorSet implements HostedSimulation {
   async intercept(method: string, [x]: Value[]): Promise<StateWrite[]> {
     if (method === 'insert' && (await this.context.delegate.contains(x as number))) return []
     return [{ delete: `color/${x}` }]
+  } /** For SOs of later versions, which stack on this one. */
+  async effects(method: string, [x]: Value[]): Promise<Effect[]> {
+    if (method === 'delete') return [['delete', x]]
+    return (await this.contains(x as number)) ? [] : [['insertColor', x, 'blue']]
   }
 }

@@ -126,7 +126,7 @@ const crashes: Variant[] = [
     design: 'the right orders, intercepts delete instead of insert',
     ...files,
     future: 'variants/color/orders-only.ts',
-    expected: sequence(['insertColor(1, red)@2 killed', 'insert(1)@1', get], 'red', 'blue')
+    expected: sequence(['insertColor(1, red)@2 killed', get, 'insert(1)@1', get], 'red', 'blue')
   }
 ]
 

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
+import ColorSet from '../../../examples/sets/v2/color-set.ts'
 import spec from '../../../examples/sets/v2/spec.ts'
+import { CallError } from '../../../src/errors.ts'
 import { type CheckReport, check } from '../../../src/spec/check.ts'
-import { written } from '../../../src/spec/judge.ts'
+import { type CallStep, callStep, judge, observersOf, written } from '../../../src/spec/judge.ts'
 import type { Specification } from '../../../src/spec/specification.ts'
 import type { CheckedCode } from '../../../src/spec/subject.ts'
 import { suggest } from '../../../src/spec/suggest.ts'
@@ -92,6 +94,44 @@ describe('the check of a class upgrade (SPEC Q)', function () {
     }
     const found = first(await run(sets({ past: Racy })))
     assert.equal(found, 'sequence: *upgrade*; insert(1)@1 || insertColor(1, red)@2; getColor(1)@2 = "blue"')
+  })
+
+  it('Q6: a current object that refuses violates disallow', async () => {
+    class Refusing extends ColorSet {
+      override getColor(): never {
+        throw new CallError('Disallowed', 'not me')
+      }
+    }
+    assert.equal(first(await run(sets({ next: Refusing }))), 'disallow: *upgrade*; getColor(1)@2 = Disallowed')
+  })
+
+  it('Q8: points lie around delegate calls and where a mutator or an interception ends; what is killed never goes on', async () => {
+    const zombies: string[] = []
+    class Watched extends FutureColorSet {
+      override async insertColor(x: number, color: string) {
+        await super.insertColor(x, color).catch(() => zombies.push('insertColor'))
+        zombies.push('after insertColor')
+      }
+    }
+    const bench = { spec, from: 1, to: 2, future: true, past: true, stage: inMemory(sets({ future: Watched })) }
+    const cut = async (first: CallStep) => {
+      let points = 0
+      for (let isHeld = true; isHeld; points += 1) {
+        const held = (reached: boolean) => {
+          isHeld = reached
+        }
+        const step = { do: 'cut', first, heldAt: points } as const
+        assert.equal(await judge(bench, [{ do: 'simulate' }, step], { held, observers: observersOf(spec) }), undefined)
+        if (isHeld && points < 3) assert.deepEqual(zombies, [])
+      }
+      return points - 1
+    }
+    // Before and after insert, which itself ends in between; then its own end.
+    const args = { side: 'new', method: 'insertColor', args: [1, 'red'] } as const
+    assert.equal(await cut(callStep(args)), 4)
+    assert.deepEqual(zombies.splice(0), Array(2).fill('after insertColor'))
+    // Around the contains of the interception, its end, and the object's.
+    assert.equal(await cut(callStep({ side: 'old', method: 'insert', args: [1] })), 4)
   })
 
   it('Q4: what both SOs refuse is reported as droppable; what a direct design needs is not', async () => {
