@@ -47,7 +47,8 @@ function checkLines(check: CheckReport, versions: Versions, stage: string, repla
   for (const pass of check.passes) {
     const length = pass.mutators === null ? '' : `, up to ${pass.mutators} mutators`
     const verdict = pass.violation === null ? 'ok' : `VIOLATES ${pass.violation.rule}`
-    lines.push(`${verdict}: ${pass.name} (${stage}${length}): ${pass.histories} histories, ${pass.calls} calls`)
+    const where = pass.name.includes('processes') ? '' : ` (${stage}${length})`
+    lines.push(`${verdict}: ${pass.name}${where}: ${pass.histories} histories, ${pass.calls} calls`)
   }
   for (const violation of distinct(check)) lines.push('', ...violationLines(violation, versions))
   if (check.passes.some((pass) => pass.violation !== null)) {

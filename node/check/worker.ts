@@ -3,6 +3,7 @@
  * parent's side; run as a program this file is the child's.
  */
 import { fork } from 'node:child_process'
+import { dirname } from 'node:path'
 import { Refusal, type RefusalName } from '../../src/errors.ts'
 import { type CheckReport, check, type Effort } from '../../src/spec/check.ts'
 import { type Difference, differences, type MatrixRow, matrixOf } from '../../src/spec/matrix.ts'
@@ -14,6 +15,7 @@ import { importDefault } from '../host/runtime.ts'
 import { diskCode, loadCode } from './code.ts'
 import { DiskStage } from './disk.ts'
 import type { ClassPlan } from './plan.ts'
+import { ProcessStage } from './processes.ts'
 
 export interface ClassReport {
   className: string
@@ -82,8 +84,7 @@ async function checkClass(
   const spec = plan.spec === null ? null : await specOf(plan.spec)
   const memory = inMemory(code)
   const told = (pass: string) => progress(`${plan.old.className} → ${plan.new.className}: ${pass}`)
-  const found =
-    spec === null ? null : await checkSomewhere(spec, code, [memory, new DiskStage(diskCode(plan))], effort, told)
+  const found = spec === null ? null : await checkSomewhere(spec, code, stagesOf(plan, memory), effort, told)
   const isViolated = found?.report.passes.some((pass) => pass.violation !== null) === true
   const suggestion =
     isAsked && isViolated && spec !== null && found?.stage === memory.name
@@ -105,20 +106,28 @@ async function checkClass(
 const inMemory = (code: CheckedCode): MemoryStage =>
   new MemoryStage(code, { defer: (callback) => queueMicrotask(callback) })
 
+function stagesOf(plan: ClassPlan, memory: Stage): Record<'memory' | 'disk' | 'processes', Stage> {
+  const code = diskCode(plan)
+  const links = [code.old, code.new, code.future, code.past]
+  const modules = [...links.map((link) => link?.module ?? null), code.transform]
+  const directories = modules.flatMap((module) => (module === null ? [] : [dirname(module)]))
+  return { memory, disk: new DiskStage(code), processes: new ProcessStage(code, [...new Set(directories)]) }
+}
+
 /** In memory if the code keeps all its state in the store, else on a disk. */
 async function checkSomewhere(
   spec: Specification,
   code: CheckedCode,
-  [memory, disk]: [Stage, Stage],
+  { memory, disk, processes }: Record<'memory' | 'disk' | 'processes', Stage>,
   effort: Effort,
   progress: (pass: string) => void
 ): Promise<{ stage: string; report: CheckReport }> {
   try {
-    return { stage: memory.name, report: await check(spec, code, memory, effort, progress) }
+    return { stage: memory.name, report: await check(spec, code, { main: memory, processes }, effort, progress) }
   } catch (error) {
     if (!(error instanceof NeedsDirectory)) throw error
     const less = { ...effort, calls: effort.calls / DISK_SHARE, histories: Math.ceil(effort.histories / DISK_SHARE) }
-    return { stage: disk.name, report: await check(spec, code, disk, less, progress) }
+    return { stage: disk.name, report: await check(spec, code, { main: disk, processes }, less, progress) }
   }
 }
 

@@ -26,6 +26,8 @@ export interface Effort {
   calls: number
   /** Random histories. */
   histories: number
+  /** Random histories in processes that are killed. */
+  killed: number
   seed: number
 }
 
@@ -73,13 +75,13 @@ export function sightOf({ future, past }: Pick<CheckedCode, 'future' | 'past'>):
 export async function check(
   spec: Specification,
   code: CheckedCode,
-  stage: Stage,
+  stages: { main: Stage; processes?: Stage },
   effort: Effort,
   progress: (pass: string) => void = () => undefined
 ): Promise<CheckReport> {
   const sight = sightOf(code)
   const { from, to, future, past } = code
-  const bench: Bench = { spec, from, to, future: future !== null, past: past !== null, stage }
+  const bench: Bench = { spec, from, to, future: future !== null, past: past !== null, stage: stages.main }
   const coverage = new Coverage(spec)
   const passes: PassReport[] = []
   for (const { name, weave, share, least, most, alike } of PASSES) {
@@ -93,15 +95,22 @@ export async function check(
   if (claimsStateless(code)) {
     const name = "stateless SOs on their callers' nodes"
     const bounds = { mutators: lengthFor(spec, upgradeAnywhere, effort.calls * 0.1, 4) }
-    const callers = { ...bench, stage: new CallersStage(code, stage) }
+    const callers = { ...bench, stage: new CallersStage(code, stages.main) }
     progress(name)
     passes.push(
       await passOf(name, bounds.mutators, coverage, () => exhaust(callers, bounds, upgradeAnywhere, coverage))
     )
   }
   progress('random histories')
-  const random = { seed: effort.seed, histories: effort.histories, calls: 30 }
+  const random = { seed: effort.seed, histories: effort.histories, calls: 30, restarts: 1 }
   passes.push(await passOf('random histories', null, coverage, () => wander(bench, random, coverage)))
+  if (stages.processes !== undefined && effort.killed > 0) {
+    const name = 'random histories in processes that are killed'
+    const killed = { seed: effort.seed, histories: effort.killed, calls: 8, restarts: 10 }
+    const processes = { ...bench, stage: stages.processes }
+    progress(name)
+    passes.push(await passOf(name, null, coverage, () => wander(processes, killed, coverage)))
+  }
   const found = breaches(spec)
   const everything: Sight = { before: mutatorsOf(spec.old), after: mutatorsOf(spec.new) }
   const needless = droppable(spec, sight)

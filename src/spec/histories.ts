@@ -128,11 +128,11 @@ export async function exhaust(
 /** Random histories of calls with any arguments, from a seed; a violation is shrunk. */
 export async function wander(
   bench: Bench,
-  options: { seed: number; histories: number; calls: number },
+  options: { seed: number; histories: number; calls: number; restarts: number },
   coverage: Coverage
 ): Promise<Violation | undefined> {
   let violation: Violation | undefined
-  const property = fc.asyncProperty(stepsArbitrary(bench, options.calls), async (steps) => {
+  const property = fc.asyncProperty(stepsArbitrary(bench, options), async (steps) => {
     if (!isPossible(bench, steps)) return
     coverage.begin()
     const found = await judge(bench, steps, { coverage })
@@ -145,7 +145,11 @@ export async function wander(
   return details.failed && violation !== undefined ? await shortened(bench, violation) : undefined
 }
 
-function stepsArbitrary(bench: Bench, length: number): fc.Arbitrary<Step[]> {
+/** `restarts`: how often the process is killed, of thirty steps. */
+function stepsArbitrary(
+  bench: Bench,
+  { calls: length, restarts }: { calls: number; restarts: number }
+): fc.Arbitrary<Step[]> {
   const { spec } = bench
   const calls = (['old', 'new'] as const).flatMap((side) =>
     Object.entries(spec[side].methods).map(([method, model]) =>
@@ -156,7 +160,7 @@ function stepsArbitrary(bench: Bench, length: number): fc.Arbitrary<Step[]> {
   )
   const step = fc.oneof(
     { weight: 30, arbitrary: fc.oneof(...calls) },
-    { weight: 1, arbitrary: fc.constant<Step>({ do: 'restart' }) }
+    { weight: restarts, arbitrary: fc.constant<Step>({ do: 'restart' }) }
   )
   const tail = fc.array(step, { maxLength: length, size: 'max' })
   return fc

@@ -9,8 +9,8 @@ import type { CheckedCode } from '../../../src/spec/subject.ts'
 import { suggest } from '../../../src/spec/suggest.ts'
 import { FutureColorSet, inMemory, PastIntSet, sets, transform } from './sets.ts'
 
-const effort = { calls: 80_000, histories: 30, seed: 1 }
-const run = (code: CheckedCode, of: Specification = spec) => check(of, code, inMemory(code), effort)
+const effort = { calls: 80_000, histories: 30, killed: 0, seed: 1 }
+const run = (code: CheckedCode, of: Specification = spec) => check(of, code, { main: inMemory(code) }, effort)
 
 /** The first violation as one line: the calls and events, and what the last call answered. */
 function first({ passes }: CheckReport): string {

@@ -51,11 +51,17 @@ describe('a chain of five versions (SPEC Q13, V14)', function () {
   it('is right pair by pair: knowing only two versions', async () => {
     for (const version of steps) {
       const code = codeTo(version)
-      const report = await check(specOf(version), code, new MemoryStage(code, { defer }), {
-        calls: 40_000,
-        histories: 20,
-        seed: version
-      })
+      const report = await check(
+        specOf(version),
+        code,
+        { main: new MemoryStage(code, { defer }) },
+        {
+          calls: 40_000,
+          histories: 20,
+          killed: 0,
+          seed: version
+        }
+      )
       assert.deepEqual([report.ok, report.droppable], [true, []])
     }
   })
