@@ -8,6 +8,7 @@ import { crc32 } from 'node:zlib'
 import { Refusal } from '../../src/errors.ts'
 import type { Persist } from '../../src/overlay/events.ts'
 import { decode, encode } from '../network/cbor.ts'
+import { Ballast } from './ballast.ts'
 import {
   createDatabase,
   FORMAT,
@@ -45,8 +46,25 @@ const DAMAGE = new Set([1, 11, 24, 26])
  */
 export function openStore(directory: string): Store {
   ownDirectory(directory)
-  createDatabase(directory)
-  return new SqliteStore(directory)
+  const ballast = new Ballast(directory)
+  const open = () => {
+    createDatabase(directory)
+    return new SqliteStore(directory, ballast)
+  }
+  const store = withBallast(ballast, open)
+  ballast.keep()
+  return store
+}
+
+/** D14: what fails for want of space is done again with the space that was kept for that. */
+function withBallast<T>(ballast: Ballast, action: () => T): T {
+  try {
+    return action()
+  } catch (error) {
+    const isFull = (error as Refusal).code === 'NoSpace' || (error as NodeJS.ErrnoException).code === 'ENOSPC'
+    if (isFull && ballast.release()) return action()
+    throw error
+  }
 }
 
 interface Row {
@@ -58,6 +76,7 @@ interface Row {
 class SqliteStore implements Store {
   readonly #directory: string
   readonly #file: string
+  readonly #ballast: Ballast
   readonly #database: DatabaseSync
   readonly #put: StatementSync
   readonly #delete: StatementSync
@@ -66,8 +85,9 @@ class SqliteStore implements Store {
   #sums = new Map<string, number>()
   #failure: unknown
 
-  constructor(directory: string) {
+  constructor(directory: string, ballast: Ballast) {
     this.#directory = directory
+    this.#ballast = ballast
     this.#file = storeFile(directory)
     // SQLite would take an empty file for a new database and write to it.
     if (statSync(this.#file).size === 0) throw this.#damaged('is empty')
@@ -102,8 +122,9 @@ class SqliteStore implements Store {
     const sums = new Map(this.#sums)
     for (const key of change.delete) sums.delete(key)
     for (const { key, sum } of encoded) sums.set(key, sum)
-    this.#guard(() => this.#write(change.delete, encoded, sums))
+    withBallast(this.#ballast, () => this.#guard(() => this.#write(change.delete, encoded, sums)))
     this.#sums = sums
+    this.#ballast.keep()
   }
 
   close(): void {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { spawnSync } from 'node:child_process'
+import { mkdir, rm, statfs, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -89,6 +90,34 @@ describe('the way back (SPEC L4, L5; real peers)', function () {
       })
     })
   }
+
+  it('the disk fills up during the TF: back on the old version, serving, remembered; the rubbish is gone', async function () {
+    const mount = join(fleet.directory, 'small-disk')
+    await mkdir(mount)
+    const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=96m', 'tmpfs', mount])
+    if (mounted.status !== 0) this.skip() // lacks: the right to mount a small disk
+    try {
+      const small = await fleet.embed('small-disk/peer')
+      await until('v1 serves there, too', () => allAt(small.status(), 'IntSet', 1, 2))
+      const fill = `import { appendFileSync } from 'node:fs'
+export default ({ new: { directory } }) => { for (;;) appendFileSync(directory + '/rubbish', Buffer.alloc(1e6)) }`
+      const fatal = await upgradeWith(fleet.directory, 'transform', fill)
+      // The other node has room for more than anybody should write.
+      await peer.close()
+      const there = await fleet.client(small.addresses())
+      await there.injectUpgrade(await fleet.pack('', fatal))
+      const at = () => small.status().objects['IntSet']!
+      await until('it has gone back', () => at().failed.length > 0 && at().serving && at().phase === 'idle', 30_000, at)
+      assert.match(at().failed[0]!.reason, /disk is full|ENOSPC/)
+      const call = { class: 'IntSet', version: 1, method: 'insert', args: [7], to: { peer: small.id } }
+      await there.call(call)
+      assert.equal(await there.call({ ...call, method: 'contains' }), true)
+      await until('the attempt is gone', async () => (await statfs(mount)).bavail * (await statfs(mount)).bsize > 64e6)
+      await small.close()
+    } finally {
+      spawnSync('umount', ['-l', mount])
+    }
+  })
 
   it('L5: it is tried again after a retry, and only then', async () => {
     const flag = join(tmpdir(), `upstart-flag-${peer.id}`)
