@@ -11,9 +11,11 @@ import { exhaustShipped, judgeDesign, type Row, type Speed } from './checking/or
 const { values } = parseArgs({ options: { full: { type: 'boolean' }, json: { type: 'boolean' } } })
 
 function tableOf(rows: readonly Row[]): string {
-  const lines = rows.map(({ design, expected, found, droppable, disagreements }) => {
+  const lines = rows.map(({ design, expected, found, droppable, needless, disagreements }) => {
     const known = expected.is === 'correct' ? 'correct' : `violates ${expected.rule}: ${expected.history.join('; ')}`
-    const refusals = droppable.length === 0 ? '' : `, droppable: ${droppable.join(', ')}`
+    const named = (what: string, refusals: readonly string[]) =>
+      refusals.length === 0 ? '' : `, ${what}: ${refusals.join(', ')}`
+    const refusals = `${named('droppable', droppable)}${named('not needed if it intercepted everything', needless)}`
     const says =
       found === null
         ? `correct${refusals}`

@@ -12,7 +12,9 @@ export interface Row {
   design: string
   expected: Variant['expected']
   found: Found | null
+  /** Refusals that this design does not need, and those that only one that intercepts everything would not. */
   droppable: string[]
+  needless: string[]
   coverage: Verdict['coverage']
   /** Empty if the check says what is known. */
   disagreements: string[]
@@ -28,7 +30,8 @@ export async function judgeDesign(family: Family, variant: Variant, extent: keyo
     design: variant.design,
     expected: variant.expected,
     found: verdict.found,
-    droppable: [...new Set([...verdict.droppable, ...verdict.needless])],
+    droppable: verdict.droppable,
+    needless: verdict.needless.filter((one) => !verdict.droppable.includes(one)),
     coverage: verdict.coverage,
     disagreements: disagreements(variant, verdict)
   }

@@ -17,7 +17,7 @@ import { mutatorsOf } from '../../src/spec/specification.ts'
 import type { Loaded } from './modules.ts'
 
 type Weave = Parameters<typeof exhaust>[2]
-type Pass = [weave: Weave, bounds: Bounds]
+export type Pass = readonly [weave: Weave, bounds: Bounds]
 
 /** Lengths of histories: `short` suffices for every wrong design, `full` is what the right ones must stand, `quick` what they stand in a test. */
 export interface Extent {

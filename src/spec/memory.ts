@@ -107,6 +107,8 @@ class MemorySubject implements Subject {
   async #transformed(wrote?: () => void): Promise<MemoryStore> {
     const { transform, from, to } = this.#codes[this.#upgrades]!
     const old = this.#store.copy()
+    // What it reads is a copy of its own: it may write there, too.
+    old.begin()
     const fresh = new MemoryStore()
     fresh.begin()
     const [kept, marks] = [new Marks(old.space(CHAIN_SPACE)), new Marks(fresh.space(CHAIN_SPACE))]
