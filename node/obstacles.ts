@@ -1,4 +1,5 @@
 /** What the system says of files and addresses, in the words of messages (SPEC C11): people need not know its codes. */
+import { dirname } from 'node:path'
 import { Refusal } from '../src/errors.ts'
 
 const WORDS: Readonly<Record<string, string>> = {
@@ -33,13 +34,11 @@ export function unreadable(path: string, mend: string): (cause: unknown) => neve
 
 export function unwritable(path: string): (cause: unknown) => never {
   return (cause) => {
-    throw new Refusal(
-      'Usage',
-      `${path}: cannot be written: ${obstacle(cause)}; give another name, or make room for it`,
-      {
-        cause
-      }
-    )
+    // A file that is to be made lacks nothing but its directory.
+    const isLost = (cause as NodeJS.ErrnoException).code === 'ENOENT'
+    const why = isLost ? `there is no directory ${dirname(path)}` : obstacle(cause)
+    const mend = isLost ? 'make it first, or give another name' : 'give another name, or make room for it'
+    throw new Refusal('Usage', `${path}: cannot be written: ${why}; ${mend}`, { cause })
   }
 }
 

@@ -61,15 +61,17 @@ async function planOf(source: string, parents: readonly string[], directory: str
 }
 
 async function buildNew(
-  { classes }: UpgradeDefinition,
+  definition: UpgradeDefinition,
   source: string,
   directory: string
 ): Promise<{ upgrades: ClassUpgrade[]; next: string }> {
+  // A check goes from the version before only: TFs from versions that are skipped are no part of it.
+  const classes = definition.classes.map((one) => ({ ...one, ways: [] }))
   const named = classes.flatMap((one) => [one.object, one.transform, one.future, one.past])
   const shipped = [...new Set(named)].filter((module): module is string => module !== null && module !== 'subtype')
   const modules = await buildModules(source, shipped)
   const declared = await readDeclarations(classes, modules)
-  const upgrades = classes.map((one) => classUpgrade({ ...one, ways: [] }, declared, []))
+  const upgrades = classes.map((one) => classUpgrade(one, declared, []))
   const specs = classes.flatMap((one) => (one.spec === null ? [] : [one.spec]))
   for (const [path, bytes] of specs.length === 0 ? [] : await buildModules(source, specs)) modules.set(path, bytes)
   modules.set('package.json', PACKAGE)

@@ -17,10 +17,11 @@ const short = (peer: string): string => `…${peer.slice(-8)}`
 function rowsOf(peer: PeerStatus): string[][] {
   const name = `${short(peer.peer)}${peer.self ? ' *' : ''}`
   if (peer.left) return [[name, peer.group ?? '-', `${peer.head.version}`, '-', '-', '-', 'has left']]
-  const objects = Object.entries(peer.objects)
+  const objects = Object.entries(peer.objects).sort(([a], [b]) => a.localeCompare(b))
   if (objects.length === 0) return [[name, peer.group ?? '-', `${peer.head.version}`, '-', '-', '-', '']]
   return objects.map(([object, { version, lowest, highest, phase, target, reason, failed }]) => {
-    const last = failed.at(-1)
+    // What failed at a version that the object has passed, or skips for good, is past.
+    const last = failed.filter((one) => one.version > version).at(-1)
     const why = reason !== '' ? reason : last === undefined ? '' : `failed at ${last.version}: ${last.reason}`
     const served = lowest === highest ? `${lowest}` : `${lowest}–${highest}`
     return [

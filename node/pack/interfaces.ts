@@ -154,14 +154,13 @@ export function checkClass(
   }
   if (future !== null) checkSimulation(`${definition.future}, the future SO`, future, object, old)
   if (past !== null && past !== 'subtype') checkSimulation(`${definition.past}, the past SO`, past, old, object)
+  const step = from === to ? to : `${from} → ${to}`
   const warnings = checkStack(definition, before, { future, past })
   if (past === null)
-    warnings.push(`${from} → ${to}: no past SO; calls at version ${version - 1} end as Retired on nodes that upgraded`)
+    warnings.push(`${step}: no past SO; calls at version ${version - 1} end as Retired on nodes that upgraded`)
   if (future === null)
-    warnings.push(
-      `${from} → ${to}: no future SO; calls at version ${version} are Unavailable on nodes that have not upgraded`
-    )
+    warnings.push(`${step}: no future SO; calls at version ${version} are Unavailable on nodes that have not upgraded`)
   if (definition.transform === null)
-    warnings.push(`${from} → ${to}: no transform; the new object opens the old one's state as it is`)
+    warnings.push(`${step}: no transform; the new object opens the old one's state as it is`)
   return warnings
 }

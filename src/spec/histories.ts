@@ -3,6 +3,7 @@
  * comes first, so the first violation is a shortest one.
  */
 import fc from 'fast-check'
+import type { Value } from '../versions/types.ts'
 import type { Coverage } from './coverage.ts'
 import { type Bench, type CallStep, callStep, judge, observersOf, type Step, type Violation } from './judge.ts'
 import { type Call, methodOf, type Side, smallCalls } from './model.ts'
@@ -142,7 +143,24 @@ export async function wander(
     }
   })
   const details = await fc.check(property, { seed: options.seed, numRuns: options.histories })
-  return details.failed && violation !== undefined ? await shortened(bench, violation) : undefined
+  return details.failed && violation !== undefined ? await inOrder(bench, await shortened(bench, violation)) : undefined
+}
+
+/** The same violation by the first of alike values, as exhaustive histories show it, so that it is not shown twice. */
+async function inOrder(bench: Bench, violation: Violation): Promise<Violation> {
+  const renamed = new Map<Domain<any>, Map<unknown, unknown>>()
+  const inCall = (call: Call): Call => {
+    const args = placesOf(bench.spec, call).map(([domain, index], at) => {
+      if (!domain.alike || index < 0) return call.args[at]
+      const names = renamed.get(domain) ?? new Map<unknown, unknown>()
+      renamed.set(domain, names)
+      if (!names.has(index)) names.set(index, domain.small[names.size])
+      return names.get(index) as Value
+    })
+    return { ...call, args }
+  }
+  const steps = stepsOf(violation).map((step) => (step.do === 'call' ? callStep(inCall(step)) : step))
+  return (await judge(bench, steps)) ?? violation
 }
 
 /** `restarts`: how often the process is killed, of thirty steps. */

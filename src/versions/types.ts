@@ -63,6 +63,17 @@ export interface GroupMember {
   reachable: boolean
 }
 
+/** The methods of a class as they are called from outside of it: every answer is awaited. */
+export type Called<Class> = 0 extends 1 & Class
+  ? any
+  : {
+      [Name in keyof Class as Class[Name] extends (...args: any) => unknown ? Name : never]: Class[Name] extends (
+        ...args: infer Args
+      ) => infer Answer
+        ? (...args: Args) => Promise<Awaited<Answer>>
+        : never
+    }
+
 export interface ObjectContext<Self = any> {
   readonly peer: string
   readonly group: string | null
@@ -74,7 +85,7 @@ export interface ObjectContext<Self = any> {
   /** The running call's stable id, or undefined outside of a call. */
   readonly callId: string | undefined
   /** This object's own methods, entered like a call from outside (its section is taken, its interceptors see it). */
-  readonly self: Self
+  readonly self: Called<Self>
   /** Members of the newest roster of the own group, itself included; empty without a group or a roster. */
   members(): GroupMember[]
   /** Calls an object of another node, at the version that the class's `calls` names. Observers only until committed. */
@@ -83,8 +94,8 @@ export interface ObjectContext<Self = any> {
 }
 
 export interface SimulationContext<Delegate = any> extends ObjectContext {
-  /** The next link toward the current object, at its own version; inside the section that the running call holds. */
-  readonly delegate: Delegate
+  /** The next link toward the current object, at its own version (name its class as the type); inside the section that the running call holds. */
+  readonly delegate: Called<Delegate>
 }
 
 /** An object of a class. All members but the methods named in `static methods` are optional. */

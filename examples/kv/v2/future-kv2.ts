@@ -4,7 +4,7 @@
  * is nothing to intercept: every write gives an entry a new stamp, and the stamp is the version. Other namespaces are
  * this SO's own, kept in its state, which the TF hands on.
  */
-import type { MethodDeclarationInput, SimulationContext } from '../../../src/versions/types.ts'
+import type { Called, MethodDeclarationInput, SimulationContext } from '../../../src/versions/types.ts'
 import { Acceptor, type Page, type PageQuery, type Row, type Vote } from '../protocol/acceptor.ts'
 import { type Ballot, NO_BALLOT } from '../protocol/ballot.ts'
 import type { CatchUp, CaughtUp } from '../protocol/catch-up.ts'
@@ -29,7 +29,7 @@ export default class FutureKV2 extends Namespaces {
   }
   static calls = { KV2: 2 }
 
-  readonly #object: KV
+  readonly #object: Called<KV>
   readonly #cells: StoreCells
   readonly #acceptor: Acceptor<Entry2>
   readonly #catchUp: CatchUp<Entry2>

@@ -4,7 +4,7 @@
  * is a vote of version 2.
  */
 import { CallError } from '../../../src/errors.ts'
-import type { MethodDeclarationInput, SimulationContext } from '../../../src/versions/types.ts'
+import type { Called, MethodDeclarationInput, SimulationContext } from '../../../src/versions/types.ts'
 import type { Entry, Page, PageQuery, Row, Vote } from '../protocol/acceptor.ts'
 import type { Ballot } from '../protocol/ballot.ts'
 import type { CaughtUp } from '../protocol/catch-up.ts'
@@ -33,9 +33,9 @@ export default class PastKV {
   }
   static calls = {}
 
-  readonly #object: Awaitable<KV2>
+  readonly #object: Called<KV2>
 
-  constructor(context: SimulationContext<Awaitable<KV2>>) {
+  constructor(context: SimulationContext<KV2>) {
     this.#object = context.delegate
   }
 
@@ -89,11 +89,4 @@ export default class PastKV {
   catchUp(): Promise<CaughtUp> {
     return this.#object.catchUp()
   }
-}
-
-/** An object's methods as a link above or below it calls them: each answer is awaited. */
-export type Awaitable<T> = {
-  [Name in keyof T]: T[Name] extends (...args: infer Args) => infer Result
-    ? (...args: Args) => Promise<Awaited<Result>>
-    : T[Name]
 }

@@ -318,8 +318,8 @@ export const CASES: Case[] = [
     args: ['keygen', 'nodirectory/key'],
     name: 'Usage',
     code: 2,
-    where: 'nodirectory/key: cannot be written',
-    mend: 'give another name'
+    where: 'nodirectory/key: cannot be written: there is no directory nodirectory',
+    mend: 'make it first'
   },
   {
     about: 'a key that exists',
