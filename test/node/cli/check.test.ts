@@ -110,6 +110,14 @@ describe('upstart check (SPEC Q11)', function () {
     assert.match(out, /no specification/)
   })
 
+  it('R2: of an upgrade that replaces others the step from the version before is checked', async () => {
+    const from = "transform: './transform.ts',"
+    const replacing = await changed('upgrade.ts', from, `${from} ways: { 1: './other.ts' },`)
+    await writeFile(join(replacing, 'other.ts'), 'export default function transform() {}\n')
+    const { code, out, err } = await upstart('check', replacing, '--parent', parent, '--effort', 'short')
+    assert.equal(code, 0, out + err)
+  })
+
   it('says what is lacking: the old code, an effort, a seed, a specification that is none', async () => {
     const without = await upstart('check', join(SETS, 'v2'))
     assert.deepEqual([without.code, without.out], [1, ''])

@@ -331,6 +331,14 @@ describe('upstart', function () {
       assert(out.includes(part), `${part} in\n${out}`)
     }
     assert.match(statusText({ ...fleet.status, log: [], peers: [] }), /no upgrade yet/)
+    const [first] = fleet.status.peers
+    const failed = [{ version: 2, reason: 'its TF threw' }]
+    const shown = (version: number) => {
+      const object = { ...first!.objects['IntSet']!, version, reason: '', failed: failed as never }
+      return statusText({ ...fleet.status, peers: [{ ...first!, objects: { IntSet: object, Bag: object } }] })
+    }
+    assert.match(shown(1), /Bag.*failed at 2: its TF threw\n.*IntSet/)
+    assert.doesNotMatch(shown(3), /failed at 2/, 'what failed at a version that was passed is past')
     await refused('Usage', 'status', '--root', at('root.json'))
   })
 
