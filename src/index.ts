@@ -1,6 +1,24 @@
 /** What authors of objects, simulation objects, transform functions and upgrades import from 'upstart-peer'. */
 export { CallError, type CallErrorName, Refusal, type RefusalName } from './errors.ts'
-export { after, all, canary, type Duration, immediately, manual, rolling, sequence } from './schedule/combinators.ts'
+export {
+  after,
+  all,
+  any,
+  at,
+  byLabel,
+  canary,
+  type Duration,
+  deadline,
+  gradual,
+  immediately,
+  manual,
+  never,
+  not,
+  rolling,
+  sequence,
+  where,
+  window
+} from './schedule/combinators.ts'
 export type { Condition, Constraint, Schedule } from './schedule/schedule.ts'
 export {
   defineUpgrade,

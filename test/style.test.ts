@@ -61,6 +61,7 @@ const CORE_MAY_IMPORT: Record<string, { by: string; because: string }> = {
   uint8arrays: { by: 'src/', because: 'pure functions of bytes' },
   '@tufjs/models': { by: 'src/upgrade/', because: 'verifies signed metadata, synchronously' },
   '@tufjs/canonical-json': { by: 'src/upgrade/', because: 'pure encoding' },
+  croner: { by: 'src/schedule/', because: 'computes times from a time that is given' },
   'fast-check': { by: 'src/spec/', because: 'draws from a seed that is given' },
   'node:crypto': { by: 'src/upgrade/', because: 'hashes and verifies signatures; both are functions of their input' },
   'node:async_hooks': { by: 'src/versions/', because: 'carries the mark of a held object through nested calls' }

@@ -216,13 +216,16 @@ export class HostedObject {
     const verdict = this.#judge(target, now)
     if (!verdict.go) {
       this.reason = verdict.reason.sentence
-      return verdict.inMs === undefined ? Number.POSITIVE_INFINITY : now + Math.min(verdict.inMs, PROGRESS_MS)
+      if (verdict.inMs === undefined) return Number.POSITIVE_INFINITY
+      // Time that is counted is kept now and then; what waits for a moment of the clock sleeps until it comes.
+      const counts = Object.keys(verdict.progress).length > 0
+      return now + (counts ? Math.min(verdict.inMs, PROGRESS_MS) : verdict.inMs)
     }
     if (!this.#mayBegin(target)) {
       const unavailable = Math.min(...target.upgrade.schedule.constraints.map((one) => one.unavailable))
       this.#permitWish = unavailable
       this.reason = this.#around.sayPermit(unavailable)
-      return Number.POSITIVE_INFINITY
+      return now + (verdict.forMs ?? Number.POSITIVE_INFINITY)
     }
     const unavailable = target.upgrade.schedule.constraints.map((one) => one.unavailable)
     if (this.#needsPermit(target)) this.#permitWish = Math.min(...unavailable)

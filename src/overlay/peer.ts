@@ -48,6 +48,7 @@ export class Peer {
   readonly objects = new Map<string, HostedObject>()
   readonly limits: PeerLimits
   readonly #init: PeerInit
+  readonly #hash53: (text: string) => number
   readonly #outbox = new Outbox()
   readonly #antiEntropy: AntiEntropy
   readonly #learning: Learning
@@ -70,21 +71,22 @@ export class Peer {
     this.limits = { ...DEFAULT_LIMITS, ...init.limits }
     this.#addresses = init.addresses
     const generator = new Generator(init.seed)
+    this.#hash53 = (text) => authority.hash53(text)
     this.log = new UpgradeLog(authority.fleet)
-    this.statements = new StatementSet((text) => authority.hash53(text))
+    this.statements = new StatementSet(this.#hash53)
     this.#canaries = new Canaries({
       self: init.peer,
       log: this.log,
       statements: this.statements,
       room: Math.floor((this.limits.view - this.limits.degreeMax) / 2),
-      hash53: (text) => authority.hash53(text),
+      hash53: this.#hash53,
       view: () => this.view,
       isCutOff: () => this.membership.isCutOff
     })
     this.view = new View({
       self: init.peer,
       size: this.limits.view,
-      hash53: (text) => authority.hash53(text),
+      hash53: this.#hash53,
       keeps: (record) => this.neighbours.has(record.peer) || (init.group !== null && record.group === init.group),
       pins: this.#canaries
     })
@@ -134,7 +136,7 @@ export class Peer {
       connected: this.neighbours.connected,
       outbox,
       kept: snapshot.get('permit'),
-      hash53: (text) => authority.hash53(text)
+      hash53: this.#hash53
     })
     this.#around = this.#makeSurroundings()
     this.#restore(snapshot)
@@ -469,6 +471,9 @@ export class Peer {
       sayPermit: (unavailable) => this.#permit.say(unavailable),
       facts: (entry, object) => ({
         approved: this.statements.approved(entry.hash),
+        now: this.#now,
+        labels: this.#init.labels,
+        place: (salt) => this.#hash53(`${entry.hash} ${this.id} ${salt}`) / 2 ** 53,
         canaries: () => this.#canaries.facts(entry, object, this.#now)
       }),
       leaves: () => this.#leaving.isOrdered,

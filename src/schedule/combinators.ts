@@ -5,6 +5,7 @@
 import { Refusal } from '../errors.ts'
 import { MAX_JUDGED } from './canary.ts'
 import { type Condition, type Constraint, MAX_DELAY_MS, type Schedule } from './schedule.ts'
+import { windowError } from './window.ts'
 
 /** A number of milliseconds, or a text of one number and one unit: '500ms', '90s', '10m', '1h', '2d'. */
 export type Duration = number | `${number}${'ms' | 's' | 'm' | 'h' | 'd'}`
@@ -54,6 +55,65 @@ export function canary(few: ({ fraction: number } | { count: number }) & { soak:
   if (!(perMillion >= 1 && perMillion < 1_000_000))
     throw new Refusal('Malformed', `canary: a fraction lies between 0 and 1 (like 0.05), not ${few.fraction}`)
   return { kind: 'canary', share: { perMillion }, soakMs }
+}
+
+/** Never: for the nodes that another branch of `any` is not for. */
+export function never(): Condition {
+  return { kind: 'never' }
+}
+
+/** From a time on, at all nodes at once: '2026-12-01T02:00:00Z'. */
+export function at(time: string): Condition {
+  const timeMs = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?Z$/.test(time) ? Date.parse(time) : Number.NaN
+  if (Number.isNaN(timeMs))
+    throw new Refusal('Malformed', `at: "${time}" is no time; write it like 2026-12-01T02:00:00Z`)
+  return { kind: 'at', timeMs }
+}
+
+/**
+ * Each node at its own moment within a time, by its hash: evenly, or ever faster (the last nodes go 64 times as fast as
+ * the first, so that trouble shows while few have gone).
+ */
+export function gradual({ over, shape = 'even' }: { over: Duration; shape?: 'even' | 'growing' }): Condition {
+  const overMs = durationMs(over)
+  if (overMs === 0)
+    throw new Refusal('Malformed', 'gradual: "over" is longer than nothing; for at once say immediately()')
+  return { kind: 'gradual', overMs, shape }
+}
+
+/** While a window is open that begins when `cron` says, in `timezone` ('Europe/Berlin'), and stays open for `duration`. */
+export function window(times: { cron: string; duration: Duration; timezone?: string }): Condition {
+  const { cron, timezone = 'UTC' } = times
+  const wrong = windowError({ cron, timezone })
+  if (wrong !== undefined) throw new Refusal('Malformed', `window: ${wrong}`)
+  return { kind: 'window', cron, timezone, durationMs: durationMs(times.duration) }
+}
+
+/** On peers whose labels have these values, or one of several: where({ region: ['eu', 'us'] }). */
+export function where(labels: Record<string, string | string[]>): Condition {
+  const listed = Object.entries(labels).map(([label, values]) => [label, [values].flat()])
+  return { kind: 'where', labels: Object.fromEntries(listed) }
+}
+
+/** While a condition does not hold. */
+export function not(of: Condition): Condition {
+  return { kind: 'not', of }
+}
+
+/** When one holds. */
+export function any(...of: Condition[]): Condition {
+  return { kind: 'any', of }
+}
+
+/** A condition, but no longer than `after` since the node learned of the upgrade. Constraints stay. */
+export function deadline(of: Condition, { after: delay }: { after: Duration }): Condition {
+  return any(of, after({ delay }))
+}
+
+/** Another condition for each value of a label: byLabel('region', { eu: window(…), us: window(…) }, manual()). */
+export function byLabel(label: string, values: Record<string, Condition>, otherwise: Condition = never()): Condition {
+  const named = Object.entries(values).map(([value, condition]) => all(where({ [label]: value }), condition))
+  return any(...named, all(not(where({ [label]: Object.keys(values) })), otherwise))
 }
 
 /** When all hold at once. */

@@ -5,12 +5,18 @@
 import { type CanaryFacts, evaluateCanary } from './canary.ts'
 import { sayDuration } from './duration.ts'
 import type { Condition } from './schedule.ts'
+import { evaluateWindow } from './window.ts'
 
 /** Path of a condition within its schedule → elapsed ms (`after`, `canary`) or steps passed (`sequence`). */
 export type Progress = Readonly<Record<string, number>>
 
 export type Verdict =
-  | { go: true; progress: Progress }
+  | {
+      go: true
+      progress: Progress
+      /** For so many ms at most; absent: until something changes. */
+      forMs?: number
+    }
   | {
       go: false
       progress: Progress
@@ -26,6 +32,12 @@ export interface Facts {
   approved: boolean
   /** What is known of the upgrade's canaries; asked for only where the condition names some. */
   canaries(): CanaryFacts
+  /** The wall clock, ms. */
+  now: number
+  /** The peer's own labels. */
+  labels: Readonly<Record<string, string>>
+  /** The peer's place from 0 to 1 for this upgrade and a salt: the same at every evaluation. */
+  place(salt: string): number
 }
 
 /** `passedMs`: time since the last evaluation with this progress, while the peer was up. */
@@ -58,19 +70,96 @@ function at(condition: Condition, path: string, progress: Progress, moment: Mome
     }
     case 'canary':
       return evaluateCanary(condition, path, progress, moment.passedMs, moment.canaries())
+    case 'never':
+      return waits('never', progress, 'is never for this node')
+    case 'at': {
+      const inMs = condition.timeMs - moment.now
+      if (inMs <= 0) return { go: true, progress }
+      const time = new Date(condition.timeMs).toISOString().replace(/\.000Z$/, 'Z')
+      return waits('at', progress, `waits for ${time}, in ${sayDuration(inMs)}`, inMs)
+    }
+    case 'gradual':
+      return gradual(condition, path, progress, moment)
+    case 'window':
+      return evaluateWindow(condition, progress, moment.now)
+    case 'where':
+      return where(condition.labels, progress, moment.labels)
+    case 'not':
+      return not(condition.of, path, progress, moment)
+    case 'any':
+      return any(condition.of, path, progress, moment)
     case 'all': {
       let verdict = { go: true, progress } as Verdict
       for (const [index, child] of condition.of.entries()) {
         const one = at(child, `${path}/${index}`, verdict.progress, moment)
-        verdict = verdict.go
-          ? one
-          : { ...verdict, progress: one.progress, inMs: earlier(verdict.inMs, one.go ? undefined : one.inMs) }
+        verdict = both(verdict, one)
       }
       return verdict
     }
     case 'sequence':
       return sequence(condition.of, path, progress, moment)
   }
+}
+
+const waits = (kind: Condition['kind'], progress: Progress, sentence: string, inMs?: number): Verdict => ({
+  go: false,
+  progress,
+  reason: { kind, sentence },
+  inMs
+})
+
+/** How much faster the last nodes go than the first, where the rate grows. */
+const GROWTH = 64
+
+/** Each node at its own share of the time, which counts as that of `after` does. */
+function gradual(
+  { overMs, shape }: Extract<Condition, { kind: 'gradual' }>,
+  path: string,
+  progress: Progress,
+  moment: Moment
+): Verdict {
+  const place = moment.place(`gradual${path}`)
+  const share = shape === 'even' ? place : Math.log(1 + place * (GROWTH - 1)) / Math.log(GROWTH)
+  const verdict = at({ kind: 'after', delayMs: Math.floor(overMs * share) }, path, progress, moment)
+  if (verdict.go) return verdict
+  const sentence = `its turn within ${sayDuration(overMs)} comes in ${sayDuration(verdict.inMs ?? 0)}`
+  return { ...verdict, reason: { kind: 'gradual', sentence } }
+}
+
+function where(wanted: Record<string, string[]>, progress: Progress, labels: Facts['labels']): Verdict {
+  const odd = Object.entries(wanted).find(([label, values]) => !values.includes(labels[label] ?? ''))
+  if (odd === undefined) return { go: true, progress }
+  const [label, values] = odd
+  return waits(
+    'where',
+    progress,
+    `is for peers with ${label}=${values.join('|')}; this one has ${labels[label] ?? 'none'}`
+  )
+}
+
+function not(child: Condition, path: string, progress: Progress, moment: Moment): Verdict {
+  const one = at(child, `${path}/0`, progress, moment)
+  if (!one.go) return { go: true, progress: one.progress, ...(one.inMs === undefined ? {} : { forMs: one.inMs }) }
+  return waits('not', one.progress, `waits until this does not hold any more: ${child.kind}`, one.forMs)
+}
+
+function any(conditions: readonly Condition[], path: string, progress: Progress, moment: Moment): Verdict {
+  let next = progress
+  const sentences: string[] = []
+  let inMs: number | undefined
+  let found: Verdict | undefined
+  // All are looked at, so that the time of each goes on; one that holds is enough.
+  for (const [index, child] of conditions.entries()) {
+    const one = at(child, `${path}/${index}`, next, moment)
+    next = one.progress
+    if (one.go) found ??= one
+    else {
+      sentences.push(one.reason.sentence)
+      inMs = earlier(inMs, one.inMs)
+    }
+  }
+  if (found !== undefined) return { ...found, progress: next }
+  return waits('any', next, `any of these: ${sentences.join('; ')}`, inMs)
 }
 
 /** Steps come true in their order; one that has come true stays so. A step's time begins when its turn comes. */
@@ -86,6 +175,15 @@ function sequence(steps: readonly Condition[], path: string, progress: Progress,
     }
   }
   return { go: true, progress: { ...next, [path]: passed } }
+}
+
+/** The first that waits says why; what both hold for, they hold for together. */
+function both(first: Verdict, second: Verdict): Verdict {
+  const { progress } = second
+  if (!first.go) return { ...first, progress, inMs: earlier(first.inMs, second.go ? undefined : second.inMs) }
+  if (!second.go) return second
+  const forMs = earlier(first.forMs, second.forMs)
+  return forMs === undefined ? { go: true, progress } : { go: true, progress, forMs }
 }
 
 const earlier = (a: number | undefined, b: number | undefined): number | undefined =>

@@ -4,6 +4,7 @@
  * evaluation in `evaluate.ts`.
  */
 import { z } from 'zod'
+import { windowError } from './window.ts'
 
 /** Nesting and width of conditions are bounded, so that a schedule costs little to parse and to evaluate. */
 export const MAX_CONDITION_DEPTH = 8
@@ -16,6 +17,13 @@ export type Condition =
   | { kind: 'manual' }
   | { kind: 'after'; delayMs: number }
   | { kind: 'canary'; share: { perMillion: number } | { count: number }; soakMs: number }
+  | { kind: 'never' }
+  | { kind: 'at'; timeMs: number }
+  | { kind: 'gradual'; overMs: number; shape: 'even' | 'growing' }
+  | { kind: 'window'; cron: string; timezone: string; durationMs: number }
+  | { kind: 'where'; labels: Record<string, string[]> }
+  | { kind: 'not'; of: Condition }
+  | { kind: 'any'; of: Condition[] }
   | { kind: 'all'; of: Condition[] }
   | { kind: 'sequence'; of: Condition[] }
 
@@ -38,6 +46,30 @@ const leaf = [
       z.strictObject({ count: z.int().min(1).max(64) })
     ]),
     soakMs: z.int().min(0).max(MAX_DELAY_MS)
+  }),
+  z.strictObject({ kind: z.literal('never') }),
+  z.strictObject({ kind: z.literal('at'), timeMs: z.int().min(0).max(8_640_000_000_000_000) }),
+  z.strictObject({
+    kind: z.literal('gradual'),
+    overMs: z.int().min(1).max(MAX_DELAY_MS),
+    shape: z.enum(['even', 'growing'])
+  }),
+  z
+    .strictObject({
+      kind: z.literal('window'),
+      cron: z.string().max(100),
+      timezone: z.string().max(64),
+      durationMs: z.int().min(1000).max(MAX_DELAY_MS)
+    })
+    .superRefine((window, context) => {
+      const message = windowError(window)
+      if (message !== undefined) context.addIssue({ code: 'custom', message })
+    }),
+  z.strictObject({
+    kind: z.literal('where'),
+    labels: z
+      .record(z.string().max(64), z.array(z.string().max(64)).min(1).max(MAX_CONDITIONS))
+      .refine((labels) => Object.keys(labels).length > 0 && Object.keys(labels).length <= 16, '1 to 16 labels')
   })
 ] as const
 
@@ -49,6 +81,8 @@ const conditionAt = (depth: number): z.ZodType<Condition> => {
     .max(MAX_CONDITIONS)
   return z.discriminatedUnion('kind', [
     ...leaf,
+    z.strictObject({ kind: z.literal('not'), of: z.lazy(() => conditionAt(depth - 1)) }),
+    z.strictObject({ kind: z.literal('any'), of: children }),
     z.strictObject({ kind: z.literal('all'), of: children }),
     z.strictObject({ kind: z.literal('sequence'), of: children })
   ]) as z.ZodType<Condition>
@@ -69,6 +103,7 @@ export const scheduleSchema: z.ZodType<Schedule> = z.strictObject({
 
 /** Whether a condition names canaries, at any depth. */
 export function namesCanaries(condition: Condition): boolean {
-  if (condition.kind === 'all' || condition.kind === 'sequence') return condition.of.some(namesCanaries)
+  if (condition.kind === 'not') return namesCanaries(condition.of)
+  if ('of' in condition) return condition.of.some(namesCanaries)
   return condition.kind === 'canary'
 }

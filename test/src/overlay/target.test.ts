@@ -38,7 +38,13 @@ function fleetAt(versions: number, when = immediately()) {
   }
   const choose = (object: ObjectState) => {
     const canaries = (): never => assert.fail('no schedule here names canaries')
-    const facts = ({ hash }: Entry) => ({ approved: statements.approved(hash), canaries })
+    const facts = ({ hash }: Entry) => ({
+      approved: statements.approved(hash),
+      canaries,
+      now: 0,
+      labels: {},
+      place: () => 0
+    })
     const choice = chooseTarget(object, { log, statements, self: 'peer00001', facts }, 0)
     return choice.target?.version ?? ('reason' in choice ? choice.reason : '')
   }

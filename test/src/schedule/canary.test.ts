@@ -45,7 +45,13 @@ class Onlooker {
       settledMs: this.settledMs,
       above: () => this.others
     }
-    const verdict = evaluate(this.#condition, this.progress, passedMs, { approved: false, canaries: () => facts })
+    const verdict = evaluate(this.#condition, this.progress, passedMs, {
+      approved: false,
+      canaries: () => facts,
+      now: 0,
+      labels: {},
+      place: () => 0
+    })
     this.progress = verdict.progress
     return verdict
   }
