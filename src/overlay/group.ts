@@ -28,3 +28,16 @@ export class OwnGroup {
     return members
   }
 }
+
+/** The newest roster of a peer's group, as hosted code sees it; empty without one. */
+export function listedMembers(
+  { peer: own, group }: { peer: string; group: string | null },
+  statements: StatementSet,
+  connected: ReadonlySet<string>
+): { peer: string; self: boolean; reachable: boolean }[] {
+  const roster = group === null ? undefined : statements.roster(group, statements.newestRoster(group))
+  return (roster?.members ?? []).map((peer) => {
+    const self = peer === own
+    return { peer, self, reachable: self || connected.has(peer) }
+  })
+}

@@ -19,6 +19,7 @@ import {
   type PeerLimits,
   type Topic
 } from './events.ts'
+import { listedMembers } from './group.ts'
 import { Keepers } from './keepers.ts'
 import { type Learned, Learning } from './learning.ts'
 import { Leaving } from './leaving.ts'
@@ -162,12 +163,7 @@ export class Peer {
 
   /** The newest roster of the own group; empty without one. Never a guess: objects count majorities of it. */
   members(): { peer: string; self: boolean; reachable: boolean }[] {
-    const { group } = this.#init
-    const roster = group === null ? undefined : this.statements.roster(group, this.statements.newestRoster(group))
-    return (roster?.members ?? []).map((peer) => {
-      const self = peer === this.id
-      return { peer, self, reachable: self || this.neighbours.connected.has(peer) }
-    })
+    return listedMembers(this.#init, this.statements, this.neighbours.connected)
   }
 
   /** What a caller means by a class: by the chain, or by a branch that an object here runs. */
