@@ -1,11 +1,12 @@
 /** Source modules of a class upgrade, unbuilt, as code that a check can run: what `upstart check` does with packed ones. */
 import { join } from 'node:path'
-import type { Family, Parts } from '../../examples/sets/variants/variant.ts'
+import type { Family, Parts, Place } from '../../examples/sets/variants/variant.ts'
 import { diskCode, loadCode } from '../../node/check/code.ts'
 import { DiskStage } from '../../node/check/disk.ts'
 import type { ClassPlan } from '../../node/check/plan.ts'
 import { importDefault } from '../../node/host/runtime.ts'
 import { readStatics } from '../../node/pack/interfaces.ts'
+import { CallersStage } from '../../src/spec/callers.ts'
 import { sightOf } from '../../src/spec/check.ts'
 import type { Bench } from '../../src/spec/judge.ts'
 import type { Sight } from '../../src/spec/knowledge.ts'
@@ -17,13 +18,13 @@ export interface Loaded {
   sight: Sight
 }
 
-/** The parts of one class upgrade, on a node in memory, or on a disk. */
+/** The parts of one class upgrade, on a node. @param where default: in memory */
 export async function load(
   directory: string,
   { from, to }: Pick<Family, 'from' | 'to'>,
   parts: Parts,
   spec: Specification,
-  onDisk: boolean
+  where?: Place
 ): Promise<Loaded> {
   const plan: ClassPlan = {
     from,
@@ -36,9 +37,9 @@ export async function load(
     spec: null
   }
   const code = await loadCode(plan)
-  const stage = onDisk
-    ? new DiskStage(diskCode(plan))
-    : new MemoryStage(code, { defer: (callback) => queueMicrotask(callback) })
+  const memory = new MemoryStage(code, { defer: (callback) => queueMicrotask(callback) })
+  const onCallers = where === 'callers' ? new CallersStage(code, memory) : memory
+  const stage = where === 'disk' ? new DiskStage(diskCode(plan)) : onCallers
   return { bench: { spec, from, to, future: true, past: true, stage }, sight: sightOf(code) }
 }
 

@@ -40,7 +40,7 @@ export async function tryMutant(mutant: Mutant, passes = PASSES): Promise<Tried>
     if (parts.length !== 2)
       throw new Error(`${mutant.file} (${mutant.what}): ${mutant.from} is there ${parts.length - 1} times, not once`)
     await writeFile(path, parts.join(mutant.to))
-    const loaded = await load(sets, family, family.shipped, family.spec, false)
+    const loaded = await load(sets, family, family.shipped, family.spec)
     return { mutant, found: (await verdictOf(loaded, passes)).found }
   } finally {
     await rm(directory, { recursive: true, force: true })

@@ -21,10 +21,9 @@ export interface Row {
 }
 
 export async function judgeDesign(family: Family, variant: Variant, extent: keyof typeof EXTENTS): Promise<Row> {
-  const onDisk = variant.files === true
   const parts = { ...family.shipped, ...variant }
-  const loaded = await load(SETS, family, parts, variant.spec ?? family.spec, onDisk)
-  const verdict = await verdictOf(loaded, EXTENTS[extent][onDisk ? 'disk' : 'memory'])
+  const loaded = await load(SETS, family, parts, variant.spec ?? family.spec, variant.where)
+  const verdict = await verdictOf(loaded, EXTENTS[extent][variant.where ?? 'memory'])
   return {
     upgrade: family.upgrade,
     design: variant.design,
@@ -48,7 +47,7 @@ export interface Speed {
 /** The shipped IntSet → ColorSet: one element to 5 mutators, two to 4, the upgrade anywhere, all observers after every step. */
 export async function exhaustShipped(): Promise<Speed> {
   const family = families[0]!
-  const loaded = await load(SETS, family, family.shipped, family.spec, false)
+  const loaded = await load(SETS, family, family.shipped, family.spec)
   const [begin, used] = [performance.now(), process.cpuUsage()]
   const { found, coverage } = await verdictOf(loaded, EXTENTS.full.memory.slice(0, 2))
   if (found !== null) throw new Error(`the shipped upgrade is wrong: ${found.history.join('; ')}`)

@@ -1,5 +1,5 @@
 /** What the check says of one design, in the words of the tables that it is held against. */
-import type { Family, Variant } from '../../examples/sets/variants/variant.ts'
+import type { Family, Place, Variant } from '../../examples/sets/variants/variant.ts'
 import { Coverage } from '../../src/spec/coverage.ts'
 import {
   type Bounds,
@@ -20,11 +20,13 @@ type Weave = Parameters<typeof exhaust>[2]
 export type Pass = readonly [weave: Weave, bounds: Bounds]
 
 /** Lengths of histories: `short` suffices for every wrong design, `full` is what the right ones must stand, `quick` what they stand in a test. */
-export interface Extent {
-  memory: readonly Pass[]
-  disk: readonly Pass[]
-}
+export type Extent = Readonly<Record<Place | 'memory', readonly Pass[]>>
 const one = (mutators: number): Bounds => ({ mutators, alike: 1 })
+const elsewhere = (cut: number): Omit<Extent, 'memory'> => ({
+  disk: [[cutAnywhere, one(cut)]],
+  restarts: [[crashAnywhere, one(1)]],
+  callers: [[upgradeAnywhere, one(3)]]
+})
 export const EXTENTS: Readonly<Record<'quick' | 'short' | 'full', Extent>> = {
   quick: {
     memory: [
@@ -34,7 +36,7 @@ export const EXTENTS: Readonly<Record<'quick' | 'short' | 'full', Extent>> = {
       [crashAnywhere, one(1)],
       [cutAnywhere, one(1)]
     ],
-    disk: [[cutAnywhere, one(1)]]
+    ...elsewhere(1)
   },
   short: {
     memory: [
@@ -44,7 +46,7 @@ export const EXTENTS: Readonly<Record<'quick' | 'short' | 'full', Extent>> = {
       [crashAnywhere, one(1)],
       [cutAnywhere, one(1)]
     ],
-    disk: [[cutAnywhere, one(2)]]
+    ...elsewhere(2)
   },
   full: {
     memory: [
@@ -55,7 +57,7 @@ export const EXTENTS: Readonly<Record<'quick' | 'short' | 'full', Extent>> = {
       [crashAnywhere, one(2)],
       [cutAnywhere, one(2)]
     ],
-    disk: [[cutAnywhere, one(2)]]
+    ...elsewhere(2)
   }
 }
 

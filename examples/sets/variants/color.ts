@@ -91,6 +91,12 @@ const interceptors: Variant[] = [
     expected: sequence([red, '*upgrade*', get], 'blue', 'red')
   },
   {
+    design: 'the same, across a restart',
+    future: 'variants/color/volatile-table.ts',
+    where: 'restarts',
+    expected: sequence([red, '*restart*', get], 'blue', 'red')
+  },
+  {
     design: 'interceptor that offers its own delegate calls to itself',
     future: 'variants/color/intercepts-itself.ts',
     expected: sequence([red, get], 'blue', 'red')
@@ -100,7 +106,7 @@ const interceptors: Variant[] = [
 const files = {
   old: 'variants/color/file-int-set.ts',
   transform: 'variants/color/transform-files.ts',
-  files: true
+  where: 'disk'
 } as const
 
 const crashes: Variant[] = [
@@ -141,6 +147,24 @@ const pasts: Variant[] = [
     design: 'the same, other mutators may run between its two calls',
     past: 'variants/color/concurrent-insert.ts',
     expected: sequence(['*upgrade*', `insert(1)@1 || ${red}`, get], 'blue', 'red')
+  },
+  {
+    design: "the same, claims that callers' nodes may host insert, which makes two delegate calls",
+    past: 'variants/color/stateless-insert.ts',
+    where: 'callers',
+    expected: {
+      is: 'wrong',
+      rule: 'type',
+      history: ['*upgrade*', 'insert(1)@1'],
+      answers: 'NotStateless',
+      must: 'null'
+    }
+  },
+  {
+    design: 'the same, claims that of delete and contains, which make one',
+    past: 'variants/color/stateless-rest.ts',
+    where: 'callers',
+    expected: { is: 'correct' }
   },
   {
     design: "past: 'subtype'",

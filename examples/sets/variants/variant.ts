@@ -30,13 +30,18 @@ export interface Parts {
   transform: string
 }
 
+export type Place = 'disk' | 'restarts' | 'callers'
+
 /** What a variant leaves out is the shipped part. */
 export interface Variant extends Partial<Parts> {
   design: string
   /** @default the shipped one, which refuses nothing */
   spec?: Specification
-  /** It keeps files: histories run on a disk, and only those that show what is meant. */
-  files?: true
+  /**
+   * What is meant shows only there: on a disk, in histories with restarts, or with the SOs on their callers' nodes.
+   * @default in memory, in all histories
+   */
+  where?: Place
   expected: Correct | Wrong
 }
 
