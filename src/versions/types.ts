@@ -98,7 +98,10 @@ export interface SimulationContext<Delegate = any> extends ObjectContext {
   readonly delegate: Called<Delegate>
 }
 
-/** An object of a class. All members but the methods named in `static methods` are optional. */
+/**
+ * An object of a class. All members but the methods named in `static methods` are optional; a class that has none of
+ * these need not say that it implements this (the compiler finds "no properties in common").
+ */
 export interface HostedObject {
   /** Opens persistent state; called once before the first call. */
   start?(): Promise<void> | void
