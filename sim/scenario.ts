@@ -72,6 +72,8 @@ export interface Scenario {
   groupSize: number
   /** k of every rolling constraint of the scenario; Infinity: not checked. */
   unavailable: number
+  /** Values of the label `region`, which peers take in turn. @default none */
+  regions: string[]
   /** Objects of each node, by their lineage's name. */
   lineages: string[]
   limits: Partial<PeerLimits>
@@ -118,6 +120,7 @@ export function scenario(fields: Partial<Scenario> & { seed: number; peers: numb
   return {
     groupSize,
     unavailable: groupSize > 0 ? 1 : Number.POSITIVE_INFINITY,
+    regions: [],
     lineages: ['Thing'],
     limits: {},
     bootstrap: 3,

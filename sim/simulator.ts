@@ -160,7 +160,7 @@ export class Simulator {
       const init = {
         peer,
         group: group < 0 ? null : groupName(group),
-        labels: {},
+        labels: regionOf(scenario.regions, index),
         addresses: [addressOf(index)],
         classes: null,
         bootstrap: [...earlier].map((one) => ({ peer: peerName(one), addresses: [addressOf(one)] })),
@@ -444,6 +444,12 @@ export class Simulator {
 
 const note = (times: Float64Array, node: number, now: number): void => {
   if (Number.isNaN(times[node])) times[node] = now
+}
+
+/** Peers take the label `region` in turn. */
+function regionOf(regions: readonly string[], node: number): Record<string, string> {
+  const region = regions[node % Math.max(1, regions.length)]
+  return region === undefined ? {} : { region }
 }
 
 function percentiles(times: Float64Array, since: number): Percentiles {
