@@ -61,7 +61,8 @@ class DiskSubject implements Subject {
   readonly #code: DiskCode
   readonly #directory: string
   readonly #hooks: Hooks
-  #runtime!: ObjectRuntime
+  /** Null after an upgrade that failed. */
+  #runtime: ObjectRuntime | null = null
   #attempt = 1
   #upgraded = false
   #simulated = false
@@ -79,17 +80,18 @@ class DiskSubject implements Subject {
 
   call(version: number, method: string, args: readonly Value[]): Promise<Value> {
     this.#calls += 1
-    return this.#runtime.call({ version, method, args: [...args], callId: `call-${this.#calls}`, held: false })
+    return this.#running.call({ version, method, args: [...args], callId: `call-${this.#calls}`, held: false })
   }
 
   async simulate(): Promise<void> {
     if (this.#simulated || this.#upgraded || this.#code.future === null) return
-    await this.#runtime.simulate(this.#code.future)
+    await this.#running.simulate(this.#code.future)
     this.#simulated = true
   }
 
   async upgrade(interruptedAfter?: number): Promise<void> {
-    await this.#runtime.stop(STOP_MS)
+    await this.#running.stop(STOP_MS)
+    this.#runtime = null
     const made = await this.#transformed()
     if (interruptedAfter !== undefined) {
       const again = await this.#transformed()
@@ -102,12 +104,13 @@ class DiskSubject implements Subject {
   }
 
   async restart(): Promise<void> {
-    this.#runtime.crash(new Error('the check killed it'))
+    this.#running.crash(new Error('the check killed it'))
+    this.#runtime = null
     await this.#start()
   }
 
   async close(): Promise<void> {
-    await this.#runtime.stop(STOP_MS)
+    await this.#runtime?.stop(STOP_MS)
     await rm(this.#directory, { recursive: true, force: true })
   }
 
@@ -116,11 +119,17 @@ class DiskSubject implements Subject {
     const before = this.#simulated && future !== null ? [old, future] : [old]
     const links = this.#upgraded ? [...(past === null ? [] : [past]), next] : before
     const plan = { object: 'checked', peer: PEER, group: null, attemptDirectory: this.#at(this.#attempt), links }
-    this.#runtime = await ObjectRuntime.warm(plan, outward, (construct, link) =>
+    const runtime = await ObjectRuntime.warm(plan, outward, (construct, link) =>
       hooked(construct, link.interface, this.#hooks)
     )
-    await this.#runtime.start()
-    this.#runtime.serve()
+    await runtime.start()
+    runtime.serve()
+    this.#runtime = runtime
+  }
+
+  get #running(): ObjectRuntime {
+    if (this.#runtime === null) throw new Error('the node does not run')
+    return this.#runtime
   }
 
   /** @returns the attempt that the TF made */

@@ -45,7 +45,8 @@ function checkLines(check: CheckReport, versions: Versions, stage: string, repla
     lines.push(`SPEC (${law}): ${text}${way === '' ? '' : `; after ${way}`}`)
   }
   for (const pass of check.passes) {
-    const length = pass.mutators === null ? '' : `, up to ${pass.mutators} mutators`
+    const part = pass.share < 1 ? `, ${percent(pass.share)} of these` : ''
+    const length = pass.mutators === null ? '' : `, up to ${pass.mutators} mutators${part}`
     const verdict = pass.violation === null ? 'ok' : `VIOLATES ${pass.violation.rule}`
     const where = pass.name.includes('processes') ? '' : ` (${stage}${length})`
     lines.push(`${verdict}: ${pass.name}${where}: ${pass.histories} histories, ${pass.calls} calls`)
@@ -67,6 +68,8 @@ function checkLines(check: CheckReport, versions: Versions, stage: string, repla
   lines.push(`${seen} of ${all} ordered pairs of mutators came one after the other; seed ${check.seed}`)
   return lines
 }
+
+const percent = (share: number): string => `${(share * 100).toPrecision(2)} %`
 
 /** One violation each of what several passes found. */
 function distinct({ passes }: CheckReport): Violation[] {

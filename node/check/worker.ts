@@ -42,8 +42,9 @@ type Message = { progress: string } | { reports: ClassReport[] } | { failed: { n
 /** Each refusal that is tried costs one pass: enough to see what most violations need. */
 const SUGGEST_BOUNDS = { mutators: 4, alike: 1 }
 
-/** On a disk each call costs as much as thirty in memory. */
+/** On a disk a call costs as much as thirty in memory, and a history, with its directory and its store, some hundred. */
 const DISK_SHARE = 30
+const DISK_HISTORIES_SHARE = 3
 
 /** @throws Refusal naming what cannot be checked */
 export async function runChecks(work: Work, progress: (text: string) => void): Promise<ClassReport[]> {
@@ -126,7 +127,8 @@ async function checkSomewhere(
     return { stage: memory.name, report: await check(spec, code, { main: memory, processes }, effort, progress) }
   } catch (error) {
     if (!(error instanceof NeedsDirectory)) throw error
-    const less = { ...effort, calls: effort.calls / DISK_SHARE, histories: Math.ceil(effort.histories / DISK_SHARE) }
+    const calls = effort.calls / DISK_SHARE
+    const less = { ...effort, calls, most: calls / 2, histories: Math.ceil(effort.histories / DISK_HISTORIES_SHARE) }
     return { stage: disk.name, report: await check(spec, code, { main: disk, processes }, less, progress) }
   }
 }

@@ -29,12 +29,16 @@ export interface Effort {
   /** Random histories in processes that are killed. */
   killed: number
   seed: number
+  /** Calls of one exhaustive pass at most, about: of longer passes a part is tried, drawn by the seed. @default all */
+  most?: number
 }
 
 export interface PassReport {
   name: string
   /** Mutators in a history, at most; null for random histories. */
   mutators: number | null
+  /** Share of the longest histories that was tried. */
+  share: number
   histories: number
   calls: number
   violation: Violation | null
@@ -85,31 +89,41 @@ export async function check(
   const coverage = new Coverage(spec)
   const passes: PassReport[] = []
   for (const { name, weave, share, least, most, alike } of PASSES) {
-    const length = lengthFor(spec, weave, effort.calls * share, most, alike)
-    const bounds: Bounds = { mutators: Math.max(least, length), alike }
+    const size = sizeOf(spec, weave, alike)
+    const mutators = Math.max(least, lengthFor(size, effort.calls * share, most))
+    const part = partOf(size, effort)
+    const bounds: Bounds = { mutators, alike, share: part, seed: effort.seed }
     if (weave === upgradeAnywhere && alike !== undefined && !hasAlike(spec)) continue
     if (weave === simulateAnywhere && !bench.future) continue
     progress(name)
-    passes.push(await passOf(name, bounds.mutators, coverage, () => exhaust(bench, bounds, weave, coverage)))
+    passes.push(
+      await passOf(name, { mutators, share: part(mutators) }, coverage, () => exhaust(bench, bounds, weave, coverage))
+    )
   }
   if (claimsStateless(code)) {
     const name = "stateless SOs on their callers' nodes"
-    const bounds = { mutators: lengthFor(spec, upgradeAnywhere, effort.calls * 0.1, 4) }
+    const size = sizeOf(spec, upgradeAnywhere)
+    const mutators = lengthFor(size, effort.calls * 0.1, 4)
+    const bounds: Bounds = { mutators, share: partOf(size, effort), seed: effort.seed }
     const callers = { ...bench, stage: new CallersStage(code, stages.main) }
     progress(name)
     passes.push(
-      await passOf(name, bounds.mutators, coverage, () => exhaust(callers, bounds, upgradeAnywhere, coverage))
+      await passOf(name, { mutators, share: partOf(size, effort)(mutators) }, coverage, () =>
+        exhaust(callers, bounds, upgradeAnywhere, coverage)
+      )
     )
   }
   progress('random histories')
-  const random = { seed: effort.seed, histories: effort.histories, calls: 30, restarts: 1 }
-  passes.push(await passOf('random histories', null, coverage, () => wander(bench, random, coverage)))
+  // Where a history costs more than its calls, each is looked at after every step.
+  const observe = effort.most !== undefined
+  const random = { seed: effort.seed, histories: effort.histories, calls: 30, restarts: 1, observe }
+  passes.push(await passOf('random histories', { mutators: null }, coverage, () => wander(bench, random, coverage)))
   if (stages.processes !== undefined && effort.killed > 0) {
     const name = 'random histories in processes that are killed'
     const killed = { seed: effort.seed, histories: effort.killed, calls: 8, restarts: 10 }
     const processes = { ...bench, stage: stages.processes }
     progress(name)
-    passes.push(await passOf(name, null, coverage, () => wander(processes, killed, coverage)))
+    passes.push(await passOf(name, { mutators: null }, coverage, () => wander(processes, killed, coverage)))
   }
   const found = breaches(spec)
   const everything: Sight = { before: mutatorsOf(spec.old), after: mutatorsOf(spec.new) }
@@ -137,13 +151,13 @@ const covers = (found: readonly Droppable[], one: Droppable): boolean =>
 
 async function passOf(
   name: string,
-  mutators: number | null,
+  { mutators, share = 1 }: { mutators: number | null; share?: number },
   coverage: Coverage,
   run: () => Promise<Violation | undefined>
 ): Promise<PassReport> {
   const [calls, histories] = [coverage.calls, coverage.histories]
   const violation = (await run()) ?? null
-  return { name, mutators, histories: coverage.histories - histories, calls: coverage.calls - calls, violation }
+  return { name, mutators, share, histories: coverage.histories - histories, calls: coverage.calls - calls, violation }
 }
 
 const hasAlike = (spec: Specification): boolean =>
@@ -151,8 +165,8 @@ const hasAlike = (spec: Specification): boolean =>
     Object.values(spec[side].methods).some((model) => model.args.some((one: { alike: boolean }) => one.alike))
   )
 
-/** The longest histories that the calls suffice for, about. */
-function lengthFor(spec: Specification, weave: Weave, calls: number, most: number, alike?: number): number {
+/** About how many calls all histories of so many mutators make. */
+function sizeOf(spec: Specification, weave: Weave, alike?: number): (mutators: number) => number {
   const sides = ['old', 'new'] as const
   const count = (kind: 'observer' | 'mutator') =>
     sides.reduce((sum, side) => sum + smallCalls(spec, side, kind).length, 0)
@@ -160,13 +174,22 @@ function lengthFor(spec: Specification, weave: Weave, calls: number, most: numbe
   const [mutators, observers] = [Math.max(1, count('mutator') * share), count('observer') * share]
   const weaves =
     weave === togetherAnywhere ? 6 * (1 + observers) : weave === cutAnywhere || weave === crashAnywhere ? 4 : 1
-  let length = 1
-  while (length < most) {
-    const next = length + 1
-    const histories =
-      mutators ** next * (next + 2) * weaves * (weave === crashAnywhere || weave === cutAnywhere ? next : 1)
-    if (histories * (next + (next + 2) * observers) > calls) break
-    length = next
+  return (length) => {
+    const places = weave === crashAnywhere || weave === cutAnywhere ? length : 1
+    const histories = mutators ** length * (length + 2) * weaves * places
+    return histories * (length + (length + 2) * observers)
   }
+}
+
+/** Of the histories of so many mutators, the share that may be tried. */
+const partOf =
+  (size: (mutators: number) => number, { most = Number.POSITIVE_INFINITY }: Effort) =>
+  (mutators: number): number =>
+    Math.min(1, most / size(mutators))
+
+/** The longest histories that the calls suffice for, about. */
+function lengthFor(size: (mutators: number) => number, calls: number, most: number): number {
+  let length = 1
+  while (length < most && size(length + 1) <= calls) length += 1
   return length
 }

@@ -3,6 +3,7 @@
  * comes first, so the first violation is a shortest one.
  */
 import fc from 'fast-check'
+import { Generator as Draws } from '../prng.ts'
 import type { Value } from '../versions/types.ts'
 import type { Coverage } from './coverage.ts'
 import { type Bench, type CallStep, callStep, judge, observersOf, type Step, type Violation } from './judge.ts'
@@ -14,6 +15,9 @@ export interface Bounds {
   mutators: number
   /** Values taken of domains whose values are alike. @default all */
   alike?: number
+  /** Of the histories of so many mutators, the share that is tried, drawn by the seed. @default 1 */
+  share?: (mutators: number) => number
+  seed?: number
 }
 
 /** One way of putting events among calls. */
@@ -104,6 +108,8 @@ export async function exhaust(
   coverage: Coverage
 ): Promise<Violation | undefined> {
   const calls = mutatorCalls(bench.spec, bounds.alike)
+  const { share = () => 1, seed = 0 } = bounds
+  const draws = new Draws(seed)
   const observers = observersOf(bench.spec, bounds.alike)
   for (let length = 0; length <= bounds.mutators; length++) {
     for (const sequence of sequences(bench.spec, calls, length)) {
@@ -111,7 +117,7 @@ export async function exhaust(
       for (let next = weaving.next(); !next.done; ) {
         const steps = next.value
         let wasHeld = false
-        if (isPossible(bench, steps)) {
+        if (isPossible(bench, steps) && draws.chance(share(length))) {
           coverage.begin()
           const held = (isHeld: boolean) => {
             wasHeld = isHeld
@@ -129,21 +135,24 @@ export async function exhaust(
 /** Random histories of calls with any arguments, from a seed; a violation is shrunk. */
 export async function wander(
   bench: Bench,
-  options: { seed: number; histories: number; calls: number; restarts: number },
+  options: { seed: number; histories: number; calls: number; restarts: number; observe?: boolean },
   coverage: Coverage
 ): Promise<Violation | undefined> {
   let violation: Violation | undefined
+  const observers = observersOf(bench.spec)
   const property = fc.asyncProperty(stepsArbitrary(bench, options), async (steps) => {
     if (!isPossible(bench, steps)) return
     coverage.begin()
-    const found = await judge(bench, steps, { coverage })
+    const found = await judge(bench, steps, options.observe === true ? { observers, coverage } : { coverage })
     if (found !== undefined) {
       violation = found
       throw new Error(found.text)
     }
   })
   const details = await fc.check(property, { seed: options.seed, numRuns: options.histories })
-  return details.failed && violation !== undefined ? await inOrder(bench, await shortened(bench, violation)) : undefined
+  // What went wrong is not the code under check: the check itself could not go on.
+  if (details.failed && violation === undefined) throw details.errorInstance
+  return violation === undefined ? undefined : await inOrder(bench, await shortened(bench, violation))
 }
 
 /** The same violation by the first of alike values, as exhaustive histories show it, so that it is not shown twice. */
@@ -163,30 +172,36 @@ async function inOrder(bench: Bench, violation: Violation): Promise<Violation> {
   return (await judge(bench, steps)) ?? violation
 }
 
-/** `restarts`: how often the process is killed, of thirty steps. */
+/**
+ * `restarts`: how often the process is killed, of thirty steps. Histories that are looked at after every step have
+ * mutators only, and are long: that is what they are for.
+ */
 function stepsArbitrary(
   bench: Bench,
-  { calls: length, restarts }: { calls: number; restarts: number }
+  { calls: length, restarts, observe = false }: { calls: number; restarts: number; observe?: boolean }
 ): fc.Arbitrary<Step[]> {
   const { spec } = bench
   const calls = (['old', 'new'] as const).flatMap((side) =>
-    Object.entries(spec[side].methods).map(([method, model]) =>
-      fc
-        .tuple(...(model.args as Domain<any>[]).map((domain) => domain.any))
-        .map((args): Step => callStep({ side, method, args }))
-    )
+    Object.entries(spec[side].methods)
+      .filter(([, { kind }]) => kind === 'mutator' || !observe)
+      .map(([method, model]) =>
+        fc
+          .tuple(...(model.args as Domain<any>[]).map((domain) => domain.any))
+          .map((args): Step => callStep({ side, method, args }))
+      )
   )
   const step = fc.oneof(
     { weight: 30, arbitrary: fc.oneof(...calls) },
     { weight: restarts, arbitrary: fc.constant<Step>({ do: 'restart' }) }
   )
-  const tail = fc.array(step, { maxLength: length, size: 'max' })
+  const tail = fc.array(step, { minLength: observe ? length / 2 : 0, maxLength: length, size: 'max' })
+  const upgrade = fc.constantFrom<Step>(UPGRADE, { do: 'upgrade', interruptedAfter: 1 })
   return fc
-    .tuple(tail, fc.option(tail, { freq: 4 }))
-    .map(([before, after]) => [
+    .tuple(tail, upgrade, fc.option(tail, { freq: 4 }))
+    .map(([before, upgrade, after]) => [
       ...(bench.future ? [SIMULATE] : []),
       ...before,
-      ...(after === null ? [] : [UPGRADE, ...after])
+      ...(after === null ? [] : [upgrade, ...after])
     ])
 }
 

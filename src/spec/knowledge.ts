@@ -5,7 +5,6 @@
  */
 import { breaches } from './laws.ts'
 import {
-  after,
   type Call,
   expect,
   initialPair,
@@ -44,10 +43,10 @@ export interface Droppable {
 /** Nodes looked at, at most. */
 const MAX_NODES = 3_000
 
+/** A pair, and the pairs that the SO holds possible, calls included that it did not see; pairs by number. */
 interface Node {
-  pair: Pair
-  /** What the SO holds possible, calls included that it did not see. */
-  possible: ReadonlyMap<string, Pair>
+  pair: number
+  possible: ReadonlySet<number>
 }
 
 const sideOf = (phase: Phase): Side => (phase === 'before' ? 'new' : 'old')
@@ -61,6 +60,12 @@ class Explorer {
   readonly #own: Call[]
   readonly #seen: Call[]
   readonly #unseen: Call[]
+  /** Pairs have numbers, and what follows from one by a call is computed once: sets of pairs are met again and again. */
+  readonly #pairs: Pair[] = []
+  readonly #numbers = new Map<string, number>()
+  readonly #states: string[] = []
+  readonly #steps = new Map<Call, { outcome: string; next: number }[]>()
+  readonly #around = new Map<number, ReadonlySet<number>>()
 
   constructor(spec: Specification, phase: Phase, intercepts: readonly string[]) {
     this.#spec = spec
@@ -75,48 +80,83 @@ class Explorer {
   /** Explores from pairs that the SO knows exactly. Answers the pairs in which the node may upgrade. */
   explore(from: readonly Pair[]): Pair[] {
     const seen = new Set<string>()
-    const pairs = new Map<string, Pair>()
+    const pairs = new Set<number>()
     const open: Node[] = []
-    const add = (pair: Pair, possible: Iterable<Pair>) => {
+    const add = (pair: number, possible: Iterable<number>) => {
       const node = { pair, possible: this.#closed(possible) }
-      const key = `${pairKey(pair)} | ${[...node.possible.keys()].sort().join(' ')}`
+      const key = `${pair} | ${[...node.possible].sort((a, b) => a - b).join(' ')}`
       if (seen.has(key) || seen.size >= MAX_NODES) return
       seen.add(key)
       open.push(node)
     }
-    for (const pair of from) add(pair, [pair])
+    for (const pair of from) add(this.#numberOf(pair), [this.#numberOf(pair)])
     for (let node = open.pop(); node !== undefined; node = open.pop()) {
       const { pair } = node
-      pairs.set(pairKey(pair), pair)
-      for (const call of this.#unseen) add(after(this.#spec, pair, call), node.possible.values())
-      const known = [...node.possible.values()].filter(
-        (one) => seenState(this.#phase, one) === seenState(this.#phase, pair)
-      )
+      pairs.add(pair)
+      for (const call of this.#unseen) add(this.#step(pair, call).next, node.possible)
+      const known = [...node.possible].filter((one) => this.#states[one] === this.#states[pair])
       if (this.#phase === 'before') this.#checkTransform(known)
       for (const call of [...this.#own, ...this.#seen]) {
         if (call.side === sideOf(this.#phase)) this.#checkOwn(call, known)
-        const next = (one: Pair) => expect(this.#spec, one, this.#phase, call).pair
-        add(next(pair), known.map(next))
+        add(
+          this.#step(pair, call).next,
+          known.map((one) => this.#step(one, call).next)
+        )
       }
     }
-    return [...pairs.values()]
+    return [...pairs].map((pair) => this.#pairs[pair]!)
+  }
+
+  #numberOf(pair: Pair): number {
+    const key = pairKey(pair)
+    let number = this.#numbers.get(key)
+    if (number === undefined) {
+      number = this.#pairs.push(pair) - 1
+      this.#numbers.set(key, number)
+      this.#states.push(seenState(this.#phase, pair))
+    }
+    return number
+  }
+
+  #step(pair: number, call: Call): { outcome: string; next: number } {
+    let steps = this.#steps.get(call)
+    if (steps === undefined) {
+      steps = []
+      this.#steps.set(call, steps)
+    }
+    let step = steps[pair]
+    if (step === undefined) {
+      const expected = expect(this.#spec, this.#pairs[pair]!, this.#phase, call)
+      step = { outcome: outcomeKey(expected.outcome), next: this.#numberOf(expected.pair) }
+      steps[pair] = step
+    }
+    return step
   }
 
   /** Whatever calls may have passed unseen. */
-  #closed(from: Iterable<Pair>): Map<string, Pair> {
-    const possible = new Map<string, Pair>()
-    const open = [...from]
-    for (let pair = open.pop(); pair !== undefined; pair = open.pop()) {
-      const key = pairKey(pair)
-      if (possible.has(key) || possible.size >= MAX_NODES) continue
-      possible.set(key, pair)
-      for (const call of this.#unseen) open.push(after(this.#spec, pair, call))
+  #closed(from: Iterable<number>): ReadonlySet<number> {
+    const possible = new Set<number>()
+    for (const pair of from) {
+      if (possible.size >= MAX_NODES) break
+      if (!possible.has(pair)) for (const one of this.#reachable(pair)) possible.add(one)
     }
     return possible
   }
 
-  #checkOwn(call: Call, known: readonly Pair[]): void {
-    const outcomes = new Set(known.map((pair) => outcomeKey(expect(this.#spec, pair, this.#phase, call).outcome)))
+  #reachable(from: number): ReadonlySet<number> {
+    const known = this.#around.get(from)
+    if (known !== undefined) return known
+    const reached = new Set([from])
+    for (const pair of reached) {
+      if (reached.size >= MAX_NODES) break
+      for (const call of this.#unseen) reached.add(this.#step(pair, call).next)
+    }
+    this.#around.set(from, reached)
+    return reached
+  }
+
+  #checkOwn(call: Call, known: readonly number[]): void {
+    const outcomes = new Set(known.map((pair) => this.#step(pair, call).outcome))
     if (outcomes.size < 2) return
     const what = [...outcomes].slice(0, 2).join(' or ')
     this.#note(
@@ -125,10 +165,9 @@ class Explorer {
     )
   }
 
-  #checkTransform(known: readonly Pair[]): void {
-    const states = new Map(known.map((pair) => [keyOf(pair.next), pair]))
-    if (states.size < 2) return
-    const [one, other] = [...states.keys()]
+  #checkTransform(known: readonly number[]): void {
+    const [one, other] = new Set(known.map((pair) => keyOf(this.#pairs[pair]!.next)))
+    if (other === undefined) return
     this.#note('transform', `the TF cannot know the new state: ${one} or ${other}`)
   }
 

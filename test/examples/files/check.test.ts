@@ -1,0 +1,111 @@
+/** SPEC F4, Q: the check over a disk finds what is wrong with variants of the example, and nothing in the example. */
+import assert from 'node:assert/strict'
+import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { withPlan } from '../../../node/check/plan.ts'
+import { type ClassReport, runChecks } from '../../../node/check/worker.ts'
+import { pack } from '../../../node/pack/pack.ts'
+
+const ROOT = fileURLToPath(new URL('../../../', import.meta.url))
+const FILES = join(ROOT, 'examples/files')
+const EFFORT = { calls: 30_000, histories: 120, killed: 0, seed: 1 }
+
+describe('examples/files under check', function () {
+  this.timeout(180_000)
+  let directory: string
+  let parent: string
+  before(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'files-check-'))
+    parent = join(directory, 'v1.upgrade')
+    const fleet = 'ab'.repeat(32)
+    await pack({
+      source: join(FILES, 'v1'),
+      fleet,
+      parents: [],
+      expiresMs: Date.parse('2090-01-01T00:00:00Z'),
+      out: parent
+    })
+  })
+  after(async () => await rm(directory, { recursive: true, force: true }))
+
+  async function checked(source: string): Promise<ClassReport> {
+    const [report] = await withPlan(source, [parent], ({ classes }) =>
+      runChecks({ classes, effort: EFFORT, suggest: false }, () => undefined)
+    )
+    return report!
+  }
+
+  /** The check of a copy of version 2 in which texts of one file were replaced. */
+  async function variant(file: string, ...changes: [from: string, to: string][]): Promise<ClassReport> {
+    const copy = await mkdtemp(join(directory, 'variant-'))
+    await cp(FILES, copy, { recursive: true })
+    for (const entry of await readdir(copy, { recursive: true, withFileTypes: true })) {
+      if (!entry.isFile()) continue
+      const path = join(entry.parentPath, entry.name)
+      const text = (await readFile(path, 'utf8')).replaceAll('../../../src/', `${ROOT}src/`)
+      const own = path === join(copy, 'v2', file) ? changes : []
+      for (const [from] of own) assert.ok(text.includes(from), `${file} has no ${from}`)
+      await writeFile(
+        path,
+        own.reduce((left, [from, to]) => left.replace(from, to), text)
+      )
+    }
+    return await checked(join(copy, 'v2'))
+  }
+
+  const violations = ({ check }: ClassReport) => check!.passes.flatMap(({ violation }) => violation ?? [])
+  const rules = (report: ClassReport) => new Set(violations(report).map(({ rule }) => rule))
+
+  it('the example: nothing is wrong, and of its refusals exactly setMode after the upgrade is policy', async () => {
+    const report = await checked(join(FILES, 'v2'))
+    assert.equal(report.stage, 'on a disk')
+    assert.deepEqual(violations(report), [])
+    assert.equal(report.check!.ok, true)
+    assert.deepEqual(report.check!.droppable, [{ phase: 'after', method: 'setMode', args: null }])
+    assert.deepEqual(report.check!.droppableByInterception, [])
+  })
+
+  it('a past SO that answers a mode where the list is rich is served where it must refuse', async () => {
+    const lies = 'return (list.owner! << 3) | list.everyone!'
+    const report = await variant('past-perm-fs.ts', [
+      'const mode = modeOf(list)',
+      `${lies}\n    const mode = modeOf(list)`
+    ])
+    assert.deepEqual(rules(report), new Set(['disallow']))
+    assert.ok(
+      violations(report).some(({ text }) => /^getMode\(.\)@1 is declared as refused here, and was served/.test(text))
+    )
+  })
+
+  it('a future SO that lets a rich list through as the nearest mode is found, by the call itself or by getMode', async () => {
+    const nearest = 'const { owner = 0, everyone = 0 } = list\n    const mode = modeOf({ owner, everyone })'
+    const report = await variant('future-acl-fs.ts', ['const mode = modeOf(list)', nearest])
+    assert.deepEqual(rules(report), new Set(['disallow']))
+    assert.ok(violations(report).some(({ text }) => /^setAcl\(.*\)@2 is declared as refused here/.test(text)))
+  })
+
+  it('a specification that lets it through is wrong by itself: getMode would be answered from nothing', async () => {
+    const report = await variant('spec.ts', ['(_perm, acl, name, list) => name in acl && isRich(list)', '() => false'])
+    assert.ok(report.check!.breaches.some(({ law, text }) => law === 'undetermined' && text.includes('getMode')))
+    assert.equal(report.check!.ok, false)
+  })
+
+  it('a TF that forgets what modes said is found across the upgrade', async () => {
+    const report = await variant('transform.ts', ['rights: listOf(entry.rights)', 'rights: listOf(0o64)'])
+    assert.deepEqual(rules(report), new Set(['sequence']))
+    const [shortest] = violations(report)
+    assert.ok(shortest!.lines.some(({ step }) => step.do === 'upgrade'))
+  })
+
+  it('a TF that makes something else when it is run again is found', async () => {
+    const begin = 'export default async function transform('
+    const report = await variant(
+      'transform.ts',
+      [begin, `let runs = 0\n${begin}`],
+      ['next: number, files: new Map', 'next: number + runs++, files: new Map']
+    )
+    assert.deepEqual(rules(report), new Set(['rerun']))
+  })
+})
