@@ -481,10 +481,15 @@ export class Peer {
 
   #restore(snapshot: ReadonlyMap<string, unknown>): void {
     const keys = [...snapshot.keys()].sort()
+    // An entry may replace others of its own version and of later ones (R1): it waits for those.
+    let entries = keys.filter((key) => key.startsWith('entry/'))
+    for (let before = -1; before !== entries.length; ) {
+      before = entries.length
+      entries = entries.filter((key) => this.#learning.entry(snapshot.get(key) as Uint8Array).what === 'orphan')
+    }
     for (const key of keys) {
       const value = snapshot.get(key)
-      if (key.startsWith('entry/')) this.#learning.entry(value as Uint8Array)
-      else if (key.startsWith('statement/')) this.#learning.statement(value as Uint8Array)
+      if (key.startsWith('statement/')) this.#learning.statement(value as Uint8Array)
       else if (key.startsWith('object/')) {
         const state = value as ObjectState
         this.#states.set(state.object, { ...emptyObject(state.object), ...state })

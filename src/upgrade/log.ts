@@ -73,7 +73,7 @@ export class UpgradeLog {
   /** Whether the undisputed chain would end with this entry: what an operator sends must (T4, R3). */
   wouldLead(entry: Entry): boolean {
     const trial = new UpgradeLog(this.fleet)
-    for (const one of [...this.#entries.values()].sort((a, b) => a.version - b.version)) trial.add(one)
+    for (const one of this.#entries.values()) trial.add(one)
     trial.add(entry)
     return trial.head.hash === entry.hash
   }
@@ -128,7 +128,7 @@ export class UpgradeLog {
     return heads.length === 0 ? [{ version: 0, hash: this.fleet }] : heads.slice(0, 16)
   }
 
-  /** Entries that a holder of `tips` lacks, parents before children. */
+  /** Entries that a holder of `tips` lacks, in the order in which they were added: what one names comes before it. */
   missingFrom(tips: readonly Head[]): Entry[] {
     const held = new Set<string>([this.fleet])
     for (const tip of tips) {
@@ -139,7 +139,7 @@ export class UpgradeLog {
         hash = entry.parent
       }
     }
-    return [...this.#entries.values()].filter((entry) => !held.has(entry.hash)).sort((a, b) => a.version - b.version)
+    return [...this.#entries.values()].filter((entry) => !held.has(entry.hash))
   }
 
   #schemaAt(hash: string): Schema {

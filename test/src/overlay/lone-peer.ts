@@ -68,8 +68,8 @@ export class LonePeer {
   }
 
   /** A second upgrade on the same parent, heard of by broadcast. */
-  fork(entry: Entry): Entry {
-    const rival = { ...entry, hash: hash64(`rival of ${entry.hash}`), bytes: new Uint8Array(100) }
+  fork(entry: Entry, change: Partial<Entry> = {}): Entry {
+    const rival = { ...entry, hash: hash64(`rival of ${entry.hash}`), bytes: new Uint8Array(100), ...change }
     this.#rivals.set(rival.bytes, rival)
     this.step({ type: 'published', from: 'peer-b', topic: 'entry', bytes: rival.bytes })
     return rival

@@ -68,6 +68,23 @@ describe('one object of a peer (SPEC L)', () => {
     assert.equal(peer.record?.objects[OBJECT]?.serving, true)
   })
 
+  it('R3: what ended a fork is known after a restart, though it replaces a version as high as its own', () => {
+    const peer = new LonePeer()
+    peer.installed()
+    const never = { when: { kind: 'manual' as const }, constraints: [] }
+    const [left, deep] = [peer.inject(never), peer.inject(never)]
+    const right = peer.fork(left)
+    const replaces = [left.hash, right.hash, deep.hash]
+    const ways = [peer.world.entries[0]!, left, deep].map(({ hash }) => ({ entry: hash, transform: 'way.js' }))
+    const classes = deep.manifest.classes.map((one) => ({ ...one, ways }))
+    // Of the same version as `deep`, and first by its hash.
+    const end = { parent: right.hash, hash: '1'.padStart(64, '0') }
+    peer.fork(deep, { ...end, manifest: { ...deep.manifest, parent: right.hash, replaces, classes } })
+    assert.equal(peer.peer.log.head.hash, end.hash)
+    peer.restart()
+    assert.equal(peer.peer.log.head.hash, end.hash)
+  })
+
   for (const [when, before] of [
     ['before the old object stops', []],
     ['in the middle of the transform', ['warm', 'drain']]

@@ -114,6 +114,17 @@ describe('the end of a fork (SPEC R3)', () => {
     assert.equal(log.head.version, 4)
   })
 
+  it('R3: it may replace versions later than its own, and the log goes on', () => {
+    const deep = entry(left)
+    const deeper = entry(deep)
+    const last = replacing(right, [left, right, deep, deeper], [first, left, deep, deeper])
+    const log = logOf(first, left, right, deep, deeper, last)
+    assert.equal(log.head.hash, last.hash)
+    assert.equal(log.wouldLead(entry(last)), true)
+    const missing = log.missingFrom([])
+    assert.deepEqual([missing.length, logOf(...missing).head.hash], [6, last.hash])
+  })
+
   it('R3: one that replaces only its own branch does not; nor does one that no branch leads to', () => {
     const log = logOf(first, left, right, replacing(left, [left], [first]))
     assert.equal(log.head.version, 1)
