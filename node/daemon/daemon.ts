@@ -255,6 +255,8 @@ class Daemon implements RunningPeer {
       peer: this.id,
       group,
       schema: (object, version) => this.#core.schemaFor(object, version),
+      futureSchema: (object, version) =>
+        this.#core.log.schemaOf(this.#core.objects.get(object)?.state.simulated?.[version] ?? ''),
       bundlePath: (sha256) => bundles.path(sha256),
       outward: (object) => this.#outward(object),
       tell: (event) => this.#driver.post(event),

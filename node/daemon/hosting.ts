@@ -31,6 +31,8 @@ export interface HostingInit {
   group: string | null
   /** The schema that knows the version that an object runs, or is on its way to, whatever branch it is on. */
   schema(object: string, version: number): Schema
+  /** The schema that knows a version whose future SO was started. */
+  futureSchema(object: string, version: number): Schema
   bundlePath: BundlePath
   /** How often the object that serves is probed, ms. @default 10000 */
   healthMs?: number
@@ -255,8 +257,8 @@ export class Hosting {
   }
 
   async #simulate(hosted: Hosted, version: number): Promise<void> {
-    const { process, version: current } = running(hosted)
-    const schema = this.#init.schema(hosted.name, current)
+    const { process } = running(hosted)
+    const schema = this.#init.futureSchema(hosted.name, version)
     await process.simulate(await futureLink(schema, hosted.name, version, this.#init.bundlePath))
   }
 
@@ -320,9 +322,10 @@ export class Hosting {
     attempt: number,
     versions: { past: number[]; current: number; future: number[] }
   ): Promise<ObjectProcess> {
-    const { host, peer, group, schema, bundlePath, outward } = this.#init
+    const { host, peer, group, schema, futureSchema, bundlePath, outward } = this.#init
     const attemptDirectory = this.#directory(hosted.name, attempt)
-    const links = await chainLinks(schema(hosted.name, versions.current), hosted.name, versions, bundlePath)
+    const ahead = (version: number) => futureSchema(hosted.name, version)
+    const links = await chainLinks(schema(hosted.name, versions.current), ahead, hosted.name, versions, bundlePath)
     return await host.warm({ object: hosted.name, peer, group, attemptDirectory, links }, outward(hosted.name))
   }
 

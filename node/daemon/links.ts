@@ -33,9 +33,10 @@ export async function futureLink(schema: Schema, object: string, version: number
   return { version, className, role: 'future', module, interface: future.interface, intercepts: future.intercepts }
 }
 
-/** The whole chain of an object, ascending by version. */
+/** The whole chain of an object, ascending by version. A future SO may be of a branch that the log disputes by now. */
 export async function chainLinks(
   schema: Schema,
+  futureSchema: (version: number) => Schema,
   object: string,
   versions: { past: readonly number[]; current: number; future: readonly number[] },
   path: BundlePath
@@ -43,7 +44,7 @@ export async function chainLinks(
   return await Promise.all([
     ...versions.past.map((version) => pastLink(schema, object, version, path)),
     currentLink(schema, object, versions.current, path),
-    ...versions.future.map((version) => futureLink(schema, object, version, path))
+    ...versions.future.map((version) => futureLink(futureSchema(version), object, version, path))
   ])
 }
 

@@ -84,7 +84,8 @@ export class Futures {
     // The bundle is on its way; the call waits as long as it can.
     if (!around.pieces.isReady(next.entry.manifest.bundle.sha256)) return
     this.#simulating = next.version
-    this.#owner.keep({ ...state, futures: [...state.futures, next.version] })
+    const simulated = { ...state.simulated, [next.version]: next.entry.hash }
+    this.#owner.keep({ ...state, futures: [...state.futures, next.version], simulated })
     this.#owner.run({ command: 'simulate', object: state.object, version: next.version })
   }
 
@@ -129,6 +130,22 @@ export class Futures {
     this.#keepWithheld(this.#owner.state.futures)
     const text = `died ${deaths} times; it is started without the future SO of version ${loaded.join(', ')}`
     this.#alarm('SimulationWithheld', text)
+  }
+
+  /**
+   * D24, R3: the fork ended on the other branch. What callers of this one wrote through its SO is of another version of
+   * the same number: nobody is answered from it, no TF takes it for the other's, and an operator says that it may go.
+   */
+  withholdStrays(): void {
+    const { around, state } = this.#owner
+    const isStray = (version: number) => {
+      const [own, chain] = [state.simulated?.[version], around.log.at(version)?.hash]
+      return own !== undefined && chain !== undefined && own !== chain
+    }
+    const stray = this.loaded().find(isStray)
+    if (stray === undefined) return
+    this.#keepWithheld(state.futures.filter((one) => one >= stray))
+    this.#alarm('SimulationWithheld', `the future SO of version ${stray} is of a branch that the fleet left`)
   }
 
   /** The host quarantined a future SO while it served; what rests on it went with it (V10). */

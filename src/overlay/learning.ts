@@ -40,6 +40,15 @@ export class Learning {
     return this.#addEntry(opened)
   }
 
+  /** Entries that were kept, parents first. One may replace others of its own version and later ones (R1): it waits for those. */
+  restore(entries: readonly Uint8Array[]): void {
+    let left = [...entries]
+    for (let before = -1; before !== left.length; ) {
+      before = left.length
+      left = left.filter((bytes) => this.entry(bytes).what === 'orphan')
+    }
+  }
+
   statement(bytes: Uint8Array): Learned {
     const opened = attempt(() => this.#authority.openStatement(bytes))
     if (opened instanceof Refusal) return { what: 'forged', refusal: opened }

@@ -58,6 +58,8 @@ export interface ObjectState {
   attempts: number
   /** Versions whose future SO was started on the current object. */
   futures: number[]
+  /** Version → hash of the entry that the SO came with: after a fork the number alone does not tell (T6). */
+  simulated?: Record<number, string>
   /** Those of them that the object is started without, since it died with them (L14). The TF still hears of them. */
   withheld: number[]
   /** Retries that discard future SOs and had been stated when some were withheld: one more lifts that (L15). */

@@ -29,7 +29,7 @@ export function neededBundles(log: UpgradeLog, objects: Iterable<NeedingObject>)
   // Whoever comes next asks for the newest.
   add(log.chain.at(-1), LATER)
   for (const object of objects) {
-    const { current, phase } = object.state
+    const { current, phase, futures, simulated } = object.state
     const lineage = object.state.object
     const target = log.schema.at(lineage, targetOf(phase))
     if (target !== undefined) for (const one of onTheWay(object, target, log)) add(one.entry, FIRST)
@@ -37,6 +37,7 @@ export function neededBundles(log: UpgradeLog, objects: Iterable<NeedingObject>)
     if (newest !== undefined) for (const one of onTheWay(object, newest, log)) add(one.entry, LATER)
     if (current === null) continue
     add(log.get(current.entry), LATER)
+    for (const version of futures) add(log.get(simulated?.[version] ?? ''), LATER)
     // The past SO of a version came with the upgrade from it.
     const schema = log.schemaOf(current.entry)
     for (const past of object.pastOf(current.version)) add(schema.next(lineage, past)?.entry, LATER)

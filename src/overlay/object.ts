@@ -93,6 +93,7 @@ export class HostedObject {
   /** Takes every step that is possible now. Returns when to look again without an event, ms. */
   advance(now: number): number {
     if (this.#restartAt <= now) this.#start()
+    this.#futures.withholdStrays()
     const { name } = this.state.phase
     let next = Number.POSITIVE_INFINITY
     if (name === 'idle' || name === 'fetching' || name === 'waiting') next = this.#considerUpgrade(now)

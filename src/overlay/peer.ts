@@ -481,12 +481,7 @@ export class Peer {
 
   #restore(snapshot: ReadonlyMap<string, unknown>): void {
     const keys = [...snapshot.keys()].sort()
-    // An entry may replace others of its own version and of later ones (R1): it waits for those.
-    let entries = keys.filter((key) => key.startsWith('entry/'))
-    for (let before = -1; before !== entries.length; ) {
-      before = entries.length
-      entries = entries.filter((key) => this.#learning.entry(snapshot.get(key) as Uint8Array).what === 'orphan')
-    }
+    this.#learning.restore(keys.filter((key) => key.startsWith('entry/')).map((key) => snapshot.get(key) as Uint8Array))
     for (const key of keys) {
       const value = snapshot.get(key)
       if (key.startsWith('statement/')) this.#learning.statement(value as Uint8Array)

@@ -71,6 +71,7 @@ class Stage {
       peer: 'peer-a',
       group: null,
       schema: () => log.schema,
+      futureSchema: () => log.schema,
       bundlePath: async () => '/bundle',
       outward: () => ({ call: async () => null, members: () => [], log: () => undefined }),
       tell: (event) => this.told.push(event)

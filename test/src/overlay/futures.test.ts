@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { neededBundles } from '../../../src/overlay/needs.ts'
+import type { Entry } from '../../../src/upgrade/manifest.ts'
 import { LonePeer, OBJECT } from './lone-peer.ts'
 
 const NEVER = { when: { kind: 'manual' as const }, constraints: [] }
@@ -126,6 +128,54 @@ describe('future SOs of one object (SPEC L8, L14, L15)', () => {
     peer.answer('remove')
     approve(peer, 2)
     assert.deepEqual(command(peer, 'warm').future, [])
+  })
+})
+
+describe('future SOs of a branch (SPEC T6, D24, R3)', () => {
+  const ended = (peer: LonePeer, on: Entry, rival: Entry) => {
+    const ways = [peer.world.entries[0]!, rival].map(({ hash }) => ({ entry: hash, transform: 'way.js' }))
+    const classes = on.manifest.classes.map((one) => ({ ...one, from: one.to, ways }))
+    const manifest = { ...on.manifest, version: 3, parent: on.hash, replaces: [on.hash, rival.hash], classes }
+    peer.fork(on, { version: 3, parent: on.hash, hash: '3'.padStart(64, '0'), manifest })
+  }
+  function disputed(): { peer: LonePeer; left: Entry; right: Entry } {
+    const peer = new LonePeer()
+    peer.installed()
+    const left = peer.inject(NEVER)
+    peer.step({ type: 'wanted', object: OBJECT, version: 2 })
+    peer.answer('simulate')
+    return { peer, left, right: peer.fork(left) }
+  }
+
+  it('T6: one whose version is disputed since goes on, and is started again with its own code after a restart', () => {
+    const { peer, left } = disputed()
+    peer.passes(24 * 3_600_000)
+    peer.restart()
+    peer.answer('clean')
+    assert.deepEqual(command(peer, 'start').future, [2])
+    const { state } = peer.peer.objects.get(OBJECT)!
+    assert.equal(peer.peer.log.schemaOf(state.simulated![2]!).at(OBJECT, 2)?.entry.hash, left.hash)
+    assert.ok(neededBundles(peer.peer.log, peer.peer.objects.values()).has(left.manifest.bundle.sha256))
+  })
+
+  it('D24, R3: where the fork ends on the other branch it answers nobody, and an upgrade waits for the operator', () => {
+    const { peer, left, right } = disputed()
+    ended(peer, right, left)
+    assert.equal(peer.peer.log.at(2)?.hash, right.hash)
+    assert.ok(peer.alarms.includes('SimulationWithheld'))
+    assert.equal(object(peer).highest, 1)
+    const target = right.hash
+    peer.state({ what: 'retry', target, discardFuture: true, peer: null })
+    assert.deepEqual(command(peer, 'remove').versions, [2])
+    peer.answer('remove')
+    assert.deepEqual(peer.peer.objects.get(OBJECT)!.state.futures, [])
+  })
+
+  it('R3: where it ends on its own branch it goes on', () => {
+    const { peer, left, right } = disputed()
+    ended(peer, left, right)
+    assert.equal(peer.peer.log.at(2)?.hash, left.hash)
+    assert.equal(object(peer).highest, 2)
   })
 })
 
