@@ -91,7 +91,9 @@ function describe(body: StatementBody): string {
     case 'roster':
       return `roster ${body.number} of ${body.group}: ${body.members.length} member${body.members.length === 1 ? '' : 's'}`
     case 'pause':
-      return body.target === null ? 'every upgrade is paused' : `upgrade ${short(body.target)} is paused`
+      return `${body.target === null ? 'every upgrade' : `upgrade ${short(body.target)}`} is paused${pausedOf(body.of)}`
+    case 'hasten':
+      return `upgrade ${short(body.target)} waits for no condition any more; constraints and pauses stay`
     case 'resume':
       return `pause ${short(body.lifts)} is lifted`
     case 'abort':
@@ -108,6 +110,45 @@ function describe(body: StatementBody): string {
       return `${body.peer} leaves the fleet`
     case 'exclude':
       return `${body.peer} is excluded from group ${body.group} up to roster ${body.roster}`
+  }
+}
+
+/** Whom a pause is for, in words. */
+export function pausedOf(of: Extract<StatementBody, { what: 'pause' }>['of']): string {
+  const labels = Object.entries(of?.labels ?? {}).map(([label, value]) => `${label}=${value}`)
+  const parts = [
+    ...(of?.peer === undefined ? [] : [`on ${of.peer}`]),
+    ...(labels.length === 0 ? [] : [`where ${labels.join(', ')}`]),
+    ...(of?.class === undefined ? [] : [`for class ${of.class}`])
+  ]
+  return parts.length === 0 ? '' : ` ${parts.join(' ')}`
+}
+
+interface PauseOptions extends StatementOptions {
+  node?: string
+  label?: string[]
+  class?: string
+}
+
+/** What `--node`, `--label` and `--class` narrow a pause to; nothing if none is given. */
+function narrowed({
+  node,
+  label,
+  class: className
+}: PauseOptions): Pick<Extract<StatementBody, { what: 'pause' }>, 'of'> {
+  if (node === undefined && label === undefined && className === undefined) return {}
+  const pairs = (label ?? []).map((one) => {
+    const [, name, value] = /^([^=]+)=(.*)$/.exec(one) ?? []
+    if (name === undefined || value === undefined) throw new Refusal('Usage', `--label ${one}: write it like region=eu`)
+    return [name, value]
+  })
+  const labels = pairs.length === 0 ? {} : { labels: Object.fromEntries(pairs) }
+  return {
+    of: {
+      ...(node === undefined ? {} : { peer: node }),
+      ...labels,
+      ...(className === undefined ? {} : { class: className })
+    }
   }
 }
 
@@ -293,15 +334,19 @@ function rosterCommand(statement: Statement, terminal: Terminal, connect: Connec
 }
 
 function holdingCommands(statement: Statement, terminal: Terminal, connect: Connect): void {
-  answering<StatementOptions>(
-    statement('pause', 'no peer begins an upgrade while this stands', '7d').argument(
-      '[upgrade]',
-      'version or entry hash',
-      'all'
-    ),
+  answering<PauseOptions>(
+    statement('pause', 'no peer begins an upgrade while this stands', '7d')
+      .argument('[upgrade]', 'version or entry hash', 'all')
+      .option('--node <peer>', 'only this peer')
+      .option('--label <k=v>', 'only peers with this label (may be repeated: all must fit)', several)
+      .option('--class <class>', 'only objects of this class'),
     terminal,
     (options, [upgrade]) =>
-      state(connect, options, async (status) => ({ what: 'pause', target: await targetOf(upgrade ?? 'all', status) }))
+      state(connect, options, async (status) => ({
+        what: 'pause',
+        target: await targetOf(upgrade ?? 'all', status),
+        ...narrowed(options)
+      }))
   )
   answering<StatementOptions>(
     statement('resume', 'lift a pause', '366d').argument(
@@ -315,7 +360,7 @@ function holdingCommands(statement: Statement, terminal: Terminal, connect: Conn
 }
 
 function decidingCommands(statement: Statement, terminal: Terminal, connect: Connect): void {
-  const aboutOne = (what: 'abort' | 'approve', description: string): Command =>
+  const aboutOne = (what: 'abort' | 'approve' | 'hasten', description: string): Command =>
     answering<StatementOptions>(
       statement(what, description, '366d').argument('<upgrade>', 'version or entry hash'),
       terminal,
@@ -324,6 +369,7 @@ function decidingCommands(statement: Statement, terminal: Terminal, connect: Con
     )
   aboutOne('abort', 'stop an upgrade and its successors for good, where it is not committed')
   aboutOne('approve', 'let an upgrade go whose schedule waits for an approval')
+  aboutOne('hasten', 'let an upgrade go whatever conditions its schedule has; constraints and pauses stay')
   answering<RetryOptions>(
     statement('retry', 'let nodes on which an upgrade failed try it once more', '366d')
       .argument('<upgrade>', 'version or entry hash')

@@ -1,5 +1,7 @@
 /** Status as people read it (SPEC C8): what is going on first, then one line per peer with the reason it waits. */
+
 import type { PeerStatus, Status } from '../daemon/status.ts'
+import { pausedOf } from './statements.ts'
 
 /** Columns as wide as their widest cell; the last one is not padded. */
 export function table(rows: readonly (readonly string[])[]): string {
@@ -62,7 +64,7 @@ export function statusText(status: Status): string {
   for (const one of pauses) {
     const what = one.target === null ? 'every upgrade' : `upgrade ${one.target.slice(0, 16)}…`
     lines.push(
-      `paused: ${what} until ${one.expires}${one.note === '' ? '' : ` (${one.note})`}; lift with "upstart resume ${one.hash.slice(0, 16)}"`
+      `paused: ${what}${pausedOf(one.of ?? undefined)} until ${one.expires}${one.note === '' ? '' : ` (${one.note})`}; lift with "upstart resume ${one.hash.slice(0, 16)}"`
     )
   }
   for (const { class: name, version, delegate, count } of guests)

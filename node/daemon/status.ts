@@ -4,6 +4,7 @@ import { targetOf } from '../../src/overlay/lifecycle.ts'
 import type { Peer } from '../../src/overlay/peer.ts'
 import { hasLeft, type ObjectRecord, type PeerRecord } from '../../src/overlay/record.ts'
 import type { Entry } from '../../src/upgrade/manifest.ts'
+import type { StatementBody } from '../../src/upgrade/statement.ts'
 import type { AnsweredCount } from './callee.ts'
 import type { Alarm } from './driver.ts'
 import type { GuestCount } from './guests.ts'
@@ -47,6 +48,8 @@ export interface LoggedUpgrade {
   classes: { name: string; object: string; calls: Record<string, number> }[]
 }
 
+type PausedOf = NonNullable<Extract<StatementBody, { what: 'pause' }>['of']>
+
 export interface Status {
   fleet: string
   peer: string
@@ -56,7 +59,8 @@ export interface Status {
   head: { version: number; hash: string }
   log: LoggedUpgrade[]
   fork: { version: number; hash: string }[]
-  pauses: { hash: string; target: string | null; note: string; expires: string }[]
+  /** `of`: only this peer, peers with these labels, objects of this class; null: all. */
+  pauses: { hash: string; target: string | null; of: PausedOf | null; note: string; expires: string }[]
   rosters: { group: string; number: number; members: string[] }[]
   objects: Record<string, ObjectStatus>
   neighbours: string[]
@@ -113,6 +117,7 @@ export function statusOf(init: StatusInit): Status {
     pauses: [...new Set(pauses)].map(({ hash, body, expires }) => ({
       hash,
       target: body.what === 'pause' ? body.target : null,
+      of: body.what === 'pause' ? (body.of ?? null) : null,
       note: body.note,
       expires: new Date(expires).toISOString()
     })),

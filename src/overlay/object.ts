@@ -12,7 +12,7 @@ import { missingBundle } from './needs.ts'
 import type { PermitWish } from './permits.ts'
 import type { ObjectRecord } from './record.ts'
 import type { Surroundings } from './surroundings.ts'
-import { chooseTarget, forbidden } from './target.ts'
+import { chooseTarget, forbidden, pauseOf } from './target.ts'
 
 /** How long to wait after an obstacle that is not the version's fault. */
 const TRY_AGAIN_MS = 30_000
@@ -253,12 +253,12 @@ export class HostedObject {
     const facts = this.#around.facts(target.entry, this.state.object)
     const verdict = evaluate(target.upgrade.schedule.when, progress, passedMs, facts)
     this.#noteProgress(verdict.progress, now)
-    const pause = this.#around.statements.pauses(target.entry.hash, now)[0]
+    const pause = pauseOf(target, this.#around, now)
     if (pause !== undefined) {
       const note = pause.body.note === '' ? '' : ` (${pause.body.note})`
       return wait('pause', `paused by statement ${pause.hash.slice(0, 12)}${note}`, pause.expires - now)
     }
-    if (!verdict.go) return verdict
+    if (!verdict.go && !this.#around.statements.hastened(target.entry.hash)) return verdict
     if (this.#around.leaves()) return wait('turn', 'this peer leaves the fleet')
     if (now < this.#notBefore) return wait('turn', this.#obstacle, this.#notBefore - now)
     if (this.service === 'starting') return wait('turn', 'the current object is starting')
@@ -270,7 +270,7 @@ export class HostedObject {
         `the future SO of version ${stale} missed calls; "upstart retry --discard-future" lets it start anew`
       )
     if (this.#around.othersBusy(this.state.object)) return wait('turn', 'another object of this node is upgrading')
-    return verdict
+    return verdict.go ? verdict : { go: true, progress: verdict.progress }
   }
 
   #needsPermit(target: LineageVersion): boolean {

@@ -458,6 +458,7 @@ export class Peer {
   #makeSurroundings(): Surroundings {
     return {
       self: this.id,
+      labels: this.#init.labels,
       log: this.log,
       statements: this.statements,
       pieces: this.pieces,

@@ -8,6 +8,7 @@ import type { Pieces } from './pieces.ts'
 
 export interface Surroundings {
   readonly self: string
+  readonly labels: Readonly<Record<string, string>>
   readonly log: UpgradeLog
   readonly statements: StatementSet
   readonly pieces: Pieces

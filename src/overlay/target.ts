@@ -19,6 +19,7 @@ interface Knowledge {
 }
 
 interface Sight extends Knowledge {
+  readonly labels: Readonly<Record<string, string>>
   /** What the schedule of an upgrade looks at. */
   facts(entry: Entry, object: string): Facts
 }
@@ -70,9 +71,19 @@ function firstTarget(state: ObjectState, knowledge: Sight, now: number): Choice 
   return newest === undefined ? { target: undefined, reason } : { target: newest }
 }
 
-function isPermitted(one: LineageVersion, object: string, { statements, facts }: Sight, now: number): boolean {
-  if (statements.pauses(one.entry.hash, now).length > 0) return false
-  return evaluate(one.upgrade.schedule.when, {}, 0, facts(one.entry, object)).go
+/** The pause that keeps this object of this peer from an upgrade, if there is one. */
+export function pauseOf(
+  { upgrade, entry }: LineageVersion,
+  { statements, self, labels }: Pick<Sight, 'statements' | 'self' | 'labels'>,
+  now: number
+): Statement | undefined {
+  return statements.pauses(entry.hash, now, { peer: self, labels, classes: [upgrade.from, upgrade.to] })[0]
+}
+
+function isPermitted(one: LineageVersion, object: string, sight: Sight, now: number): boolean {
+  const { statements, facts } = sight
+  if (pauseOf(one, sight, now) !== undefined) return false
+  return statements.hastened(one.entry.hash) || evaluate(one.upgrade.schedule.when, {}, 0, facts(one.entry, object)).go
 }
 
 function nextTarget(state: ObjectState, held: { version: number; entry: string }, knowledge: Knowledge): Choice {

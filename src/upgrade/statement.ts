@@ -3,7 +3,7 @@
  * two partitions never fork anything; any order of arrival gives the same set and the same meaning.
  */
 import { z } from 'zod'
-import { groupSchema, hashSchema, MAX_GROUP_MEMBERS, peerIdSchema } from '../names.ts'
+import { groupSchema, hashSchema, MAX_GROUP_MEMBERS, nameSchema, peerIdSchema } from '../names.ts'
 
 const common = {
   format: z.literal(1),
@@ -26,8 +26,27 @@ export const statementBodySchema = z.discriminatedUnion('what', [
       .max(MAX_GROUP_MEMBERS)
       .refine((m) => new Set(m).size === m.length, 'each member once')
   }),
-  /** No node begins `target` (an upgrade entry's hash) while this stands; null: any upgrade. */
-  z.strictObject({ ...common, what: z.literal('pause'), target: hashSchema.nullable() }),
+  /**
+   * No node begins `target` (an upgrade entry's hash) while this stands; null: any upgrade. `of`: only this peer, peers
+   * with these labels, or objects of this class (by its old or new name); all that is named must fit.
+   */
+  z.strictObject({
+    ...common,
+    what: z.literal('pause'),
+    target: hashSchema.nullable(),
+    of: z
+      .strictObject({
+        peer: peerIdSchema.optional(),
+        labels: z
+          .record(z.string().max(64), z.string().max(64))
+          .refine((labels) => Object.keys(labels).length <= 16, 'at most 16 labels')
+          .optional(),
+        class: nameSchema.optional()
+      })
+      .optional()
+  }),
+  /** Nodes do not wait for the conditions of this upgrade's schedule any more; constraints and pauses stay. */
+  z.strictObject({ ...common, what: z.literal('hasten'), target: hashSchema }),
   /** Stops `target` and its successors for good, where they are not committed yet. Nothing lifts it. */
   z.strictObject({ ...common, what: z.literal('abort'), target: hashSchema }),
   /** Lets the upgrades go whose schedule waits for it (`manual`). */

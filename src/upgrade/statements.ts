@@ -1,6 +1,6 @@
 /** The set of statements a peer holds and what they mean together (SPEC T7 to T9). Any order of arrival, same meaning. */
 import { SetDigest } from '../digest.ts'
-import type { Statement } from './statement.ts'
+import type { Statement, StatementBody } from './statement.ts'
 
 export interface Roster {
   group: string
@@ -20,6 +20,9 @@ export class StatementSet {
   readonly #lifted = new Set<string>()
   readonly #aborts = new Map<string, Statement>()
   readonly #approved = new Set<string>()
+  readonly #hastened = new Set<string>()
+  /** Those that were ever stated: few, and looked at often. */
+  readonly #pauses = new Map<string, Statement>()
   readonly #forgotten = new Set<string>()
   readonly #retirements = new Map<string, Statement>()
   /** Entry's hash → its retries. */
@@ -62,6 +65,8 @@ export class StatementSet {
     if (body.what === 'resume') this.#lifted.add(body.lifts)
     if (body.what === 'abort') this.#aborts.set(body.target, statement)
     if (body.what === 'approve') this.#approved.add(body.target)
+    if (body.what === 'hasten') this.#hastened.add(body.target)
+    if (body.what === 'pause') this.#pauses.set(statement.hash, statement)
     if (body.what === 'forget') this.#forgotten.add(body.target)
     if (body.what === 'retire') this.#addRetirement(body.target, body.callers, statement)
     if (body.what === 'retry') this.#retries.set(body.target, [...(this.#retries.get(body.target) ?? []), statement])
@@ -154,24 +159,40 @@ export class StatementSet {
     return false
   }
 
-  /** The pauses in force against an upgrade entry at `now` (ms). */
-  pauses(entryHash: string, now: number): Statement[] {
-    const found: Statement[] = []
-    for (const statement of this.#statements.values()) {
-      const { body } = statement
-      if (body.what !== 'pause' || statement.expires <= now || this.#lifted.has(statement.hash)) continue
-      if (body.target === null || body.target === entryHash) found.push(statement)
-    }
-    return found
+  /** The pauses in force against an upgrade entry at `now` (ms); with `who`, those that hold this object of this peer. */
+  pauses(entryHash: string, now: number, who?: Paused): Statement[] {
+    return [...this.#pauses.values()].filter(({ hash, body, expires }) => {
+      if (body.what !== 'pause' || expires <= now || this.#lifted.has(hash)) return false
+      if (body.target !== null && body.target !== entryHash) return false
+      return who === undefined || fits(body.of ?? {}, who)
+    })
+  }
+
+  /** Whether nodes are told not to wait for the conditions of an upgrade's schedule. */
+  hastened(entryHash: string): boolean {
+    return this.#hastened.has(entryHash)
   }
 
   /** When the next pause lapses by itself, ms; Infinity if none does. */
   nextLapse(now: number): number {
     let next = Number.POSITIVE_INFINITY
-    for (const statement of this.#statements.values()) {
-      if (statement.body.what === 'pause' && statement.expires > now && !this.#lifted.has(statement.hash))
-        next = Math.min(next, statement.expires)
-    }
+    for (const { hash, expires } of this.#pauses.values())
+      if (expires > now && !this.#lifted.has(hash)) next = Math.min(next, expires)
     return next
   }
 }
+
+/** An object of a peer, as pauses name it. */
+export interface Paused {
+  peer: string
+  labels: Readonly<Record<string, string>>
+  /** Its class before and after the upgrade. */
+  classes: readonly (string | null)[]
+}
+
+type PausedOf = NonNullable<Extract<StatementBody, { what: 'pause' }>['of']>
+
+const fits = (of: PausedOf, who: Paused): boolean =>
+  (of.peer === undefined || of.peer === who.peer) &&
+  (of.class === undefined || who.classes.includes(of.class)) &&
+  Object.entries(of.labels ?? {}).every(([label, value]) => who.labels[label] === value)

@@ -42,7 +42,7 @@ class FakeFleet {
       }
     ],
     fork: [],
-    pauses: [{ hash: 'b'.repeat(64), target: null, note: 'lunch', expires: '2090-01-01T00:00:00.000Z' }],
+    pauses: [{ hash: 'b'.repeat(64), target: null, of: null, note: 'lunch', expires: '2090-01-01T00:00:00.000Z' }],
     rosters: [{ group: 'g', number: 4, members: [MEMBERS[0]!] }],
     objects: {},
     neighbours: [],
@@ -310,6 +310,11 @@ describe('upstart', function () {
     const rest = ['--root', at('root.json'), '--sign', at('dora.key'), '--peer', ADDRESS]
     assert.equal((await json('pause', ...rest)).statement.target, null)
     assert.equal((await json('pause', '1', ...rest)).statement.target, 'a'.repeat(64))
+    const narrow = ['--node', MEMBERS[0]!, '--label', 'region=eu', '--label', 'rack=7', '--class', 'KV']
+    const { of } = (await json('pause', ...narrow, ...rest)).statement
+    assert.deepEqual(of, { peer: MEMBERS[0], labels: { region: 'eu', rack: '7' }, class: 'KV' })
+    await refused('Usage', 'pause', '--label', 'eu', ...rest)
+    assert.equal((await json('hasten', '1', ...rest)).statement.what, 'hasten')
     await refused('Usage', 'pause', '9', ...rest)
     assert.equal((await json('resume', ...rest)).statement.lifts, 'b'.repeat(64))
     assert.equal((await json('resume', 'b'.repeat(16), ...rest)).statement.lifts, 'b'.repeat(64))

@@ -213,4 +213,30 @@ describe('one object of a peer (SPEC L)', () => {
     peer.answer('simulate')
     assert.equal(peer.record?.objects[OBJECT]?.highest, 2)
   })
+
+  it('S14: hasten lets an upgrade go whatever its conditions; a pause of this peer stays', () => {
+    const peer = new LonePeer()
+    peer.installed()
+    const entry = peer.inject({ when: { kind: 'never' }, constraints: [] })
+    assert.match(object(peer)!.reason, /never/)
+    peer.state({ what: 'pause', target: null, of: { peer: 'peer-a' } })
+    peer.state({ what: 'pause', target: null, of: { peer: 'peer-b' } })
+    peer.state({ what: 'hasten', target: entry.hash })
+    assert.match(object(peer)!.reason, /^paused by statement/)
+    assert.deepEqual(names(peer), [])
+    peer.state({ what: 'resume', lifts: peer.world.statements[0]!.hash })
+    assert.deepEqual(names(peer), ['warm'])
+  })
+
+  it('S5: what waits for a permit gives its wish back when its window closes', () => {
+    const peer = new LonePeer()
+    peer.installed()
+    const minute = new Date(peer.now).getUTCMinutes()
+    const hour = new Date(peer.now).getUTCHours()
+    const when = { kind: 'window' as const, cron: `${minute} ${hour} * * *`, timezone: 'UTC', durationMs: 600_000 }
+    peer.inject({ when, constraints: [{ kind: 'rolling', by: 'group', unavailable: 1 }] })
+    assert.match(object(peer)!.reason, /has no group/)
+    peer.passes(700_000)
+    assert.match(object(peer)!.reason, /waits for its window/)
+  })
 })

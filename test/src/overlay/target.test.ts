@@ -45,7 +45,7 @@ function fleetAt(versions: number, when = immediately()) {
       labels: {},
       place: () => 0
     })
-    const choice = chooseTarget(object, { log, statements, self: 'peer00001', facts }, 0)
+    const choice = chooseTarget(object, { log, statements, self: 'peer00001', labels: {}, facts }, 0)
     return choice.target?.version ?? ('reason' in choice ? choice.reason : '')
   }
   return { entries, state, choose, log }

@@ -41,6 +41,21 @@ describe('statements (SPEC T)', () => {
     assert.deepEqual(setOf([resume, whole, pause]).pauses(UPGRADE, 0), [whole])
   })
 
+  it('a pause of a peer, a label or a class holds what fits all that it names, and only that', () => {
+    const pause = statement(1, { what: 'pause', target: null, of: { labels: { region: 'eu' }, class: 'KV' } })
+    const who = { peer: 'peer00001', labels: { region: 'eu', rack: '7' }, classes: ['KV', 'KV2'] }
+    const set = setOf([pause])
+    assert.deepEqual(set.pauses(UPGRADE, 0, who), [pause])
+    assert.deepEqual(set.pauses(UPGRADE, 0), [pause], 'operators see it, whoever it is for')
+    assert.deepEqual(set.pauses(UPGRADE, 0, { ...who, labels: { region: 'us' } }), [])
+    assert.deepEqual(set.pauses(UPGRADE, 0, { ...who, classes: ['IntSet', null] }), [])
+    const node = setOf([statement(2, { what: 'pause', target: UPGRADE, of: { peer: 'peer00002' } })])
+    assert.deepEqual(node.pauses(UPGRADE, 0, who), [])
+    assert.equal(node.pauses(UPGRADE, 0, { ...who, peer: 'peer00002' }).length, 1)
+    const resume = statement(3, { what: 'resume', lifts: pause.hash })
+    assert.deepEqual(setOf([resume, pause]).pauses(UPGRADE, 0, who), [])
+  })
+
   it('two different statements with one key and sequence are equivocation, and both count', () => {
     const one = statement(1, { what: 'pause', target: UPGRADE })
     const two = statement(2, { what: 'resume', lifts: hashOf(7), sequence: 1 })
