@@ -11,6 +11,7 @@ import type { ClassUpgrade, Interface } from '../../src/upgrade/manifest.ts'
 import { unpackBundle } from '../pack/archive.ts'
 import { buildModules, bundledPath } from '../pack/build.ts'
 import { openUpgradeFile, type UpgradeFile } from '../pack/file.ts'
+import { checkInterception } from '../pack/interfaces.ts'
 import { classUpgrade, findUpgrade, PACKAGE, readDeclarations, readDefinition } from '../pack/pack.ts'
 
 export interface ClassPlan {
@@ -134,6 +135,8 @@ function classPlan(
 ): ClassPlan {
   const built = (module: string): string => join(next, bundledPath(module))
   const { future, past } = upgrade
+  if (future !== null) checkInterception(`${definition.future}, the future SO`, future, old.interface)
+  if (past !== null && past !== 'subtype') checkInterception(`${definition.past}, the past SO`, past, upgrade.interface)
   return {
     from: old.version,
     to: version,

@@ -93,5 +93,7 @@ function firstOf(cause: unknown): string {
   const [first] =
     (cause as { errors?: { text: string; location: { file: string; line: number } | null }[] }).errors ?? []
   if (first === undefined) return (cause as Error).message
-  return first.location === null ? first.text : `${first.location.file}:${first.location.line}: ${first.text}`
+  return first.location === null
+    ? `${first.text}, which upgrade.ts names`
+    : `${first.location.file}:${first.location.line}: ${first.text}`
 }

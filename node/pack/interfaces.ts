@@ -79,10 +79,18 @@ function checkSimulation(which: string, simulation: Simulation, simulated: Inter
       `${which}: mutator ${claimed} cannot be stateless, for the SO intercepts ${simulation.intercepts.join(', ')} and so keeps state; drop "stateless", or the interception`
     )
   }
-  const odd = simulation.intercepts.find((name) => delegate.methods[name]?.kind !== 'mutator')
-  if (odd !== undefined) {
-    throw new Refusal('Malformed', `${which}: it intercepts ${odd}, which is no mutator of its delegate`)
-  }
+  checkInterception(which, simulation, delegate)
+}
+
+/** An interception of anything else would be one of nothing. */
+export function checkInterception(which: string, { intercepts }: Pick<Simulation, 'intercepts'>, delegate: Interface) {
+  const odd = intercepts.find((name) => delegate.methods[name]?.kind !== 'mutator')
+  if (odd === undefined) return
+  const mutators = Object.keys(delegate.methods).filter((name) => delegate.methods[name]!.kind === 'mutator')
+  throw new Refusal(
+    'Malformed',
+    `${which}: it intercepts ${odd}, which is no mutator of its delegate (it has ${mutators.join(', ') || 'none'})`
+  )
 }
 
 /** V14: SOs of the version before may stack on the new ones, and the new future SO on the old one. */

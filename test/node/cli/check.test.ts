@@ -110,6 +110,14 @@ describe('upstart check (SPEC Q11)', function () {
     assert.match(out, /no specification/)
   })
 
+  it('U10: refuses an interception of what is no mutator of the delegate, and a module that is not there', async () => {
+    const odd = await changed('future-color-set.ts', "intercepts = ['insert', 'delete']", "intercepts = ['contains']")
+    const { err } = await upstart('check', odd, '--parent', parent)
+    assert.match(err, /Malformed: .*intercepts contains, which is no mutator of its delegate \(it has delete, insert\)/)
+    const lost = await changed('upgrade.ts', './transform.ts', './transfrom.ts')
+    assert.match((await upstart('check', lost, '--parent', parent)).err, /"\.\/transfrom\.ts", which upgrade\.ts names/)
+  })
+
   it('R2: of an upgrade that replaces others the step from the version before is checked', async () => {
     const from = "transform: './transform.ts',"
     const replacing = await changed('upgrade.ts', from, `${from} ways: { 1: './other.ts' },`)

@@ -43,6 +43,13 @@ describe('a specification by itself (SPEC Q1 to Q4)', () => {
     assert.ok(odd.some((one) => one.law === 'shadow' && /no effect of the other type/.test(one.text)))
   })
 
+  it('Q3: one shadow that breaks I is told once, and nothing that only follows from it', () => {
+    const kept = { ...spec.shadows, old: { ...spec.shadows.old, delete: (set: number[]) => set } }
+    const found = breaches({ ...spec, shadows: kept }).filter((one) => one.law === 'shadow')
+    assert.equal(found.length, 1, found.map((one) => one.text).join('\n'))
+    assert.match(found[0]!.text, /^delete\(1\) and its shadow break I/)
+  })
+
   it('Q3: an answer from an undetermined state must be disallowed', () => {
     const file = alike('f')
     type Modes = Record<string, number | typeof undetermined>
