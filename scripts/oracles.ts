@@ -1,7 +1,7 @@
 /**
  * Every design of the example upgrades, right and wrong, what the check says of it, and what is known of it.
  * Usage: node scripts/oracles.ts [--full] [--json]
- * The exit code is 1 if they disagree. `--full` runs the longest histories on every right design: some minutes.
+ * The exit code is 1 if they disagree. `--full` runs the longest histories on every right design: some ten minutes of one processor.
  */
 import { parseArgs } from 'node:util'
 import { families } from '../examples/sets/variants/index.ts'
