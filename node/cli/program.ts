@@ -5,6 +5,7 @@ import { checkCommands } from './check.ts'
 import { BadNews, exitCodeOf, processTerminal, type Terminal, writeFailure } from './command.ts'
 import type { Connect } from './connection.ts'
 import { fleetCommands } from './fleet.ts'
+import { rehearseCommands } from './rehearse.ts'
 import { statementCommands } from './statements.ts'
 import { trustCommands } from './trust.ts'
 import { upgradeCommands } from './upgrade.ts'
@@ -28,6 +29,7 @@ function createProgram({ connect, release }: ProgramInit, terminal: Terminal): C
   trustCommands(program, terminal)
   upgradeCommands(program, terminal)
   checkCommands(program, terminal)
+  rehearseCommands(program, terminal)
   statementCommands(program, terminal, connect)
   fleetCommands(program, terminal, connect)
   return program

@@ -16,6 +16,8 @@ import { syncOne, syncTree } from './sync.ts'
 /** The private copy of the old state, inside the new directory: abandoning the attempt removes both. */
 const INPUT = '.input'
 const OBJECT = 'object'
+/** Unit of `blocks` in what the system says of a file. */
+const BLOCK_BYTES = 512
 /** Progress is shown to operators; more often than this it would only cost. */
 const PROGRESS_STEP = 0.01
 
@@ -172,12 +174,16 @@ export async function checkSpace(oldDirectory: string, newDirectory: string, res
   )
 }
 
-async function sizeOf(directory: string): Promise<number> {
+/** Bytes that all files below a directory take: a small one takes a block. */
+export async function sizeOf(directory: string): Promise<number> {
   let size = 0
   for (const entry of await readdir(directory, { withFileTypes: true })) {
     const path = join(directory, entry.name)
     if (entry.isDirectory()) size += await sizeOf(path)
-    else if (entry.isFile()) size += (await stat(path)).size
+    else if (entry.isFile()) {
+      const { size: length, blocks } = await stat(path)
+      size += Math.max(length, blocks * BLOCK_BYTES)
+    }
   }
   return size
 }
