@@ -163,7 +163,7 @@ class Stage {
     }
     this.#begin('import of the new code')
     const above = { past: schema.past(object, result.to), current: result.to, future: [] }
-    const links = await chainLinks(schema, object, above, path)
+    const links = await chainLinks(schema, () => schema, object, above, path)
     const tf = await transformPlan(
       { old: schema, new: schema },
       object,
@@ -178,7 +178,7 @@ class Stage {
       const place = `${copy}-observed`
       await cp(copy, place, { recursive: true, mode: constants.COPYFILE_FICLONE, verbatimSymlinks: true })
       const future = schema.at(object, result.to)!.upgrade.future === null ? [] : [result.to]
-      const before = await chainLinks(schema, object, { past: [], current: from, future }, path)
+      const before = await chainLinks(schema, () => schema, object, { past: [], current: from, future }, path)
       const process = await host.warm({ ...common, attemptDirectory: place, links: before }, outward)
       await process.start()
       await ask(process, before, { from, to: result.to }, observations, asked)
