@@ -2,6 +2,7 @@
 import { execFileSync } from 'node:child_process'
 import { Command, InvalidArgumentError } from 'commander'
 import { drawFaults } from './faults.ts'
+import { calmHost } from './host.ts'
 import { scenario } from './scenario.ts'
 import { type Result, run } from './simulator.ts'
 
@@ -30,6 +31,7 @@ interface Options {
   groups: number
   faults: boolean
   idle: number
+  transformMs?: number
   json: boolean
 }
 
@@ -41,6 +43,7 @@ const program = new Command('sim')
   .option('--groups <n>', 'members of a group, 0 for none', whole, 3)
   .option('--faults', 'draw the whole scenario, with faults, from the seed', false)
   .option('--idle <minutes>', 'watch the fleet for so long after it converged', whole, 0)
+  .option('--transform-ms <n>', 'how long a TF takes, as "upstart rehearse" tells (a quarter more or less)', whole)
   .option('--json', 'one object per run, one line each', false)
   .parse()
 
@@ -53,10 +56,12 @@ for (let seed = options.seed; seed < options.seed + options.seeds; seed++) {
     const groupSize = options.groups
     // A large fleet is measured, not examined: histories and copies would be most of the cost.
     const large = (options.peers ?? 30) > 300 ? { strict: false, history: 0 } : {}
-    return {
-      summary: '',
-      scenario: scenario({ seed, peers: options.peers ?? 30, groupSize, idleMs: options.idle * 60_000, ...large })
-    }
+    const init = { seed, peers: options.peers ?? 30, groupSize, idleMs: options.idle * 60_000, ...large }
+    const { transformMs } = options
+    if (transformMs === undefined) return { summary: '', scenario: scenario(init) }
+    const transform = [transformMs * 0.75, transformMs * 1.25] as const
+    const host = { ...calmHost, durationsMs: { ...calmHost.durationsMs, transform } }
+    return { summary: '', scenario: scenario({ ...init, host }) }
   }
   const plan = options.faults ? drawFaults(seed, options.peers) : calm()
   const begun = process.hrtime.bigint()

@@ -2,8 +2,8 @@
  * An upgrade tried on a copy of real state (SPEC Q20, Q21): its TF, the new object with its past SOs, the probe, and the
  * observers of both versions, in hosted processes like those of a peer. The original is only read.
  */
-import { constants } from 'node:fs'
-import { cp, mkdtemp, rm, stat } from 'node:fs/promises'
+import { constants, existsSync } from 'node:fs'
+import { cp, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { CallError } from '../../src/errors.ts'
@@ -222,7 +222,7 @@ class Stage {
     if (file !== undefined) await unpackBundle(file.bundle(), directory, file.envelope.content.bundle)
     else {
       const known = this.#found.bundles === null ? null : join(this.#found.bundles, sha256)
-      const isThere = known !== null && (await stat(known).catch(() => null)) !== null
+      const isThere = known !== null && existsSync(known)
       if (!isThere)
         throw new Error(
           `the code of an earlier version is needed (bundle ${sha256.slice(0, 16)}); give its upgrade file as --parent`
