@@ -66,6 +66,20 @@ export class Keepers {
     return Math.min(this.#removeIdle(now), lookAt > now ? lookAt : Number.POSITIVE_INFINITY)
   }
 
+  /** O12: why a peer must not leave these neighbours yet: everybody needs the newest bundle (B1), and it may hold the only one. */
+  soleCopy(neighbours: Iterable<string>): string | undefined {
+    const { log, statements } = this.#init
+    const newest = log.chain.at(-1)
+    const sha256 = newest?.manifest.bundle.sha256 ?? ''
+    const [held, all] = this.pieces.share(sha256)
+    const staying = [...neighbours].filter((peer) => statements.leaves(peer).length === 0)
+    if (held < all || staying.length === 0 || staying.some((peer) => this.pieces.isHeldBy(peer, sha256)))
+      return undefined
+    return newest === undefined
+      ? undefined
+      : `hands on the bundle of version ${newest.version}, which no neighbour is known to hold`
+  }
+
   /** Peers that should hold a bundle, the likeliest first. */
   #holders(sha256: string): string[] {
     const places: [place: number, peer: string][] = []

@@ -50,15 +50,18 @@ export function neededBundles(log: UpgradeLog, objects: Iterable<NeedingObject>)
 
 /**
  * Upgrades whose code a node with this state needs on its way to `target`: each step's, and those that bring the past SOs
- * that it will serve. A node that comes from another branch has none of the chain's yet (R3).
+ * that it will serve; what is replaced and brings none may be lost. A node that comes from another branch has none of the chain's yet (R3).
  */
 export function onTheWay(object: NeedingObject, target: LineageVersion, log: UpgradeLog): LineageVersion[] {
+  const { schema } = log
   const { current } = object.state
-  const lowest = object.pastOf(target.version)[0] ?? target.version
-  const from = current === null ? lowest : Math.min(current.version, lowest)
-  return log.schema
-    .versions(object.state.object)
-    .filter(({ version }) => version <= target.version && (version > from || version === target.version))
+  const past = new Set(object.pastOf(target.version))
+  const isStep = ({ version, entry }: LineageVersion) =>
+    current !== null && version > current.version && !schema.replaced.has(entry.hash)
+  return schema.versions(object.state.object).filter((one, index, all) => {
+    if (one.version >= target.version) return one.version === target.version
+    return isStep(one) || past.has(all[index - 1]?.version ?? 0)
+  })
 }
 
 /** The bundle that an upgrade to `target` still lacks, in words; undefined if all are here. */

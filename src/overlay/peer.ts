@@ -414,7 +414,8 @@ export class Peer {
 
   #obstacleToLeaving(): string | undefined {
     const busy = [...this.objects.values()].find((object) => object.busy)
-    return this.#leaving.obstacle(this.#permit.state, busy?.state.object)
+    const obstacle = this.#leaving.obstacle(this.#permit.state, busy?.state.object)
+    return obstacle ?? (this.#leaving.isGone ? undefined : this.#keepers.soleCopy(this.neighbours.all()))
   }
 
   /** O12: the last record, then the neighbours are given up. */

@@ -139,6 +139,10 @@ export class Pieces {
   isReady(sha256: string): boolean {
     return this.#bundles.get(sha256)?.unpacked ?? false
   }
+  /** Whether a neighbour said that it holds all of a bundle. */
+  isHeldBy(peer: string, sha256: string): boolean {
+    return this.#offers.get(peer)?.get(sha256)?.size === this.#bundles.get(sha256)?.table.pieces.length
+  }
   /** ⟨held, all⟩ pieces of a bundle. */
   share(sha256: string): [number, number] {
     const bundle = this.#bundles.get(sha256)
@@ -162,10 +166,8 @@ export class Pieces {
       const due = size === all || bundle.announced === 0 || size - bundle.announced >= all / 8
       if (!due) continue
       bundle.announced = size
-      for (const peer of peers) {
-        const theirs = this.#offers.get(peer)?.get(sha256)
-        if (theirs?.size !== all) this.#have(peer, sha256, bundle)
-      }
+      // Who has it all wants none of it, but may leave when it knows that others have it (O12).
+      for (const peer of peers) if (size === all || !this.isHeldBy(peer, sha256)) this.#have(peer, sha256, bundle)
     }
   }
 

@@ -120,6 +120,18 @@ describe('who holds which bundle (SPEC B)', () => {
     )
   })
 
+  it('B1: on the way past a replaced version only the past SO that came with it is needed', () => {
+    const peer = new LonePeer()
+    peer.installed()
+    const second = peer.inject({ when: manual(), constraints: [] })
+    peer.inject({ when: manual(), constraints: [] }, [second])
+    const { log } = peer.peer
+    const { state } = peer.peer.objects.get(OBJECT)!
+    const needed = (...past: number[]) =>
+      onTheWay({ state, pastOf: () => past }, log.schema.at(OBJECT, 3)!, log).map((one) => one.version)
+    assert.deepEqual([needed(1, 2), needed(2), needed()], [[2, 3], [3], [3]])
+  })
+
   it('B6: after a forget a keeper stops keeping, and who needs the bundle does not', () => {
     const hand = new OldHand()
     hand.meet(2)

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import type { Effect } from '../../../src/overlay/events.ts'
+import type { Message } from '../../../src/overlay/messages.ts'
 import { LonePeer } from './lone-peer.ts'
 
 const hasEnded = (effects: Effect[]): boolean => effects.some(({ type }) => type === 'left')
@@ -62,6 +63,25 @@ describe('leaving (SPEC O12)', () => {
     lone.answerAll('warm', 'abandon')
     assert.equal(lone.record?.left, true)
     assert.equal(lone.record?.objects['Av1']?.version, 1)
+  })
+
+  it('O12: it waits until a neighbour that stays has the newest bundle, too', () => {
+    const lone = new LonePeer()
+    const { sha256 } = lone.installed().manifest.bundle
+    const hears = (from: string, message: Message) => lone.step({ type: 'message', from, message })
+    for (const from of ['peer-m', 'peer-n']) {
+      lone.step({ type: 'connected', peer: from })
+      hears(from, { kind: 'neighbour', what: 'ask', urgent: true })
+    }
+    const have: Message = { kind: 'have', bundle: sha256, pieces: new Uint8Array([1]) }
+    lone.state({ what: 'leave', peer: 'peer-m' })
+    lone.state({ what: 'leave', peer: 'peer-a' })
+    hears('peer-m', have)
+    assert.match(lone.peer.leaving ?? '', /hands on the bundle of version 1, which no neighbour is known to hold/)
+    assert.equal(lone.record?.left, undefined)
+    hears('peer-n', have)
+    assert.equal(lone.record?.left, true)
+    assert.ok(endsBy(lone))
   })
 
   it('O12: it takes no more upgrades from operators', () => {
