@@ -9,6 +9,7 @@ import { join } from 'node:path'
 const BALLAST_BYTES = 4 * 1024 * 1024
 /** It is not laid up again before so much more is free, or it would be the one to fill the disk. */
 const FREE_BYTES = 4 * BALLAST_BYTES
+const FULL = new Set(['ENOSPC', 'EDQUOT'])
 const CHUNK = new Uint8Array(256 * 1024).fill(0x42)
 /** How often a disk that was full is looked at, at most. */
 const LOOK_AGAIN_MS = 10_000
@@ -36,6 +37,9 @@ export class Ballast {
       for (let written = 0; written < BALLAST_BYTES; written += CHUNK.length) writeSync(handle, CHUNK)
       fsyncSync(handle)
       this.#isThere = true
+    } catch (error) {
+      // Somebody else took the space: whoever committed is not to hear of that, and a later commit tries again.
+      if (!FULL.has((error as NodeJS.ErrnoException).code ?? '')) throw error
     } finally {
       closeSync(handle)
       if (!this.#isThere) rmSync(this.#file, { force: true })

@@ -151,8 +151,8 @@ export class Futures {
   /** The host quarantined a future SO while it served; what rests on it went with it (V10). */
   onQuarantined(version: number, reason: string): void {
     const { futures, withheld, current } = this.#owner.state
-    if (version <= (current?.version ?? 0)) return
     this.#alarm('SimulationQuarantined', `the SO of version ${version} is served no more: ${reason}`)
+    if (version <= (current?.version ?? 0)) return
     if (futures.includes(version)) this.#keepWithheld([...withheld, ...futures.filter((one) => one >= version)])
   }
 

@@ -39,6 +39,8 @@ export class HostedObject {
   /** Versions of the past that the object's process hosts. */
   #hostedPast: readonly number[] = []
   #retiring = false
+  /** Those that the process which was warmed last hosts, whatever was retired since. */
+  #warmPast: readonly number[] = []
   #permitWish: number | null = null
   /** After an obstacle that is not the version's fault: no new attempt before this time, and what the obstacle was. */
   #notBefore = 0
@@ -140,7 +142,7 @@ export class HostedObject {
       case 'prove':
         return this.#onStep(event, 'proving', now, () => {
           const { target, attempt } = this.#attempt()
-          this.#hostedPast = this.pastOf(target)
+          this.#hostedPast = [...new Set([...this.#warmPast, ...this.pastOf(target)])]
           this.#keep(commit(this.state))
           this.#run({ command: 'serve', object: this.state.object, attempt, version: target })
         })
@@ -235,7 +237,9 @@ export class HostedObject {
     this.#keep(enter(this.state, { name: 'warming', target: target.version, entry: target.entry.hash, attempt }))
     const { object, futures } = this.state
     const { version } = target
-    this.#run({ command: 'warm', object, attempt, version, past: this.pastOf(version), future: futures })
+    const past = this.pastOf(version)
+    this.#warmPast = past
+    this.#run({ command: 'warm', object, attempt, version, past, future: futures })
     return Number.POSITIVE_INFINITY
   }
 
@@ -263,6 +267,7 @@ export class HostedObject {
     if (now < this.#notBefore) return wait('turn', this.#obstacle, this.#notBefore - now)
     if (this.service === 'starting') return wait('turn', 'the current object is starting')
     if (this.#futures.obstacle !== undefined) return wait('turn', this.#futures.obstacle)
+    if (this.#retiring) return wait('turn', 'past SOs are being taken out')
     const stale = this.#futures.stale(target.version)
     if (stale > 0)
       return wait(

@@ -2,7 +2,6 @@
  * One peer of a fleet, without I/O: `step(event, now) → ordered effects` (SPEC O1). The daemon and the simulator are two
  * loops around this class; what is simulated is what runs.
  */
-
 import { Refusal } from '../errors.ts'
 import { Generator } from '../prng.ts'
 import { UpgradeLog } from '../upgrade/log.ts'
@@ -415,7 +414,7 @@ export class Peer {
   #obstacleToLeaving(): string | undefined {
     const busy = [...this.objects.values()].find((object) => object.busy)
     const obstacle = this.#leaving.obstacle(this.#permit.state, busy?.state.object)
-    return obstacle ?? (this.#leaving.isGone ? undefined : this.#keepers.soleCopy(this.neighbours.all()))
+    return obstacle ?? this.#keepers.soleCopy(this.neighbours.all())
   }
 
   /** O12: the last record, then the neighbours are given up. */

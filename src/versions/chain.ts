@@ -131,6 +131,8 @@ export class Chain {
       if (orphan !== undefined) throw new Error(`${orphan.title} rests on what is to be removed; remove it, too`)
       for (const link of gone) await this.#stopLink(link, operation)
       this.#links = rest
+      // Calls that wait for the section have chosen their link already: they must not run on what has stopped.
+      for (const link of gone) link.fault = 'it was taken out'
       for (const link of rest) link.dependents = link.dependents.filter((one) => !gone.includes(one))
       const current = rest.find((link) => link.role === 'current')!.version
       for (const version of versions.filter((one) => one !== current)) {

@@ -204,6 +204,36 @@ describe('retirement (SPEC R6)', () => {
     assert.deepEqual(command(peer, 'start').past, [])
   })
 
+  it('R6: one that is retired between warm and commit is taken out of the process that was warmed with it', () => {
+    const peer = third()
+    peer.inject()
+    peer.answer('warm')
+    assert.equal(command(peer, 'drain').command, 'drain')
+    retire(peer, 1)
+    peer.answerAll('drain', 'transform', 'prove', 'serve', 'clean')
+    assert.deepEqual(command(peer, 'remove').versions, [1])
+  })
+
+  it('R6, D29: the object is not stopped for an upgrade while SOs are being taken out of it', () => {
+    const peer = third()
+    retire(peer, 1)
+    peer.inject()
+    assert.deepEqual(
+      peer.commands.map((one) => one.command),
+      ['remove']
+    )
+    assert.equal(object(peer).reason, 'past SOs are being taken out')
+    peer.answer('remove')
+    assert.ok(command(peer, 'warm'))
+  })
+
+  it('V10: that a past SO is quarantined is an alarm, too', () => {
+    const peer = third()
+    peer.step({ type: 'quarantined', object: OBJECT, version: 2, reason: 'its interception threw' })
+    assert.ok(peer.alarms.includes('SimulationQuarantined'))
+    assert.equal(object(peer).version, 3)
+  })
+
   it('R6: the current object is never stopped by it; when the node upgrades, its past SO is not started', () => {
     const peer = third()
     retire(peer, 3)

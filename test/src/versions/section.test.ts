@@ -122,8 +122,29 @@ class Register {
 }
 let instance: Register
 
+class PastRegister {
+  static methods = { get: 'observer' } as const
+  context: any
+  constructor(context: any) {
+    this.context = context
+  }
+  get() {
+    return this.context.delegate.get()
+  }
+}
+
 describe('chain: section', () => {
   const register = () => world([link(Register, 1, 'current')])
+
+  it('R6 a call that waits while its SO is taken out is not executed there', async () => {
+    const { call, chain } = await world([link(PastRegister, 1, 'past'), link(Register, 2, 'current')])
+    const slow = call(2, 'slowSet', 5)
+    const removal = chain.remove([1], () => undefined)
+    const late = assert.rejects(call(1, 'get'), { name: 'Unavailable', message: /it was taken out/ })
+    instance.gate.open()
+    await Promise.all([slow, removal, late])
+    await assert.rejects(call(1, 'get'), { name: 'Retired' })
+  })
 
   it('V3 observers beside each other, mutators alone, concurrent methods beside everything', async () => {
     const { call, chain } = await register()
