@@ -104,8 +104,8 @@ async function checkClass(
   }
 }
 
-const inMemory = (code: CheckedCode): MemoryStage =>
-  new MemoryStage(code, { defer: (callback) => queueMicrotask(callback) })
+const inMemory = (codes: CheckedCode | readonly CheckedCode[]): MemoryStage =>
+  new MemoryStage(codes, { defer: (callback) => queueMicrotask(callback) })
 
 function stagesOf(plan: ClassPlan, memory: Stage): Record<'memory' | 'disk' | 'processes', Stage> {
   const code = diskCode(plan)
@@ -124,7 +124,8 @@ async function checkSomewhere(
   progress: (pass: string) => void
 ): Promise<{ stage: string; report: CheckReport }> {
   try {
-    return { stage: memory.name, report: await check(spec, code, { main: memory, processes }, effort, progress) }
+    const stages = { main: memory, processes, stacked: inMemory }
+    return { stage: memory.name, report: await check(spec, code, stages, effort, progress) }
   } catch (error) {
     if (!(error instanceof NeedsDirectory)) throw error
     const calls = effort.calls / DISK_SHARE

@@ -4,6 +4,7 @@
  */
 import { CallersStage, claimsStateless } from './callers.ts'
 import { Coverage, type CoverageRow } from './coverage.ts'
+import { checkEffects, emits } from './effects.ts'
 import {
   type Bounds,
   crashAnywhere,
@@ -79,7 +80,7 @@ export function sightOf({ future, past }: Pick<CheckedCode, 'future' | 'past'>):
 export async function check(
   spec: Specification,
   code: CheckedCode,
-  stages: { main: Stage; processes?: Stage },
+  stages: { main: Stage; processes?: Stage; stacked?: (codes: readonly CheckedCode[]) => Stage },
   effort: Effort,
   progress: (pass: string) => void = () => undefined
 ): Promise<CheckReport> {
@@ -112,6 +113,13 @@ export async function check(
         exhaust(callers, bounds, upgradeAnywhere, coverage)
       )
     )
+  }
+  for (const phase of ['before', 'after'] as const) {
+    const { stacked } = stages
+    if (stacked === undefined || !emits(code, phase)) continue
+    const name = `what the ${phase === 'before' ? 'future' : 'past'} SO says passes below it`
+    progress(name)
+    passes.push(await passOf(name, { mutators: 2 }, coverage, () => checkEffects(spec, code, phase, stacked, coverage)))
   }
   progress('random histories')
   // Where a history costs more than its calls, each is looked at after every step.

@@ -225,6 +225,11 @@ function mutatorCalls(spec: Specification, alike?: number): CallStep[] {
   return sides.flatMap((side) => smallCalls(spec, side, 'mutator', alike)).map(callStep)
 }
 
+/** All sequences of small mutators of both sides, of a length. */
+export function mutatorSequences(spec: Specification, length: number): Generator<CallStep[]> {
+  return sequences(spec, mutatorCalls(spec), length)
+}
+
 /** Each argument's domain, and the place of its value among the small ones. */
 function placesOf(spec: Specification, call: Call): [Domain<any>, number][] {
   const domains = methodOf(spec, call).args as Domain<any>[]

@@ -35,7 +35,7 @@ export type Step =
   | { readonly do: 'cut'; readonly first: Call; readonly heldAt: number }
 export type CallStep = Extract<Step, { do: 'call' }>
 
-export type Rule = 'type' | 'sequence' | 'disallow' | 'rerun'
+export type Rule = 'type' | 'sequence' | 'disallow' | 'rerun' | 'effects'
 
 /** One line of a history as people read it. */
 export interface Line {

@@ -4,6 +4,7 @@ import spec from '../../../examples/sets/v2/spec.ts'
 import { CallError } from '../../../src/errors.ts'
 import { type CheckReport, check } from '../../../src/spec/check.ts'
 import { type CallStep, callStep, judge, observersOf, written } from '../../../src/spec/judge.ts'
+import { MemoryStage } from '../../../src/spec/memory.ts'
 import type { Specification } from '../../../src/spec/specification.ts'
 import type { CheckedCode } from '../../../src/spec/subject.ts'
 import { suggest } from '../../../src/spec/suggest.ts'
@@ -216,5 +217,52 @@ describe('the check of a class upgrade (SPEC Q)', function () {
     }
     const found = await suggest(spec, sets({ past: Amnesiac }), inMemory, bounds)
     assert.deepEqual(found, [{ phase: 'after', method: 'insert', args: [null] }])
+  })
+
+  it('Q18: effects that tell something else than the shadow are found, before and after the upgrade', async () => {
+    const telling = (Code: any, effects: (so: any, method: string, x: number) => Promise<unknown>) => {
+      class Telling extends Code {
+        effects(method: string, [x]: [number]) {
+          return effects(this, method, x)
+        }
+      }
+      return Telling
+    }
+    const future = async (so: any, method: string, x: number) =>
+      method === 'delete' ? [['delete', x]] : (await so.contains(x)) ? [] : [['insertColor', x, 'blue']]
+    const past = async (_: any, method: string, x: number) => [[method === 'delete' ? 'delete' : 'insert', x]]
+    const stages = (code: CheckedCode) => ({
+      main: inMemory(code),
+      stacked: (codes: readonly CheckedCode[]) =>
+        new MemoryStage(codes, { defer: (callback) => queueMicrotask(callback) })
+    })
+    const verdict = async (parts: Parameters<typeof sets>[0]) => {
+      const code = sets(parts)
+      const report = await check(spec, code, stages(code), { ...effort, calls: 5_000 })
+      const pass = report.passes.find((one) => one.name.includes('passes below') && one.violation !== null)
+      return {
+        ran: report.passes.filter((one) => one.name.includes('passes below')).length,
+        text: pass?.violation?.text
+      }
+    }
+    const right = { future: telling(FutureColorSet, future), past: telling(PastIntSet, past) }
+    assert.deepEqual(await verdict(right), { ran: 2, text: undefined })
+    assert.deepEqual(
+      await verdict({}),
+      { ran: 1, text: undefined },
+      'the shipped future SO has effects, the past SO none'
+    )
+    const always = telling(FutureColorSet, async (_, method, x) =>
+      method === 'delete' ? [['delete', x]] : [['insertColor', x, 'blue']]
+    )
+    assert.equal(
+      (await verdict({ ...right, future: always })).text,
+      '"effects" says that insert(1)@1 means insertColor(1, blue)@2, which makes {"1":"blue"}; the shadow makes {"1":"red"}'
+    )
+    const silent = telling(PastIntSet, async () => [])
+    assert.match(
+      (await verdict({ ...right, past: silent })).text!,
+      /insertColor\(1, blue\)@2 means nothing, which makes/
+    )
   })
 })

@@ -15,6 +15,7 @@ export { FutureColorSet, PastIntSet, transform }
 const simulation = (Code: any) => ({
   interface: interfaceOf(Code),
   intercepts: interceptsOf(Code),
+  ...(typeof Code.prototype.effects === 'function' ? { effects: true } : {}),
   construct: (context: any) => new Code(context)
 })
 
