@@ -12,9 +12,11 @@ import type { Bench } from '../../src/spec/judge.ts'
 import type { Sight } from '../../src/spec/knowledge.ts'
 import { MemoryStage } from '../../src/spec/memory.ts'
 import type { Specification } from '../../src/spec/specification.ts'
+import type { CheckedCode } from '../../src/spec/subject.ts'
 
 export interface Loaded {
   bench: Bench
+  code: CheckedCode
   sight: Sight
 }
 
@@ -40,13 +42,14 @@ export async function load(
   const memory = new MemoryStage(code, { defer: (callback) => queueMicrotask(callback) })
   const onCallers = where === 'callers' ? new CallersStage(code, memory) : memory
   const stage = where === 'disk' ? new DiskStage(diskCode(plan)) : onCallers
-  return { bench: { spec, from, to, future: true, past: true, stage }, sight: sightOf(code) }
+  return { bench: { spec, from, to, future: true, past: true, stage }, code, sight: sightOf(code) }
 }
 
 async function declared(directory: string, path: string) {
   const module = join(directory, path)
   const statics = await importDefault(module)
   const { methods, calls, intercepts } = statics
-  const implemented = Object.keys(methods)
+  const hooks = typeof statics.prototype.effects === 'function' ? ['effects'] : []
+  const implemented = [...Object.keys(methods), ...hooks]
   return { ...readStatics(path, { methods, calls, intercepts, implemented }), module }
 }

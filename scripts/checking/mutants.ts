@@ -125,8 +125,7 @@ const colors: Mutant[] = [
   futureColor(
     'effects of insert lack "if absent"',
     "(await this.contains(x as number)) ? [] : [['insertColor', x, 'blue']]",
-    "[['insertColor', x, 'blue']]",
-    'effects are for SOs of later versions, which a check of two versions does not have (V14); that of a chain has (Q13)'
+    "[['insertColor', x, 'blue']]"
   ),
   pastInt('insert lacks "if absent"', 'if (!(await this.contains(x))) ', ''),
   pastInt('insert has it the wrong way round', '!(await this.contains(x))', 'await this.contains(x)'),

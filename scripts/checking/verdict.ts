@@ -1,6 +1,7 @@
 /** What the check says of one design, in the words of the tables that it is held against. */
 import type { Family, Place, Variant } from '../../examples/sets/variants/variant.ts'
 import { Coverage } from '../../src/spec/coverage.ts'
+import { checkEffects, emits } from '../../src/spec/effects.ts'
 import {
   type Bounds,
   crashAnywhere,
@@ -13,7 +14,9 @@ import {
 import { type Line, type Rule, type Violation, written } from '../../src/spec/judge.ts'
 import { type Droppable, droppable } from '../../src/spec/knowledge.ts'
 import { breaches } from '../../src/spec/laws.ts'
+import { MemoryStage } from '../../src/spec/memory.ts'
 import { mutatorsOf } from '../../src/spec/specification.ts'
+import type { CheckedCode } from '../../src/spec/subject.ts'
 import type { Loaded } from './modules.ts'
 
 type Weave = Parameters<typeof exhaust>[2]
@@ -80,13 +83,15 @@ export interface Verdict {
   coverage: { histories: number; calls: number }
 }
 
-export async function verdictOf({ bench, sight }: Loaded, passes: readonly Pass[]): Promise<Verdict> {
+export async function verdictOf({ bench, code, sight }: Loaded, passes: readonly Pass[]): Promise<Verdict> {
   const coverage = new Coverage(bench.spec)
   const everything = { before: mutatorsOf(bench.spec.old), after: mutatorsOf(bench.spec.new) }
   let violation: Violation | undefined
   for (const [weave, bounds] of passes) {
     violation ??= await exhaust(bench, bounds, weave, coverage)
   }
+  for (const phase of ['before', 'after'] as const)
+    if (emits(code, phase)) violation ??= await checkEffects(bench.spec, code, phase, stacked, coverage)
   return {
     found: violation === undefined ? null : foundIn(violation, bench),
     laws: breaches(bench.spec).map(({ law, text }) => `${law}: ${text}`),
@@ -95,6 +100,9 @@ export async function verdictOf({ bench, sight }: Loaded, passes: readonly Pass[
     coverage: { histories: coverage.histories, calls: coverage.calls }
   }
 }
+
+const stacked = (codes: readonly CheckedCode[]): MemoryStage =>
+  new MemoryStage(codes, { defer: (callback) => queueMicrotask(callback) })
 
 function foundIn({ rule, lines, expected }: Violation, versions: Pick<Family, 'from' | 'to'>): Found {
   const calls = lines.reduce((sum, { step }) => sum + ({ call: 1, cut: 1, together: 2 }[step.do as string] ?? 0), 0)
