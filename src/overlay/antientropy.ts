@@ -24,6 +24,11 @@ interface Synced {
 
 const ROUNDS_WITH_THE_SAME_PAIR = 3
 const ASK_AGAIN_MS = 500
+/** Statements in a digest, about: a larger set is told in slices by hash, one after the other. */
+const SLICE = 3000
+
+const isInSlice = (hash: string, [index, of]: readonly [number, number]): boolean =>
+  Number.parseInt(hash.slice(0, 8), 16) % of === index
 
 export class AntiEntropy {
   readonly #log: UpgradeLog
@@ -37,6 +42,7 @@ export class AntiEntropy {
   #order: string[] = []
   #intervalMs: number
   #nextRound = 0
+  #slice = 0
 
   constructor(parts: {
     log: UpgradeLog
@@ -97,15 +103,17 @@ export class AntiEntropy {
     const synced = this.#synced.get(from)
     const times = synced?.mine === mine && synced.theirs === theirs ? synced.times + 1 : 0
     this.#synced.set(from, { mine, theirs, times })
-    if (times >= ROUNDS_WITH_THE_SAME_PAIR) return
+    if (times >= ROUNDS_WITH_THE_SAME_PAIR * this.#slices) return
     this.#sendDigest(from, true)
   }
 
   onDigest(from: string, digest: MessageOf<'digest'>): void {
     const theirStatements = new Set(digest.statements)
+    const slice = digest.slice ?? [0, 1]
+    const isMissing = (hash: string) => isInSlice(hash, slice) && !theirStatements.has(hash)
     this.#sendDelta(from, {
       entries: this.#log.missingFrom(digest.tips).map((entry) => entry.bytes),
-      statements: [...this.#statements.all()].filter((one) => !theirStatements.has(one.hash)).map((one) => one.bytes),
+      statements: [...this.#statements.all()].filter((one) => isMissing(one.hash)).map((one) => one.bytes),
       records: this.#view.newerThan(digest.records, digest.room, this.#generator).map((one) => one.bytes)
     })
     const behind =
@@ -133,16 +141,25 @@ export class AntiEntropy {
       this.#send(peer, { kind: 'delta', entries: [], statements: [], records: [bytes], more: false })
   }
 
+  get #slices(): number {
+    return Math.max(1, Math.ceil(this.#statements.size / SLICE))
+  }
+
   #mine(): string {
     return `${this.#log.head.hash}/${this.#statements.digest}/${this.#view.digest}`
   }
 
   #sendDigest(to: string, answer: boolean): void {
-    const statements = [...this.#statements.all()].map((one) => one.hash).slice(-4096)
+    const of = this.#slices
+    this.#slice = (this.#slice + 1) % of
+    const slice: [number, number] = [this.#slice, of]
+    const hashes = [...this.#statements.all()].map((one) => one.hash)
+    const statements = of === 1 ? hashes : hashes.filter((hash) => isInSlice(hash, slice))
     this.#send(to, {
       kind: 'digest',
       tips: this.#log.tips(),
       statements,
+      ...(of === 1 ? {} : { slice }),
       records: this.#view.vector(),
       room: Math.min(1024, this.#view.room),
       answer

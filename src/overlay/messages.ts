@@ -17,6 +17,10 @@ const bytes = (max: number) =>
 const count = z.int().min(0).max(Number.MAX_SAFE_INTEGER)
 const digest = z.string().max(64)
 
+/** Hashes of statements in one digest, and the slices that a larger set is told in. */
+const MAX_DIGEST = 4096
+const MAX_SLICES = 1_000_000
+
 export const messageSchema = z.discriminatedUnion('kind', [
   /** Opens a round of anti-entropy: constant size; equal summaries end it. */
   z.strictObject({ kind: z.literal('summary'), head: headSchema, statements: digest, records: digest }),
@@ -24,7 +28,9 @@ export const messageSchema = z.discriminatedUnion('kind', [
   z.strictObject({
     kind: z.literal('digest'),
     tips: z.array(headSchema).max(16),
-    statements: z.array(hashSchema).max(4096),
+    statements: z.array(hashSchema).max(MAX_DIGEST),
+    /** Which of how many slices of all statements that is; the whole if it is left out. */
+    slice: z.tuple([count, z.int().min(1).max(MAX_SLICES)]).optional(),
     records: z.array(z.tuple([peerIdSchema, count, count])).max(1024),
     /** Records of peers not named above that the sender would take. */
     room: z.int().min(0).max(1024),
