@@ -10,7 +10,7 @@ import { pack } from '../../../node/pack/pack.ts'
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url))
 const FILES = join(ROOT, 'examples/files')
-const EFFORT = { calls: 30_000, histories: 120, killed: 0, seed: 1 }
+const EFFORT = { calls: 9_000, histories: 45, killed: 0, seed: 1 }
 
 describe('examples/files under check', function () {
   this.timeout(180_000)
