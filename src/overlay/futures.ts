@@ -25,7 +25,10 @@ export class Futures {
   #wanted = 0
   /** The version whose future SO is starting; 0 if none. */
   #simulating = 0
-  #discarding = false
+  /** Versions that are being taken out. */
+  #discarding: readonly number[] = []
+  /** Retries known when taking out failed in this process. */
+  #vain = 0
   /** Versions whose future SO did not start here; not tried again by this process. */
   readonly #unsimulable = new Set<number>()
 
@@ -41,7 +44,7 @@ export class Futures {
   /** Why the object must not stop now, if it must not. */
   get obstacle(): string | undefined {
     if (this.#simulating > 0) return `the future SO of version ${this.#simulating} is starting`
-    return this.#discarding ? 'future SOs are being discarded' : undefined
+    return this.#discarding.length > 0 ? 'future SOs are being discarded' : undefined
   }
 
   /** Versions whose future SO the object is started with. */
@@ -70,7 +73,7 @@ export class Futures {
     if (current === null || !this.#owner.isServing || this.obstacle !== undefined) return
     if (phase.name !== 'idle' && phase.name !== 'fetching' && phase.name !== 'waiting') return
     this.#considerDiscard()
-    if (this.#wanted > 0 && !this.#discarding) this.#considerSimulation(current)
+    if (this.#wanted > 0 && this.#discarding.length === 0) this.#considerSimulation(current)
   }
 
   /** A call from the future came. That an SO was started is durable before it answers (L8). */
@@ -117,7 +120,7 @@ export class Futures {
 
   /** The object died. A future SO that was starting never answered a call: it is left out of the next start. */
   onDied(interrupted: boolean): void {
-    this.#discarding = false
+    this.#discarding = []
     if (this.#simulating === 0) return
     this.#without([this.#simulating], interrupted)
     this.#simulating = 0
@@ -168,23 +171,26 @@ export class Futures {
   /** L15: a retry that discards them was stated since they were withheld. */
   #considerDiscard(): void {
     const { state, around } = this.#owner
-    if (state.withheld.length === 0 || around.statements.discards(around.self) <= (state.discards ?? 0)) return
-    this.#discarding = true
+    const known = Math.max(state.discards ?? 0, this.#vain)
+    if (state.withheld.length === 0 || around.statements.discards(around.self) <= known) return
+    this.#discarding = state.withheld
     this.#owner.run({ command: 'remove', object: state.object, versions: state.withheld })
   }
 
   /** SOs were taken out with their state: future ones were discarded, and start anew from MF(O) when a call comes. */
   onRemoved(event: Done): void {
-    if (!this.#discarding) return
-    this.#discarding = false
+    const discarded = this.#discarding
+    if (discarded.length === 0) return
+    this.#discarding = []
     const { state, around } = this.#owner
     if (!event.ok) {
-      // Tried again when the object has been restarted, or by the next retry.
-      this.#owner.keep({ ...state, discards: around.statements.discards(around.self) })
+      // Tried again in the next life of this process, or by the next retry.
+      this.#vain = around.statements.discards(around.self)
       return this.#alarm('DiscardFailed', event.reason)
     }
-    const discarded = state.withheld
-    this.#owner.keep({ ...state, futures: state.futures.filter((one) => !discarded.includes(one)), withheld: [] })
+    // What was quarantined meanwhile is not what the operator spoke of: it needs another word.
+    const rest = (list: readonly number[]) => list.filter((version) => !discarded.includes(version))
+    this.#owner.keep({ ...state, futures: rest(state.futures), withheld: rest(state.withheld) })
     for (const version of discarded) this.#unsimulable.delete(version)
     this.#owner.say('')
   }

@@ -235,8 +235,9 @@ export class HostedObject {
     const attempt = this.state.attempts + 1
     this.reason = ''
     this.#keep(enter(this.state, { name: 'warming', target: target.version, entry: target.entry.hash, attempt }))
-    const { object, futures } = this.state
+    const { object } = this.state
     const { version } = target
+    const futures = this.#futures.loaded()
     const past = this.pastOf(version)
     this.#warmPast = past
     this.#run({ command: 'warm', object, attempt, version, past, future: futures })

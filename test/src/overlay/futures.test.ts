@@ -115,6 +115,37 @@ describe('future SOs of one object (SPEC L8, L14, L15)', () => {
     assert.deepEqual(command(peer, 'warm').future, [])
   })
 
+  it('L15: what is quarantined while another one is discarded stays, until another word', () => {
+    const peer = waiting(3)
+    peer.step({ type: 'wanted', object: OBJECT, version: 3 })
+    peer.answerAll('simulate', 'simulate')
+    peer.step({ type: 'quarantined', object: OBJECT, version: 3, reason: 'its interception threw' })
+    const target = peer.world.entries[2]!.hash
+    peer.state({ what: 'retry', target, discardFuture: true, peer: null })
+    assert.deepEqual(command(peer, 'remove').versions, [3])
+    peer.step({ type: 'quarantined', object: OBJECT, version: 2, reason: 'its interception threw, too' })
+    peer.answer('remove')
+    approve(peer, 2)
+    assert.deepEqual(peer.commands, [])
+    assert.match(object(peer).reason, /^the future SO of version 2 missed calls/)
+    peer.state({ what: 'retry', target, discardFuture: true, peer: 'peer-a' })
+    assert.deepEqual(command(peer, 'remove').versions, [2])
+  })
+
+  it('L15: one that could not be taken out is not tried for ever, and again after the next word', () => {
+    const peer = waiting(2)
+    peer.step({ type: 'wanted', object: OBJECT, version: 2 })
+    peer.answer('simulate')
+    peer.step({ type: 'quarantined', object: OBJECT, version: 2, reason: 'its interception threw' })
+    const discard = { what: 'retry' as const, target: peer.world.entries[1]!.hash, discardFuture: true }
+    peer.state({ ...discard, peer: null })
+    peer.answer('remove', { ok: false, reason: 'the disk ails' })
+    assert.ok(peer.alarms.includes('DiscardFailed'))
+    assert.deepEqual(peer.commands, [])
+    peer.state({ ...discard, peer: 'peer-a' })
+    assert.deepEqual(command(peer, 'remove').versions, [2])
+  })
+
   it('L15: a crash in the middle of it discards again', () => {
     const peer = waiting(2)
     peer.step({ type: 'wanted', object: OBJECT, version: 2 })
