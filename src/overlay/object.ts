@@ -235,12 +235,8 @@ export class HostedObject {
     const attempt = this.state.attempts + 1
     this.reason = ''
     this.#keep(enter(this.state, { name: 'warming', target: target.version, entry: target.entry.hash, attempt }))
-    const { object } = this.state
-    const { version } = target
-    const futures = this.#futures.loaded()
-    const past = this.pastOf(version)
-    this.#warmPast = past
-    this.#run({ command: 'warm', object, attempt, version, past, future: futures })
+    const [past, future] = [this.pastOf(target.version), this.#futures.loaded()]
+    this.#run({ command: 'warm', object: this.state.object, attempt, version: target.version, past, future })
     return Number.POSITIVE_INFINITY
   }
 
