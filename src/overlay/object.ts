@@ -236,6 +236,7 @@ export class HostedObject {
     this.reason = ''
     this.#keep(enter(this.state, { name: 'warming', target: target.version, entry: target.entry.hash, attempt }))
     const [past, future] = [this.pastOf(target.version), this.#futures.loaded()]
+    this.#warmPast = past
     this.#run({ command: 'warm', object: this.state.object, attempt, version: target.version, past, future })
     return Number.POSITIVE_INFINITY
   }
