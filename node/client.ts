@@ -120,10 +120,8 @@ class LightClient implements Client {
   }
 
   async call(request: CallRequest): Promise<Value> {
-    const stale = performance.now() - this.#statusAt > STALE_MS
     // Only the first call waits for what is known of others; later ones go on with what there is.
     if (this.#status === undefined) await this.#learn()
-    else if (stale) void this.#learn()
     return await this.#router.call(request)
   }
 
@@ -216,7 +214,9 @@ class LightClient implements Client {
     const known = (status?.peers ?? []).flatMap((peer) => this.#candidate(peer, className, to))
     // What was learned may be old: while nobody is known to serve the version, each round of the router asks again.
     const served = known.some(({ serving, serves }) => serving && serves[0] <= version && version <= serves[1])
-    if (!served && performance.now() - this.#statusAt > ASK_AGAIN_MS) void this.#learn()
+    // And a call that goes on for long hears of peers that came back at another address.
+    const ageMs = performance.now() - this.#statusAt
+    if (ageMs > STALE_MS || (!served && ageMs > ASK_AGAIN_MS)) void this.#learn()
     if (known.length > 0 || (typeof to === 'object' && 'group' in to)) return known
     // Nothing is known yet, or nothing about that peer: the peers that the user named may still serve it.
     const named = [...this.#seeds].filter(([peer]) => typeof to !== 'object' || peer === to.peer)

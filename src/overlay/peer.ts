@@ -425,7 +425,7 @@ export class Peer {
     return this.#leaving.turn(this.#now)
   }
 
-  /** New entries: their bundles are wanted, and new classes may be hosted here. */
+  /** New entries: new classes may be hosted here, and bundles are wanted before anybody says what it waits for. */
   #onLogChange(): void {
     this.#knownLog = this.log.size
     for (const lineage of new Set([...this.#states.keys(), ...this.log.schema.lineages.keys()])) {
@@ -436,6 +436,7 @@ export class Peer {
       if (this.objects.has(lineage) || !schema.versions(lineage).some(isWanted)) continue
       this.objects.set(lineage, new HostedObject(state, this.#around))
     }
+    this.#keepers.turn(this.#now)
     this.#antiEntropy.wake(this.#now)
   }
 

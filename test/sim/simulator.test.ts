@@ -43,7 +43,9 @@ describe('sim/simulator', () => {
   })
 
   it('M17: an idle fleet of 30 backs off to about a message a peer and minute', () => {
-    const result = run(scenario({ seed: 2, peers: 30, idleMs: 600_000, durationMs: 1_200_000 }))
+    const result = run(
+      scenario({ seed: 2, peers: 30, idleMs: 600_000, durationMs: 1_200_000, limits: { keepMs: 30_000 } })
+    )
     assert.deepEqual(report([result]), [])
     const [busy, ...rest] = result.messagesPerMinute
     const idle = rest.slice(3, -1)
