@@ -378,8 +378,7 @@ export class Peer {
     this.#antiEntropy.askOnce(peer, this.#now)
   }
 
-  // ---- settling: everything that follows from the new state
-
+  /** Everything that follows from the new state. */
   #settle(): void {
     if (this.#knownLog !== this.log.size) this.#onLogChange()
     if (this.#canaries.takeNews()) this.#antiEntropy.wake(this.#now)
