@@ -41,7 +41,7 @@ export async function tryMutant(mutant: Mutant, passes = PASSES): Promise<Tried>
       throw new Error(`${mutant.file} (${mutant.what}): ${mutant.from} is there ${parts.length - 1} times, not once`)
     await writeFile(path, parts.join(mutant.to))
     const loaded = await load(sets, family, family.shipped, family.spec)
-    return { mutant, found: (await verdictOf(loaded, passes)).found }
+    return { mutant, found: (await verdictOf(loaded, passes, { effects: true })).found }
   } finally {
     await rm(directory, { recursive: true, force: true })
   }

@@ -18,7 +18,7 @@ import {
 } from './model.ts'
 import { keyOf } from './plain.ts'
 import type { Specification } from './specification.ts'
-import type { CheckedCode, CheckedSimulation, Stage, Subject } from './subject.ts'
+import { type CheckedCode, type CheckedSimulation, NeedsDirectory, type Stage, type Subject } from './subject.ts'
 
 type StageOf = (codes: readonly CheckedCode[]) => Stage
 
@@ -84,6 +84,7 @@ async function tell(
     }
     return undefined
   } catch (error) {
+    if (error instanceof NeedsDirectory) throw error
     return { rule: 'effects', lines, expected: 'no failure', text: (error as Error).message }
   } finally {
     await subject.close()
