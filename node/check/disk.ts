@@ -27,6 +27,12 @@ export interface DiskCode {
 const PEER = 'the-node-under-check'
 const STOP_MS = 1_000
 
+/** The links of a node that has upgraded or not, with its future SO if that was started. */
+export function linksOf({ old, new: next, past, future }: DiskCode, upgraded: boolean, simulated: boolean): LinkPlan[] {
+  if (upgraded) return past === null ? [next] : [past, next]
+  return simulated && future !== null ? [old, future] : [old]
+}
+
 export class DiskStage implements Stage {
   readonly name = 'on a disk'
   readonly #code: DiskCode
@@ -115,9 +121,7 @@ class DiskSubject implements Subject {
   }
 
   async #start(): Promise<void> {
-    const { old, new: next, past, future } = this.#code
-    const before = this.#simulated && future !== null ? [old, future] : [old]
-    const links = this.#upgraded ? [...(past === null ? [] : [past]), next] : before
+    const links = linksOf(this.#code, this.#upgraded, this.#simulated)
     const plan = { object: 'checked', peer: PEER, group: null, attemptDirectory: this.#at(this.#attempt), links }
     const runtime = await ObjectRuntime.warm(plan, outward, (construct, link) =>
       hooked(construct, link.interface, this.#hooks)

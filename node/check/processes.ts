@@ -8,8 +8,8 @@ import { join } from 'node:path'
 import type { Stage, Subject } from '../../src/spec/subject.ts'
 import type { Value } from '../../src/versions/types.ts'
 import { ChildHost } from '../host/child.ts'
-import type { LinkPlan, ObjectProcess, Outward } from '../host/host.ts'
-import type { DiskCode } from './disk.ts'
+import type { ObjectProcess, Outward } from '../host/host.ts'
+import { type DiskCode, linksOf } from './disk.ts'
 
 const PEER = 'the-node-under-check'
 const STOP_MS = 5_000
@@ -99,9 +99,7 @@ class ProcessSubject implements Subject {
   }
 
   async #start(): Promise<void> {
-    const { old, new: next, past, future } = this.#code
-    const before = this.#simulated && future !== null ? [old, future] : [old]
-    const links: LinkPlan[] = this.#attempt === 1 ? before : [...(past === null ? [] : [past]), next]
+    const links = linksOf(this.#code, this.#attempt > 1, this.#simulated)
     const attemptDirectory = this.#at(this.#attempt)
     this.#process = await this.#host.warm(
       { object: 'checked', peer: PEER, group: null, attemptDirectory, links },
