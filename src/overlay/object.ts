@@ -2,9 +2,9 @@
  * Drives one object through its upgrades (SPEC L): looks at log, bundles, schedule and permit, tells the host what to
  * do, and hears its completions. Every change of `state` is persisted by the step that makes it.
  */
-import { evaluate, type Verdict } from '../schedule/evaluate.ts'
 import type { LineageVersion } from '../upgrade/schema.ts'
 import { Deaths } from './deaths.ts'
+import { Decision } from './decision.ts'
 import type { Event, HostCommand } from './events.ts'
 import { Futures } from './futures.ts'
 import { BEGUN, commit, enter, fail, goBack, type ObjectState, repeat, resume, targetOf } from './lifecycle.ts'
@@ -12,12 +12,7 @@ import { missingBundle } from './needs.ts'
 import type { PermitWish } from './permits.ts'
 import type { ObjectRecord } from './record.ts'
 import type { Surroundings } from './surroundings.ts'
-import { chooseTarget, forbidden, pauseOf } from './target.ts'
-
-/** How long to wait after an obstacle that is not the version's fault. */
-const TRY_AGAIN_MS = 30_000
-/** How much of a soak a crash may cost. */
-const PROGRESS_MS = 60_000
+import { chooseTarget, forbidden } from './target.ts'
 
 /** Whether the current object answers calls. `stopped`: for the upgrade. */
 export type Service = 'none' | 'starting' | 'serving' | 'stopped' | 'failing'
@@ -32,9 +27,7 @@ export class HostedObject {
   readonly #around: Surroundings
   #restartAt = Number.POSITIVE_INFINITY
   readonly #deaths = new Deaths()
-  /** Undefined until the first evaluation of this process: time while the peer was off does not count. */
-  #evaluatedAt: number | undefined
-  #persistedAt = 0
+  readonly #decision: Decision
   readonly #futures: Futures
   /** Versions of the past that the object's process hosts. */
   #hostedPast: readonly number[] = []
@@ -42,14 +35,22 @@ export class HostedObject {
   /** Those that the process which was warmed last hosts, whatever was retired since. */
   #warmPast: readonly number[] = []
   #permitWish: number | null = null
-  /** After an obstacle that is not the version's fault: no new attempt before this time, and what the obstacle was. */
-  #notBefore = 0
-  #obstacle = ''
 
   constructor(state: ObjectState, around: Surroundings) {
     this.state = state
     this.#around = around
     const owner = this
+    this.#decision = new Decision({
+      around,
+      get state() {
+        return owner.state
+      },
+      obstacle: (target) => this.#obstacle(target),
+      progress: (progress, durable) => {
+        if (durable) this.#keep({ ...this.state, progress })
+        else this.state = { ...this.state, progress }
+      }
+    })
     this.#futures = new Futures({
       around,
       get state() {
@@ -202,7 +203,7 @@ export class HostedObject {
       const failures = this.state.failures.filter((one) => one.entry !== entry.hash)
       const next = enter(this.state, { name: 'fetching', target: version, entry: entry.hash })
       this.#keep({ ...next, failures, interruptions: 0, progress: {} })
-      this.#evaluatedAt = now
+      this.#decision.begin(now)
     }
     const missing = missingBundle(this, target, this.#around)
     if (missing !== undefined) {
@@ -216,22 +217,12 @@ export class HostedObject {
 
   /** SF and constraints: go, or wait because … */
   #decide(target: LineageVersion, now: number): number {
-    const verdict = this.#judge(target, now)
+    const verdict = this.#decision.consider(target, now)
+    this.#permitWish = verdict.permit
     if (!verdict.go) {
       this.reason = verdict.reason.sentence
-      if (verdict.inMs === undefined) return Number.POSITIVE_INFINITY
-      // Time that is counted is kept now and then; what waits for a moment of the clock sleeps until it comes.
-      const counts = Object.keys(verdict.progress).length > 0
-      return now + (counts ? Math.min(verdict.inMs, PROGRESS_MS) : verdict.inMs)
+      return now + (verdict.inMs ?? Number.POSITIVE_INFINITY)
     }
-    if (!this.#mayBegin(target)) {
-      const unavailable = Math.min(...target.upgrade.schedule.constraints.map((one) => one.unavailable))
-      this.#permitWish = unavailable
-      this.reason = this.#around.sayPermit(unavailable)
-      return now + (verdict.forMs ?? Number.POSITIVE_INFINITY)
-    }
-    const unavailable = target.upgrade.schedule.constraints.map((one) => one.unavailable)
-    if (this.#needsPermit(target)) this.#permitWish = Math.min(...unavailable)
     const attempt = this.state.attempts + 1
     this.reason = ''
     this.#keep(enter(this.state, { name: 'warming', target: target.version, entry: target.entry.hash, attempt }))
@@ -241,61 +232,15 @@ export class HostedObject {
     return Number.POSITIVE_INFINITY
   }
 
-  /** Conditions of the schedule and pauses; constraints come after (they are acquired last). */
-  #judge(target: LineageVersion, now: number): Verdict {
-    const { progress } = this.state
-    const wait = (kind: 'pause' | 'turn', sentence: string, inMs?: number): Verdict => ({
-      go: false,
-      progress,
-      reason: { kind, sentence },
-      inMs
-    })
-    const passedMs = this.#evaluatedAt === undefined ? 0 : Math.max(0, now - this.#evaluatedAt)
-    this.#evaluatedAt = now
-    const facts = this.#around.facts(target.entry, this.state.object)
-    const verdict = evaluate(target.upgrade.schedule.when, progress, passedMs, facts)
-    this.#noteProgress(verdict.progress, now)
-    const pause = pauseOf(target, this.#around, now)
-    if (pause !== undefined) {
-      const note = pause.body.note === '' ? '' : ` (${pause.body.note})`
-      return wait('pause', `paused by statement ${pause.hash.slice(0, 12)}${note}`, pause.expires - now)
-    }
-    if (!verdict.go && !this.#around.statements.hastened(target.entry.hash)) return verdict
-    if (this.#around.leaves()) return wait('turn', 'this peer leaves the fleet')
-    if (now < this.#notBefore) return wait('turn', this.#obstacle, this.#notBefore - now)
-    if (this.service === 'starting') return wait('turn', 'the current object is starting')
-    if (this.#futures.obstacle !== undefined) return wait('turn', this.#futures.obstacle)
-    if (this.#retiring) return wait('turn', 'past SOs are being taken out')
-    const stale = this.#futures.stale(target.version)
+  /** What keeps the object from stopping just now, whatever the schedule says. */
+  #obstacle(target: number): string | undefined {
+    if (this.service === 'starting') return 'the current object is starting'
+    if (this.#futures.obstacle !== undefined) return this.#futures.obstacle
+    if (this.#retiring) return 'past SOs are being taken out'
+    const stale = this.#futures.stale(target)
     if (stale > 0)
-      return wait(
-        'turn',
-        `the future SO of version ${stale} missed calls; "upstart retry --discard-future" lets it start anew`
-      )
-    if (this.#around.othersBusy(this.state.object)) return wait('turn', 'another object of this node is upgrading')
-    return verdict.go ? verdict : { go: true, progress: verdict.progress }
-  }
-
-  #needsPermit(target: LineageVersion): boolean {
-    return this.state.current !== null && target.upgrade.schedule.constraints.length > 0
-  }
-
-  /** S5: a permit that was given back while the new code was imported is acquired again before the object stops. */
-  #mayBegin(target: LineageVersion): boolean {
-    return !this.#needsPermit(target) || this.#around.holdsPermit(this.state.object)
-  }
-
-  #noteProgress(progress: ObjectState['progress'], now: number): void {
-    const known = this.state.progress
-    const grown = Object.keys(progress).length !== Object.keys(known).length
-    const changed = grown || Object.entries(progress).some(([path, passed]) => known[path] !== passed)
-    if (!changed) return
-    if (!grown && now - this.#persistedAt < PROGRESS_MS) {
-      this.state = { ...this.state, progress }
-      return
-    }
-    this.#persistedAt = now
-    this.#keep({ ...this.state, progress })
+      return `the future SO of version ${stale} missed calls; "upstart retry --discard-future" lets it start anew`
+    return this.#around.othersBusy(this.state.object) ? 'another object of this node is upgrading' : undefined
   }
 
   // ---- steps of an upgrade
@@ -305,7 +250,7 @@ export class HostedObject {
     if (!event.ok) return this.#unsuccessful(event, now)
     const { target, entry, attempt } = this.#attempt()
     const wanted = chooseTarget(this.state, this.#around, now).target
-    const lapsed = wanted?.entry.hash !== entry || !this.#judge(wanted, now).go || !this.#mayBegin(wanted)
+    const lapsed = wanted?.entry.hash !== entry || !this.#decision.mayBegin(wanted, now)
     if (lapsed) {
       this.#keep(enter(this.state, { name: 'waiting', target, entry }))
       this.#run({ command: 'abandon', object: this.state.object, attempt })
@@ -345,8 +290,7 @@ export class HostedObject {
   #unsuccessful(event: Done, now: number): void {
     if (event.interrupted === true) return this.#repeat(event.reason)
     if (event.again !== true) return this.#fail(event.reason)
-    this.#notBefore = now + TRY_AGAIN_MS
-    this.#obstacle = event.reason
+    this.#decision.postpone(event.reason, now)
     this.reason = event.reason
     const { target, entry, attempt } = this.#attempt()
     const warming = this.state.phase.name === 'warming'

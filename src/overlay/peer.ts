@@ -18,6 +18,7 @@ import {
   type PeerLimits,
   type Topic
 } from './events.ts'
+import { type FactsInit, factsFor } from './facts.ts'
 import { listedMembers } from './group.ts'
 import { Keepers } from './keepers.ts'
 import { type Learned, Learning } from './learning.ts'
@@ -456,6 +457,14 @@ export class Peer {
   // ---- what is known of others
 
   #makeSurroundings(): Surroundings {
+    const facts: FactsInit = {
+      self: this.id,
+      labels: this.#init.labels,
+      statements: this.statements,
+      canaries: this.#canaries,
+      now: () => this.#now,
+      hash53: this.#hash53
+    }
     return {
       self: this.id,
       labels: this.#init.labels,
@@ -466,13 +475,7 @@ export class Peer {
       drainMs: this.limits.drainMs,
       holdsPermit: (object) => this.#permit.isHeldFor(object),
       sayPermit: (unavailable) => this.#permit.say(unavailable),
-      facts: (entry, object) => ({
-        approved: this.statements.approved(entry.hash),
-        now: this.#now,
-        labels: this.#init.labels,
-        place: (salt) => this.#hash53(`${entry.hash} ${this.id} ${salt}`) / 2 ** 53,
-        canaries: () => this.#canaries.facts(entry, object, this.#now)
-      }),
+      facts: (entry, object) => factsFor(facts, entry, object),
       leaves: () => this.#leaving.isOrdered,
       othersBusy: (name) => [...this.objects.values()].some((object) => object.state.object !== name && object.busy)
     }

@@ -1,0 +1,120 @@
+/**
+ * Whether an object begins its next upgrade now (SPEC S): the condition of the schedule, statements, what else this node
+ * is at, and last the constraints. The verdict is data: go, or wait because …
+ */
+import { evaluate, type Verdict } from '../schedule/evaluate.ts'
+import type { Constraint } from '../schedule/schedule.ts'
+import type { LineageVersion } from '../upgrade/schema.ts'
+import type { ObjectState } from './lifecycle.ts'
+import type { Surroundings } from './surroundings.ts'
+import { pauseOf } from './target.ts'
+
+/** How long to wait after an obstacle that is not the version's fault. */
+const TRY_AGAIN_MS = 30_000
+/** How much of a soak a crash may cost. */
+const PROGRESS_MS = 60_000
+
+/** What a decision needs of its object. */
+export interface DecisionOwner {
+  readonly state: ObjectState
+  readonly around: Surroundings
+  /** What keeps the object from stopping just now, whatever the schedule says; undefined if nothing does. */
+  obstacle(target: number): string | undefined
+  /** Keeps the time that the schedule has counted; not `durable`: in memory, until it is worth a write. */
+  progress(progress: ObjectState['progress'], durable: boolean): void
+}
+
+export class Decision {
+  readonly #owner: DecisionOwner
+  /** Undefined until the first evaluation of this process: time while the peer was off does not count. */
+  #evaluatedAt: number | undefined
+  #persistedAt = 0
+  /** After an obstacle that is not the version's fault: no new attempt before this time, and what the obstacle was. */
+  #notBefore = 0
+  #obstacle = ''
+
+  constructor(owner: DecisionOwner) {
+    this.#owner = owner
+  }
+
+  /** The object has a new target: its time begins now. */
+  begin(now: number): void {
+    this.#evaluatedAt = now
+  }
+
+  /** What it waits for was no fault of the version: it is tried again later. */
+  postpone(obstacle: string, now: number): void {
+    this.#notBefore = now + TRY_AGAIN_MS
+    this.#obstacle = obstacle
+  }
+
+  /** How many of its group may be down while this upgrade is: the k of the permit it needs; null if it needs none. */
+  permitFor(target: LineageVersion): number | null {
+    const { constraints } = target.upgrade.schedule
+    if (this.#owner.state.current === null || constraints.length === 0) return null
+    return Math.min(...constraints.map((one: Constraint) => one.unavailable))
+  }
+
+  /** S5: also asked again after the new code was imported, before the object stops: a permit may have been given back. */
+  mayBegin(target: LineageVersion, now: number): boolean {
+    return this.judge(target, now).go && (this.permitFor(target) === null || this.#holdsPermit())
+  }
+
+  /** Go, or wait and for what. Constraints come last: a permit is asked for only when all else holds. */
+  consider(target: LineageVersion, now: number): Verdict & { permit: number | null } {
+    const verdict = this.judge(target, now)
+    if (!verdict.go) return { ...verdict, inMs: this.#lookAgain(verdict), permit: null }
+    const permit = this.permitFor(target)
+    if (permit === null || this.#holdsPermit()) return { ...verdict, permit }
+    const reason = { kind: 'permit', sentence: this.#owner.around.sayPermit(permit) } as const
+    return { go: false, progress: verdict.progress, reason, inMs: verdict.forMs, permit }
+  }
+
+  /** All but the permit. */
+  judge(target: LineageVersion, now: number): Verdict {
+    const { around, state } = this.#owner
+    const passedMs = this.#evaluatedAt === undefined ? 0 : Math.max(0, now - this.#evaluatedAt)
+    this.#evaluatedAt = now
+    const facts = around.facts(target.entry, state.object)
+    const verdict = evaluate(target.upgrade.schedule.when, state.progress, passedMs, facts)
+    this.#note(verdict.progress, now)
+    const { progress } = this.#owner.state
+    const wait = (kind: 'pause' | 'turn', sentence: string, inMs?: number): Verdict => ({
+      go: false,
+      progress,
+      reason: { kind, sentence },
+      inMs
+    })
+    const pause = pauseOf(target, around, now)
+    if (pause !== undefined) {
+      const note = pause.body.note === '' ? '' : ` (${pause.body.note})`
+      return wait('pause', `paused by statement ${pause.hash.slice(0, 12)}${note}`, pause.expires - now)
+    }
+    if (!verdict.go && !around.statements.hastened(target.entry.hash)) return verdict
+    if (around.leaves()) return wait('turn', 'this peer leaves the fleet')
+    if (now < this.#notBefore) return wait('turn', this.#obstacle, this.#notBefore - now)
+    const obstacle = this.#owner.obstacle(target.version)
+    if (obstacle !== undefined) return wait('turn', obstacle)
+    return verdict.go ? verdict : { go: true, progress }
+  }
+
+  /** Time that is counted is kept now and then; what waits for a moment of the clock sleeps until it comes. */
+  #lookAgain({ inMs, progress }: Extract<Verdict, { go: false }>): number | undefined {
+    if (inMs === undefined || Object.keys(progress).length === 0) return inMs
+    return Math.min(inMs, PROGRESS_MS)
+  }
+
+  #holdsPermit(): boolean {
+    return this.#owner.around.holdsPermit(this.#owner.state.object)
+  }
+
+  #note(progress: ObjectState['progress'], now: number): void {
+    const known = this.#owner.state.progress
+    const grown = Object.keys(progress).length !== Object.keys(known).length
+    const changed = grown || Object.entries(progress).some(([path, passed]) => known[path] !== passed)
+    if (!changed) return
+    const durable = grown || now - this.#persistedAt >= PROGRESS_MS
+    if (durable) this.#persistedAt = now
+    this.#owner.progress(progress, durable)
+  }
+}
