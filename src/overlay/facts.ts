@@ -3,10 +3,10 @@ import type { Facts } from '../schedule/evaluate.ts'
 import type { Entry } from '../upgrade/manifest.ts'
 import type { StatementSet } from '../upgrade/statements.ts'
 import type { Canaries } from './canaries.ts'
+import type { PeerInit } from './events.ts'
 
 export interface FactsInit {
-  readonly self: string
-  readonly labels: Readonly<Record<string, string>>
+  readonly init: PeerInit
   readonly statements: StatementSet
   readonly canaries: Canaries
   now(): number
@@ -14,12 +14,12 @@ export interface FactsInit {
 }
 
 /** Made at each evaluation; what costs more than a look-up is a function, asked for only where a condition names it. */
-export function factsFor(init: FactsInit, entry: Entry, object: string): Facts {
+export function factsFor(parts: FactsInit, entry: Entry, object: string): Facts {
   return {
-    approved: init.statements.approved(entry.hash),
-    now: init.now(),
-    labels: init.labels,
-    place: (salt) => init.hash53(`${entry.hash} ${init.self} ${salt}`) / 2 ** 53,
-    canaries: () => init.canaries.facts(entry, object, init.now())
+    approved: parts.statements.approved(entry.hash),
+    now: parts.now(),
+    labels: parts.init.labels,
+    place: (salt) => parts.hash53(`${entry.hash} ${parts.init.peer} ${salt}`) / 2 ** 53,
+    canaries: () => parts.canaries.facts(entry, object, parts.now())
   }
 }

@@ -18,7 +18,7 @@ import {
   type PeerLimits,
   type Topic
 } from './events.ts'
-import { type FactsInit, factsFor } from './facts.ts'
+import { factsFor } from './facts.ts'
 import { listedMembers } from './group.ts'
 import { Keepers } from './keepers.ts'
 import { type Learned, Learning } from './learning.ts'
@@ -457,14 +457,8 @@ export class Peer {
   // ---- what is known of others
 
   #makeSurroundings(): Surroundings {
-    const facts: FactsInit = {
-      self: this.id,
-      labels: this.#init.labels,
-      statements: this.statements,
-      canaries: this.#canaries,
-      now: () => this.#now,
-      hash53: this.#hash53
-    }
+    const [statements, canaries, hash53] = [this.statements, this.#canaries, this.#hash53]
+    const facts = { init: this.#init, statements, canaries, hash53, now: () => this.#now }
     return {
       self: this.id,
       labels: this.#init.labels,
