@@ -121,6 +121,8 @@ export class Network {
   readonly #slownessMs: Float64Array
   readonly #publications = new Map<Uint8Array, Publication>()
   sent = 0
+  /** Of those sent, by kind; a copy of a broadcast is `gossip`. */
+  readonly sentByKind: Record<string, number> = {}
 
   constructor(kernel: Kernel, count: number, options: NetworkOptions, random: Generator, machines: Machines) {
     this.#kernel = kernel
@@ -142,7 +144,7 @@ export class Network {
 
   /** Sends on the connection if there is one; what is sent into none is gone, as on a socket whose end is not noticed. */
   send(from: number, to: number, message: Message, extraMs = 0): void {
-    this.sent++
+    this.#count(message.kind)
     const id = this.#sides[from]!.get(to)
     if (id === undefined || this.#connections.open[id] === 0) return
     if (this.#random.chance(this.options.loss)) {
@@ -151,6 +153,11 @@ export class Network {
     }
     this.#deliver(id, to, message, extraMs)
     if (this.options.raw && this.#random.chance(this.options.duplication)) this.#deliver(id, to, message, extraMs)
+  }
+
+  #count(kind: string): void {
+    this.sent++
+    this.sentByKind[kind] = (this.sentByKind[kind] ?? 0) + 1
   }
 
   #deliver(id: number, to: number, message: Message, extraMs: number): void {
@@ -353,7 +360,7 @@ export class Network {
 
   #spread(node: number, publication: Publication): void {
     for (const other of this.#random.sample(this.neighbours(node), this.options.fanout)) {
-      this.sent++
+      this.#count('gossip')
       if (this.#random.chance(this.options.loss)) continue
       const delay = this.options.delayMs * 2 * (0.5 + this.#random.fraction()) + this.#slownessMs[other]!
       this.#kernel.after(delay, EventKind.gossip, other, node, publication)

@@ -51,6 +51,7 @@ export interface Result {
   /** At the end. */
   overlay: Shape
   messages: number
+  messagesByKind: Record<string, number>
   messagesPerMinute: number[]
   writes: number
   alarms: Record<string, number>
@@ -135,6 +136,11 @@ export class Simulator {
       this.#dispatch()
     }
     return this.#result()
+  }
+
+  /** Plays the scenario up to a moment, for whoever looks at the fleet between two. */
+  advance(untilMs: number): void {
+    while (this.kernel.next(untilMs)) this.#dispatch()
   }
 
   /** A new version is what everything has to reach now: times are of the last upgrade. */
@@ -426,6 +432,7 @@ export class Simulator {
       groupDownMax: checkers.groupDownMax,
       overlay,
       messages: this.network.sent,
+      messagesByKind: this.network.sentByKind,
       messagesPerMinute: this.#messagesPerMinute,
       writes: this.#writes,
       alarms: this.alarms,
