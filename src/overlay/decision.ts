@@ -66,7 +66,7 @@ export class Decision {
     if (!verdict.go) return { ...verdict, inMs: this.#lookAgain(verdict), permit: null }
     const permit = this.permitFor(target)
     if (permit === null || this.#holdsPermit()) return { ...verdict, permit }
-    const reason = { kind: 'permit', sentence: this.#owner.around.sayPermit(permit) } as const
+    const reason = { kind: 'permit', ...this.#owner.around.sayPermit(permit) } as const
     return { go: false, progress: verdict.progress, reason, inMs: verdict.forMs, permit }
   }
 
@@ -79,7 +79,7 @@ export class Decision {
     const verdict = evaluate(target.upgrade.schedule.when, state.progress, passedMs, facts)
     this.#note(verdict.progress, now)
     const { progress } = this.#owner.state
-    const wait = (kind: 'pause' | 'turn', sentence: string, inMs?: number): Verdict => ({
+    const wait = (kind: 'pause' | 'turn', sentence: string, inMs?: number): Verdict & { go: false } => ({
       go: false,
       progress,
       reason: { kind, sentence },
@@ -88,7 +88,8 @@ export class Decision {
     const pause = pauseOf(target, around, now)
     if (pause !== undefined) {
       const note = pause.body.note === '' ? '' : ` (${pause.body.note})`
-      return wait('pause', `paused by statement ${pause.hash.slice(0, 12)}${note}`, pause.expires - now)
+      const paused = wait('pause', `paused by statement ${pause.hash.slice(0, 12)}${note}`, pause.expires - now)
+      return { ...paused, reason: { ...paused.reason, statement: pause.hash } }
     }
     if (!verdict.go && !around.statements.hastened(target.entry.hash)) return verdict
     if (around.leaves()) return wait('turn', 'this peer leaves the fleet')

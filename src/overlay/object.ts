@@ -2,6 +2,7 @@
  * Drives one object through its upgrades (SPEC L): looks at log, bundles, schedule and permit, tells the host what to
  * do, and hears its completions. Every change of `state` is persisted by the step that makes it.
  */
+import type { Reason } from '../schedule/evaluate.ts'
 import type { LineageVersion } from '../upgrade/schema.ts'
 import { Deaths } from './deaths.ts'
 import { Decision } from './decision.ts'
@@ -22,8 +23,9 @@ type Done = Extract<Event, { type: 'done' }>
 export class HostedObject {
   state: ObjectState
   service: Service = 'none'
-  /** Why it waits, or what went wrong: one sentence. */
-  reason = ''
+  #reason = ''
+  /** The same as data, where the schedule says it. */
+  #why: Reason | undefined
   readonly #around: Surroundings
   #restartAt = Number.POSITIVE_INFINITY
   readonly #deaths = new Deaths()
@@ -67,6 +69,14 @@ export class HostedObject {
     })
   }
 
+  /** Why it waits, or what went wrong: one sentence. */
+  get reason(): string {
+    return this.#reason
+  }
+  set reason(sentence: string) {
+    this.#reason = sentence
+    this.#why = undefined
+  }
   get wish(): PermitWish {
     return { unavailable: this.#permitWish, begun: this.begun }
   }
@@ -182,8 +192,15 @@ export class HostedObject {
       target: targetOf(phase),
       serving: this.service === 'serving',
       reason: this.reason.slice(0, 300),
+      ...this.#said(),
       failed: failures.map(({ version, reason }) => ({ version, reason: `${object}: ${reason}`.slice(0, 300) }))
     }
+  }
+
+  #said(): Pick<ObjectRecord, 'why'> {
+    if (this.#why === undefined) return {}
+    const { kind, peers, statement } = this.#why
+    return { why: { kind, peers: [...(peers ?? [])], ...(statement === undefined ? {} : { statement }) } }
   }
 
   // ---- choosing and scheduling the next version
@@ -221,6 +238,7 @@ export class HostedObject {
     this.#permitWish = verdict.permit
     if (!verdict.go) {
       this.reason = verdict.reason.sentence
+      this.#why = verdict.reason
       return now + (verdict.inMs ?? Number.POSITIVE_INFINITY)
     }
     const attempt = this.state.attempts + 1

@@ -2,7 +2,15 @@
 import type { StatementSet } from '../upgrade/statements.ts'
 import type { HostedObject } from './object.ts'
 import type { Outbox } from './outbox.ts'
-import { decidePermits, noPermits, type PermitSight, type PermitState, permitRecord, sayPermit } from './permits.ts'
+import {
+  decidePermits,
+  noPermits,
+  type PermitSight,
+  type PermitState,
+  permitBlockers,
+  permitRecord,
+  sayPermit
+} from './permits.ts'
 import type { PermitRecord } from './record.ts'
 import { permitSight } from './sight.ts'
 import type { View } from './view.ts'
@@ -39,11 +47,14 @@ export class OwnPermit {
     return this.state.holding && this.#owner === object
   }
 
-  /** Why it is not there yet, for operators. */
-  say(unavailable: number): string {
-    return this.#group === null
-      ? 'its schedule is rolling by group, but this peer has no group; start it with --group'
-      : sayPermit(this.state, this.#sight, unavailable)
+  /** Why it is not there yet, and whom that is about, for operators. */
+  say(unavailable: number): { sentence: string; peers: string[] } {
+    if (this.#group === null) {
+      const sentence = 'its schedule is rolling by group, but this peer has no group; start it with --group'
+      return { sentence, peers: [] }
+    }
+    const sentence = sayPermit(this.state, this.#sight, unavailable)
+    return { sentence, peers: permitBlockers(this.state, this.#sight, unavailable) }
   }
 
   /** One step of the protocol. Returns whether anything changed. */

@@ -50,12 +50,11 @@ export class OwnRecord {
 
   /** The signed bytes if it had to be made anew. */
   refresh({ head, addresses, objects, permit, left }: Present, now: number): Uint8Array | undefined {
-    // Figures within a reason change with every piece and second: they alone make no new record.
-    const key = JSON.stringify([this.#incarnation, head.hash, addresses, objects, permit, left], (name, value) =>
-      name === 'reason' ? String(value).replace(/\d+/g, '#') : value
-    )
+    const said = Object.entries(objects).map(([name, object]) => [name, essenceOf(object)])
+    const key = JSON.stringify([this.#incarnation, head.hash, addresses, said, permit, left])
     if (key === this.#key || this.#incarnation === 0) return undefined
     this.#key = key
+    const before = this.#view.get(this.#init.peer)?.objects ?? {}
     this.#counter += 1
     const record: PeerRecord = {
       format: 1,
@@ -66,7 +65,7 @@ export class OwnRecord {
       group: this.#init.group,
       labels: this.#init.labels,
       addresses: addresses.slice(0, 8),
-      objects: boundedObjects(objects),
+      objects: boundedObjects(dated(objects, before, now)),
       permit,
       ...(left ? { left } : {})
     }
@@ -74,4 +73,26 @@ export class OwnRecord {
     this.#view.put({ record, bytes }, now)
     return bytes
   }
+}
+
+/** Figures within a reason change with every piece and second, canaries in turns: these alone make no new record. */
+function essenceOf({ reason, why, ...object }: ObjectRecord): unknown {
+  const kind = why?.kind
+  const figures = kind === 'canary' ? /…\w+|\d+/g : /\d+/g
+  return [object, reason.replace(figures, '#'), kind, why?.statement, kind === 'canary' ? [] : why?.peers]
+}
+
+/** O20: with the time since when each object is where it is, and waits for what it waits for. */
+function dated(
+  objects: Readonly<Record<string, ObjectRecord>>,
+  before: Readonly<Record<string, ObjectRecord>>,
+  now: number
+): Record<string, ObjectRecord> {
+  const stage = (one: ObjectRecord) => `${one.phase}/${one.target}/${one.serving}/${one.why?.kind ?? ''}`
+  const entries = Object.entries(objects).map(([name, object]) => {
+    const last = before[name]
+    const same = last?.since !== undefined && stage(last) === stage(object)
+    return [name, { ...object, since: same ? last.since : Math.floor(now / 1000) }]
+  })
+  return Object.fromEntries(entries)
 }

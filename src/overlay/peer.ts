@@ -2,7 +2,6 @@
  * One peer of a fleet, without I/O: `step(event, now) → ordered effects` (SPEC O1). The daemon and the simulator are two
  * loops around this class; what is simulated is what runs.
  */
-import { Refusal } from '../errors.ts'
 import { Generator } from '../prng.ts'
 import { UpgradeLog } from '../upgrade/log.ts'
 import type { LineageVersion, Schema } from '../upgrade/schema.ts'
@@ -20,6 +19,7 @@ import {
 } from './events.ts'
 import { factsFor } from './facts.ts'
 import { listedMembers } from './group.ts'
+import { Injections } from './injections.ts'
 import { Keepers } from './keepers.ts'
 import { type Learned, Learning } from './learning.ts'
 import { Leaving } from './leaving.ts'
@@ -53,6 +53,7 @@ export class Peer {
   readonly #outbox = new Outbox()
   readonly #antiEntropy: AntiEntropy
   readonly #learning: Learning
+  readonly #injections: Injections
   readonly #canaries: Canaries
   readonly #keepers: Keepers
   readonly #states = new Map<string, ObjectState>()
@@ -129,6 +130,7 @@ export class Peer {
     this.pieces = this.#keepers.pieces
     this.#antiEntropy = new AntiEntropy(parts)
     this.#learning = new Learning(parts)
+    this.#injections = this.#makeInjections()
     this.#permit = new OwnPermit({
       self: init.peer,
       group: init.group,
@@ -224,7 +226,7 @@ export class Peer {
         return
       }
       case 'inject':
-        return event.topic === 'entry' ? this.#injectEntry(event) : this.#injectStatement(event)
+        return this.#injections.take(event, this.#now)
       case 'head-seen':
         return this.#onHeadSeen(event)
       case 'wanted':
@@ -339,34 +341,6 @@ export class Peer {
     this.#outbox.send({ type: 'disconnect', peer, reason, blame: true })
   }
 
-  #injectEntry(event: Extract<Event, { type: 'inject' }>): void {
-    if (this.#leaving.isOrdered) return this.#refuse(event.request, leaves())
-    const result = this.#learning.injectEntry(event, this.#now)
-    if (result instanceof Refusal) return this.#refuse(event.request, result)
-    this.#onLogChange()
-    this.pieces.want(result.manifest.bundle, result.version)
-    this.pieces.holdAll(result.manifest.bundle.sha256)
-    this.#answer(event, `version ${result.version} (${result.hash.slice(0, 12)}) is accepted and on its way`)
-  }
-
-  #injectStatement(event: Extract<Event, { type: 'inject' }>): void {
-    if (this.#leaving.isGone) return this.#refuse(event.request, leaves())
-    const result = this.#learning.injectStatement(event, this.#now)
-    if (result instanceof Refusal) return this.#refuse(event.request, result)
-    this.#answer(event, `${result.body.what} ${result.hash.slice(0, 12)} is accepted and on its way`)
-  }
-
-  #answer(event: Extract<Event, { type: 'inject' }>, text: string): void {
-    this.#outbox.send({ type: 'publish', topic: event.topic, bytes: event.bytes })
-    this.#outbox.send({ type: 'answer', request: event.request, ok: true, text })
-    this.#antiEntropy.wake(this.#now)
-    for (const peer of this.neighbours.all()) this.#antiEntropy.summarise(peer)
-  }
-
-  #refuse(request: number, refusal: Refusal): void {
-    this.#outbox.send({ type: 'answer', request, ok: false, refusal: refusal.code, text: refusal.message })
-  }
-
   #onHeadSeen(event: Extract<Event, { type: 'head-seen' }>): void {
     const behind =
       !this.log.has(event.head.hash) && event.head.version >= this.log.head.version && event.head.version > 0
@@ -456,6 +430,18 @@ export class Peer {
 
   // ---- what is known of others
 
+  #makeInjections(): Injections {
+    return new Injections({
+      learning: this.#learning,
+      leaving: this.#leaving,
+      pieces: this.pieces,
+      antiEntropy: this.#antiEntropy,
+      outbox: this.#outbox,
+      neighbours: () => this.neighbours.all(),
+      onLogChange: () => this.#onLogChange()
+    })
+  }
+
   #makeSurroundings(): Surroundings {
     const [statements, canaries, hash53] = [this.statements, this.#canaries, this.#hash53]
     const facts = { init: this.#init, statements, canaries, hash53, now: () => this.#now }
@@ -492,5 +478,3 @@ export class Peer {
     this.#outbox.drain()
   }
 }
-
-const leaves = (): Refusal => new Refusal('Unreachable', 'this peer leaves the fleet; inject at another')

@@ -233,6 +233,20 @@ export function sayPermit(state: PermitState, sight: PermitSight, unavailable: n
   return `has ${grantsFor(state, sight, roster)} of the ${quorum(roster.members.length, state.unavailable)} grants of group ${sight.group} that a permit needs`
 }
 
+/** Whom a member waits for that has no permit yet: who is down, who goes first, or who has the grants that it lacks. */
+export function permitBlockers(state: PermitState, sight: PermitSight, unavailable: number): string[] {
+  const candidate = state.asking > 0 ? state : { ...state, askedUnder: state.active, unavailable }
+  const roster = sight.roster(candidate.askedUnder)
+  if (roster === undefined) return []
+  const others = roster.members.filter((peer) => peer !== sight.self && !sight.excluded(peer, roster.number))
+  const down = others.filter((peer) => sight.down(peer) !== undefined)
+  if (down.length >= candidate.unavailable) return down
+  const earlier = state.asking === 0 ? earlierAsker(candidate, sight) : undefined
+  if (earlier !== undefined) return [earlier]
+  const given = [...state.grants, ...others.flatMap((peer) => sight.record(peer)?.grants ?? [])]
+  return [...new Set(given.map((one) => one.holder))].filter((peer) => peer !== sight.self)
+}
+
 /** An earlier member in salted order that asks, has not its quorum yet, and can be reached. */
 function earlierAsker(state: PermitState, sight: PermitSight): string | undefined {
   const roster = sight.roster(state.askedUnder)

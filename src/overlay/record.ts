@@ -12,6 +12,8 @@ export const MAX_LABELS = 16
 const MAX_REASON_LENGTH = 300
 /** Failures of one object that its record names, the newest. */
 const MAX_FAILED = 8
+/** Peers that an object says it waits for. */
+const MAX_AWAITED = 4
 /** Of all reasons in one record, as JSON: what is said of failures must never keep a peer from being heard. */
 const MAX_REASONS_BYTES = 4 * 1024
 
@@ -48,6 +50,16 @@ export const objectRecordSchema = z.strictObject({
   serving: z.boolean(),
   /** One sentence: why it waits, or why it went back. */
   reason: z.string().max(MAX_REASON_LENGTH),
+  /** What it waits for, as data: the kind of a condition or a constraint, `pause`, `permit` …; whom; by which statement. */
+  why: z
+    .strictObject({
+      kind: z.string().max(32),
+      peers: z.array(peerIdSchema).max(MAX_AWAITED),
+      statement: hashSchema.optional()
+    })
+    .optional(),
+  /** Since when phase, target and kind of reason are these, Unix seconds by its own clock; a restart begins anew. */
+  since: count.optional(),
   failed: z.array(z.strictObject({ version: versionSchema, reason: z.string().max(MAX_REASON_LENGTH) })).max(MAX_FAILED)
 })
 
@@ -127,8 +139,11 @@ export function boundedObjects(objects: Readonly<Record<string, ObjectRecord>>):
     }
     const object = objects[name]!
     const reason = cut(object.reason)
-    const failed = object.failed.slice(-MAX_FAILED).reverse()
-    bounded[name] = { ...object, reason, failed: failed.map((one) => ({ ...one, reason: cut(one.reason) })).reverse() }
+    const newest = object.failed.slice(-MAX_FAILED).reverse()
+    const failed = newest.map((one) => ({ ...one, reason: cut(one.reason) })).reverse()
+    const { why, ...said } = object
+    const whom = why === undefined ? {} : { why: { ...why, peers: why.peers.slice(0, MAX_AWAITED) } }
+    bounded[name] = { ...said, ...whom, reason, failed }
   }
   return bounded
 }

@@ -16,8 +16,8 @@ export interface Surroundings {
   readonly drainMs: number
   /** Whether this peer holds a permit that this object may begin with. */
   holdsPermit(object: string): boolean
-  /** Why the permit is not there yet, for operators. */
-  sayPermit(unavailable: number): string
+  /** Why the permit is not there yet, and whom that is about. */
+  sayPermit(unavailable: number): { sentence: string; peers: string[] }
   /** What the schedule of an upgrade of this object looks at. */
   facts(entry: Entry, object: string): Facts
   /** This peer is on its way out of the fleet. */

@@ -55,10 +55,10 @@ export function evaluateCanary(
   const fraction = 'perMillion' in share ? share.perMillion / 1_000_000 : 0
   if (facts.place < fraction) return { go: true, progress }
   const judged = judgedOf(facts, share, fraction)
-  const wait = (next: Progress, sentence: string, inMs?: number): Verdict => ({
+  const wait = (next: Progress, sentence: string, inMs?: number, peers: readonly string[] = []): Verdict => ({
     go: false,
     progress: next,
-    reason: { kind: 'canary', sentence },
+    reason: { kind: 'canary', sentence, peers },
     inMs
   })
   if (judged.some((one) => one.peer === facts.self)) {
@@ -74,17 +74,18 @@ export function evaluateCanary(
   const bad = judged.find((one) => one.state === 'failed' || one.state === 'sick')
   if (bad !== undefined) {
     const did = bad.state === 'failed' ? 'went back' : 'fails'
-    return wait(clock.begunAnew(), `${said}; ${short(bad.peer)} ${did}${because(bad)}`)
+    return wait(clock.begunAnew(), `${said}; ${short(bad.peer)} ${did}${because(bad)}`, undefined, [bad.peer])
   }
   const silent = judged.find((one) => one.state === 'behind')
   const enough = running > 0 && 2 * running >= judged.length
   if (silent !== undefined && !(enough && clock.patienceMs >= PATIENCE_MS)) {
     const sentence = `${said}; ${short(silent.peer)} does not yet${because(silent)}`
-    if (!enough) return wait(clock.stopped(), sentence)
+    const awaited = judged.filter((one) => one.state === 'behind').map((one) => one.peer)
+    if (!enough) return wait(clock.stopped(), sentence, undefined, awaited)
     clock = clock.counted(WAITS, passedMs, PATIENCE_MS)
     const leftMs = PATIENCE_MS - clock.patienceMs
     if (leftMs > 0)
-      return wait(clock.progress, `${sentence}; it is waited for for another ${sayDuration(leftMs)}`, leftMs)
+      return wait(clock.progress, `${sentence}; it is waited for for another ${sayDuration(leftMs)}`, leftMs, awaited)
   }
   const border = 'perMillion' in share && judged.at(-1)!.place < fraction ? fraction : judged.at(-1)!.place
   const others = facts.above(border)

@@ -10,6 +10,16 @@ import { evaluateWindow } from './window.ts'
 /** Path of a condition within its schedule → elapsed ms (`after`, `canary`) or steps passed (`sequence`). */
 export type Progress = Readonly<Record<string, number>>
 
+/** What a node waits for, as data and as one sentence. */
+export interface Reason {
+  kind: Condition['kind'] | 'pause' | 'permit' | 'bundle' | 'turn'
+  sentence: string
+  /** Whom it waits for, the first few. */
+  peers?: readonly string[]
+  /** Hash of the statement that holds it. */
+  statement?: string
+}
+
 export type Verdict =
   | {
       go: true
@@ -20,8 +30,7 @@ export type Verdict =
   | {
       go: false
       progress: Progress
-      /** What it waits for, as data and as one sentence. */
-      reason: { kind: Condition['kind'] | 'pause' | 'permit' | 'bundle' | 'turn'; sentence: string }
+      reason: Reason
       /** Evaluate again after this many ms; undefined: when something changes. */
       inMs: number | undefined
     }
@@ -171,7 +180,7 @@ function sequence(steps: readonly Condition[], path: string, progress: Progress,
     next = { ...one.progress, [path]: passed }
     if (!one.go) {
       const sentence = `step ${passed + 1} of ${steps.length}: ${one.reason.sentence}`
-      return { go: false, progress: next, reason: { kind: one.reason.kind, sentence }, inMs: one.inMs }
+      return { go: false, progress: next, reason: { ...one.reason, sentence }, inMs: one.inMs }
     }
   }
   return { go: true, progress: { ...next, [path]: passed } }

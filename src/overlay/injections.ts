@@ -1,0 +1,62 @@
+/** What operators hand to this peer: judged, answered, and told to everybody at once (SPEC T5, T10, O12). */
+import { Refusal } from '../errors.ts'
+import type { AntiEntropy } from './antientropy.ts'
+import type { Event } from './events.ts'
+import type { Learning } from './learning.ts'
+import type { Leaving } from './leaving.ts'
+import type { Outbox } from './outbox.ts'
+import type { Pieces } from './pieces.ts'
+
+type Injection = Extract<Event, { type: 'inject' }>
+
+export interface InjectionsInit {
+  learning: Learning
+  leaving: Leaving
+  pieces: Pieces
+  antiEntropy: AntiEntropy
+  outbox: Outbox
+  neighbours(): Iterable<string>
+  /** The log has a new entry. */
+  onLogChange(): void
+}
+
+export class Injections {
+  readonly #init: InjectionsInit
+
+  constructor(init: InjectionsInit) {
+    this.#init = init
+  }
+
+  take(event: Injection, now: number): void {
+    const text = event.topic === 'entry' ? this.#entry(event, now) : this.#statement(event, now)
+    const { outbox, antiEntropy, neighbours } = this.#init
+    if (text instanceof Refusal) {
+      outbox.send({ type: 'answer', request: event.request, ok: false, refusal: text.code, text: text.message })
+      return
+    }
+    outbox.send({ type: 'publish', topic: event.topic, bytes: event.bytes })
+    outbox.send({ type: 'answer', request: event.request, ok: true, text })
+    antiEntropy.wake(now)
+    for (const peer of neighbours()) antiEntropy.summarise(peer)
+  }
+
+  #entry(event: Injection, now: number): string | Refusal {
+    const { learning, leaving, pieces } = this.#init
+    if (leaving.isOrdered) return leaves()
+    const result = learning.injectEntry(event, now)
+    if (result instanceof Refusal) return result
+    this.#init.onLogChange()
+    pieces.want(result.manifest.bundle, result.version)
+    pieces.holdAll(result.manifest.bundle.sha256)
+    return `version ${result.version} (${result.hash.slice(0, 12)}) is accepted and on its way`
+  }
+
+  #statement(event: Injection, now: number): string | Refusal {
+    if (this.#init.leaving.isGone) return leaves()
+    const result = this.#init.learning.injectStatement(event, now)
+    if (result instanceof Refusal) return result
+    return `${result.body.what} ${result.hash.slice(0, 12)} is accepted and on its way`
+  }
+}
+
+const leaves = (): Refusal => new Refusal('Unreachable', 'this peer leaves the fleet; inject at another')
