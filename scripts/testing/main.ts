@@ -3,10 +3,16 @@
  * failed tests, so that one line tells the whole; a run without any test has failed.
  */
 import { spawnSync } from 'node:child_process'
-import { globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join, relative, resolve } from 'node:path'
-import type { Totals } from './reporter.ts'
+import { availableParallelism } from 'node:os'
+import { relative, resolve } from 'node:path'
+import { allBatches } from './batches.ts'
+import { Pool } from './pool.ts'
+import type { Outcome, Totals } from './reporter.ts'
+
+/** Several times what the longest file of tests needs on a busy machine. */
+const BATCH_MS = 300_000
+/** What a user chose may take longer than any one file. */
+const CHOSEN_MS = 3_600_000
 
 /** Runs a tool with its output shown; its errors are counted by a pattern, and a bad exit is at least one. */
 const countErrors = (tool: string, args: string[], error: RegExp): number => {
@@ -20,45 +26,32 @@ const countErrors = (tool: string, args: string[], error: RegExp): number => {
   return Math.max(1, `${run.stdout}${run.stderr}`.match(error)?.length ?? 0)
 }
 
-const runTests = (args: string[]): Totals => {
-  const directory = mkdtempSync(join(tmpdir(), 'upstart-test-'))
-  const totalsFile = join(directory, 'totals.json')
-  try {
-    const reporter = ['--reporter', resolve('scripts/testing/reporter.ts'), '--reporter-option', `totals=${totalsFile}`]
-    const run = spawnSync('mocha', [...reporter, ...args], { stdio: 'inherit' })
-    const totals = readTotals(totalsFile)
-    // A mocha that died, did not end by itself, or failed outside of any test must not pass for its counts.
-    if (run.status !== 0 && totals.failed === 0) totals.failed = 1
-    return totals
-  } finally {
-    rmSync(directory, { recursive: true, force: true })
-  }
-}
-
-const readTotals = (file: string): Totals => {
-  try {
-    return JSON.parse(readFileSync(file, 'utf8')) as Totals
-  } catch (cause) {
-    console.log(`mocha ended without its totals: ${String(cause)}`)
-    return { passed: 0, failed: 0, skipped: 0 }
-  }
-}
-
 /** Paths are meant from where the user stands; mocha runs in the repository's root. */
 const fromRoot = (given: string, args: string[]): string[] =>
   args.map((arg) => (arg.startsWith('-') || given === process.cwd() ? arg : relative('', resolve(given, arg)) || '.'))
 
-/**
- * Tests without processes, sockets and disks run beside each other, one file on each core. Those of test/node
- * and test/scripts run one after the other: they have bounds in real time, and look at the processes that they started.
- */
-const runAll = (): Totals => {
-  const [alone, beside] = [true, false].map((one) =>
-    globSync('test/**/*.test.ts').filter((file) => /^test[/\\](node|scripts)[/\\]/.test(file) === one)
-  ) as [string[], string[]]
-  const runs = [runTests(['--parallel', '--jobs', '2', ...beside.sort()]), runTests(alone.sort())]
-  const sum = (of: keyof Totals) => runs.reduce((total, run) => total + run[of], 0)
-  return { passed: sum('passed'), failed: sum('failed'), skipped: sum('skipped') }
+/** All tests in batches, more of them at a time than there are cores, for most of them wait; or what the user chose, by itself. */
+async function runTests(chosen: string[]): Promise<Outcome[]> {
+  const all = chosen.length === 0
+  const pool = new Pool({
+    lanes: all ? availableParallelism() + 2 : 1,
+    boundMs: all ? BATCH_MS : CHOSEN_MS,
+    print: (text) => process.stdout.write(text)
+  })
+  for (const [signal, number] of [
+    ['SIGINT', 2],
+    ['SIGTERM', 15]
+  ] as const) {
+    process.once(signal, () => {
+      pool.close()
+      process.exit(128 + number)
+    })
+  }
+  try {
+    return await pool.run(all ? allBatches() : [{ args: chosen, computes: false }])
+  } finally {
+    pool.close()
+  }
 }
 
 const [given = process.cwd(), ...args] = process.argv.slice(2)
@@ -68,9 +61,13 @@ const styleErrors = countErrors(
   ['check', '--colors=off', '.'],
   /^\S+:\d+:\d+ .*━|^\S+ (?:format|assist\S*) ━/gm
 )
-const totals = args.length === 0 ? runAll() : runTests(fromRoot(given, args))
-const failed = totals.failed + typeErrors + styleErrors
+const outcomes = await runTests(fromRoot(given, args))
+const sum = (of: keyof Totals) => outcomes.reduce((total, one) => total + one[of], 0)
+const failed = sum('failed') + typeErrors + styleErrors
+const failures = outcomes.map((one) => one.failures).filter((text) => text !== '')
+// Again, for they are far above, between the outputs of others.
+if (failures.length > 0) console.log(`\nFailed:\n${failures.join('')}`)
 if (typeErrors + styleErrors > 0) console.log(`${typeErrors} type errors, ${styleErrors} style errors`)
-if (totals.passed + totals.failed === 0) console.log('no test ran')
-console.log(`${totals.passed} passed, ${failed} failed, ${totals.skipped} skipped`)
-process.exitCode = failed > 0 || totals.passed === 0 ? 1 : 0
+if (sum('passed') + failed === 0) console.log('no test ran')
+console.log(`${sum('passed')} passed, ${failed} failed, ${sum('skipped')} skipped`)
+process.exitCode = failed > 0 || sum('passed') === 0 ? 1 : 0
