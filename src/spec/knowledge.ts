@@ -193,8 +193,8 @@ export function undecided(spec: Specification, sight: Sight): Undecided[] {
 export function droppable(spec: Specification, sight: Sight): Droppable[] {
   const { before, after } = spec.disallows
   if (Object.keys(before).length + Object.keys(after).length === 0) return []
-  const needed = faultsOf(spec, sight)
-  const isNeedless = (changed: Specification) => [...faultsOf(changed, sight)].every((fault) => needed.has(fault))
+  const needed = new Set(faultsOf(spec, sight))
+  const isNeedless = (changed: Specification) => faultsOf(changed, sight).every((fault) => needed.has(fault))
   const found: Droppable[] = []
   for (const phase of ['before', 'after'] as const) {
     for (const method of Object.keys(spec.disallows[phase])) {
@@ -213,12 +213,10 @@ export function droppable(spec: Specification, sight: Sight): Droppable[] {
   return found
 }
 
-/** Names of all that is wrong by itself or cannot be known. */
-function faultsOf(spec: Specification, sight: Sight): Set<string> {
-  return new Set([
-    ...breaches(spec).map((one) => `${one.law} ${one.text.split(':')[0]}`),
-    ...undecided(spec, sight).map((one) => `${one.phase} ${one.method}`)
-  ])
+/** Names of all that is wrong by itself or cannot be known, one after the other: who asks whether there is one goes no further. */
+function* faultsOf(spec: Specification, sight: Sight): Generator<string, undefined> {
+  for (const one of breaches(spec)) yield `${one.law} ${one.text.split(':')[0]}`
+  for (const one of undecided(spec, sight)) yield `${one.phase} ${one.method}`
 }
 
 function without(spec: Specification, phase: Phase, method: string, args: readonly unknown[] | null): Specification {
