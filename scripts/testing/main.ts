@@ -10,7 +10,7 @@ import { Pool } from './pool.ts'
 import type { Outcome, Totals } from './reporter.ts'
 
 /** Several times what the longest file of tests needs on a busy machine. */
-const BATCH_MS = 300_000
+const BATCH_MS = 480_000
 /** What a user chose may take longer than any one file. */
 const CHOSEN_MS = 3_600_000
 

@@ -194,7 +194,10 @@ export function droppable(spec: Specification, sight: Sight): Droppable[] {
   const { before, after } = spec.disallows
   if (Object.keys(before).length + Object.keys(after).length === 0) return []
   const needed = new Set(faultsOf(spec, sight))
-  const isNeedless = (changed: Specification) => faultsOf(changed, sight).every((fault) => needed.has(fault))
+  const isNeedless = (changed: Specification) => {
+    for (const fault of faultsOf(changed, sight)) if (!needed.has(fault)) return false
+    return true
+  }
   const found: Droppable[] = []
   for (const phase of ['before', 'after'] as const) {
     for (const method of Object.keys(spec.disallows[phase])) {
@@ -214,7 +217,7 @@ export function droppable(spec: Specification, sight: Sight): Droppable[] {
 }
 
 /** Names of all that is wrong by itself or cannot be known, one after the other: who asks whether there is one goes no further. */
-function* faultsOf(spec: Specification, sight: Sight): Generator<string, undefined> {
+function* faultsOf(spec: Specification, sight: Sight): Generator<string> {
   for (const one of breaches(spec)) yield `${one.law} ${one.text.split(':')[0]}`
   for (const one of undecided(spec, sight)) yield `${one.phase} ${one.method}`
 }
