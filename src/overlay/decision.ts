@@ -2,17 +2,16 @@
  * Whether an object begins its next upgrade now (SPEC S): the condition of the schedule, statements, what else this node
  * is at, and last the constraints. The verdict is data: go, or wait because …
  */
-import { evaluate, type Verdict } from '../schedule/evaluate.ts'
+import type { Verdict } from '../schedule/evaluate.ts'
 import type { Constraint } from '../schedule/schedule.ts'
 import type { LineageVersion } from '../upgrade/schema.ts'
 import type { ObjectState } from './lifecycle.ts'
+import { lookAgain, Stopwatch } from './stopwatch.ts'
 import type { Surroundings } from './surroundings.ts'
 import { pauseOf } from './target.ts'
 
 /** How long to wait after an obstacle that is not the version's fault. */
 const TRY_AGAIN_MS = 30_000
-/** How much of a soak a crash may cost. */
-const PROGRESS_MS = 60_000
 
 /** What a decision needs of its object. */
 export interface DecisionOwner {
@@ -26,9 +25,7 @@ export interface DecisionOwner {
 
 export class Decision {
   readonly #owner: DecisionOwner
-  /** Undefined until the first evaluation of this process: time while the peer was off does not count. */
-  #evaluatedAt: number | undefined
-  #persistedAt = 0
+  readonly #stopwatch = new Stopwatch()
   /** After an obstacle that is not the version's fault: no new attempt before this time, and what the obstacle was. */
   #notBefore = 0
   #obstacle = ''
@@ -39,7 +36,7 @@ export class Decision {
 
   /** The object has a new target: its time begins now. */
   begin(now: number): void {
-    this.#evaluatedAt = now
+    this.#stopwatch.begin(now)
   }
 
   /** What it waits for was no fault of the version: it is tried again later. */
@@ -63,7 +60,7 @@ export class Decision {
   /** Go, or wait and for what. Constraints come last: a permit is asked for only when all else holds. */
   consider(target: LineageVersion, now: number): Verdict & { permit: number | null } {
     const verdict = this.judge(target, now)
-    if (!verdict.go) return { ...verdict, inMs: this.#lookAgain(verdict), permit: null }
+    if (!verdict.go) return { ...verdict, inMs: lookAgain(verdict), permit: null }
     const permit = this.permitFor(target)
     if (permit === null || this.#holdsPermit()) return { ...verdict, permit }
     const reason = { kind: 'permit', ...this.#owner.around.sayPermit(permit) } as const
@@ -73,11 +70,11 @@ export class Decision {
   /** All but the permit. */
   judge(target: LineageVersion, now: number): Verdict {
     const { around, state } = this.#owner
-    const passedMs = this.#evaluatedAt === undefined ? 0 : Math.max(0, now - this.#evaluatedAt)
-    this.#evaluatedAt = now
     const facts = around.facts(target.entry, state.object)
-    const verdict = evaluate(target.upgrade.schedule.when, state.progress, passedMs, facts)
-    this.#note(verdict.progress, now)
+    const { when } = target.upgrade.schedule
+    const verdict = this.#stopwatch.evaluate(when, state.progress, facts, now, (next, durable) =>
+      this.#owner.progress(next, durable)
+    )
     const { progress } = this.#owner.state
     const wait = (kind: 'pause' | 'turn', sentence: string, inMs?: number): Verdict & { go: false } => ({
       go: false,
@@ -99,23 +96,7 @@ export class Decision {
     return verdict.go ? verdict : { go: true, progress }
   }
 
-  /** Time that is counted is kept now and then; what waits for a moment of the clock sleeps until it comes. */
-  #lookAgain({ inMs, progress }: Extract<Verdict, { go: false }>): number | undefined {
-    if (inMs === undefined || Object.keys(progress).length === 0) return inMs
-    return Math.min(inMs, PROGRESS_MS)
-  }
-
   #holdsPermit(): boolean {
     return this.#owner.around.holdsPermit(this.#owner.state.object)
-  }
-
-  #note(progress: ObjectState['progress'], now: number): void {
-    const known = this.#owner.state.progress
-    const grown = Object.keys(progress).length !== Object.keys(known).length
-    const changed = grown || Object.entries(progress).some(([path, passed]) => known[path] !== passed)
-    if (!changed) return
-    const durable = grown || now - this.#persistedAt >= PROGRESS_MS
-    if (durable) this.#persistedAt = now
-    this.#owner.progress(progress, durable)
   }
 }

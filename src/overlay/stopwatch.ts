@@ -1,0 +1,45 @@
+/**
+ * The time that a condition counts (SPEC S3), while the peer is up: in memory at every look, durable when it begins and
+ * once a minute, so that a crash costs a soak a minute at most.
+ */
+import { evaluate, type Facts, type Progress, type Verdict } from '../schedule/evaluate.ts'
+import type { Condition } from '../schedule/schedule.ts'
+
+const KEEP_MS = 60_000
+
+export class Stopwatch {
+  /** Undefined until the first look of this process: time while the peer was off does not count. */
+  #lookedAt: number | undefined
+  #keptAt = 0
+
+  /** The time begins now. */
+  begin(now: number): void {
+    this.#lookedAt = now
+  }
+
+  /** @param keep told of progress that changed; not `durable`: in memory, until it is worth a write */
+  evaluate(
+    condition: Condition,
+    known: Progress,
+    facts: Facts,
+    now: number,
+    keep: (progress: Progress, durable: boolean) => void
+  ): Verdict {
+    const passedMs = this.#lookedAt === undefined ? 0 : Math.max(0, now - this.#lookedAt)
+    this.#lookedAt = now
+    const verdict = evaluate(condition, known, passedMs, facts)
+    const { progress } = verdict
+    const grown = Object.keys(progress).length !== Object.keys(known).length
+    if (grown || Object.entries(progress).some(([path, passed]) => known[path] !== passed)) {
+      const durable = grown || now - this.#keptAt >= KEEP_MS
+      if (durable) this.#keptAt = now
+      keep(progress, durable)
+    }
+    return verdict
+  }
+}
+
+/** When to look again, ms: time that is counted is kept now and then; what waits for a moment of the clock sleeps until it comes. */
+export function lookAgain({ inMs, progress }: Extract<Verdict, { go: false }>): number | undefined {
+  return inMs === undefined || Object.keys(progress).length === 0 ? inMs : Math.min(inMs, KEEP_MS)
+}
