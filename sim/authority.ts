@@ -6,7 +6,7 @@
 import { Refusal } from '../src/errors.ts'
 import type { Authority } from '../src/overlay/events.ts'
 import type { PeerRecord } from '../src/overlay/record.ts'
-import type { Schedule } from '../src/schedule/schedule.ts'
+import type { Condition, Schedule } from '../src/schedule/schedule.ts'
 import { type Entry, MIN_PIECE_BYTES } from '../src/upgrade/manifest.ts'
 import type { Statement, StatementBody } from '../src/upgrade/statement.ts'
 
@@ -46,6 +46,8 @@ export interface EntryRequest {
   /** Several classes are one lineage each: C1v1 → C1v2 … */
   lineages: string[]
   schedule: Schedule
+  /** When future SOs are started that nobody called. @default never */
+  simulate?: Condition | undefined
   pieces: number
   /** Whether the class upgrades bring a future and a past SO. */
   future: boolean
@@ -180,6 +182,7 @@ export class World {
           future: request.future && version > 1 ? simulation('future.js') : null,
           past: request.past && version > 1 ? simulation('past.js') : null,
           schedule: request.schedule,
+          ...(request.simulate === undefined || !request.future ? {} : { simulate: request.simulate }),
           ...this.#waysOf(request)
         })),
         ...(request.replaces === undefined ? {} : { replaces: request.replaces.map((one) => one.hash) }),

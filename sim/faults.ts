@@ -128,6 +128,7 @@ export function drawFaults(seed: number, peers?: number): FaultPlan {
   const actions = drawActions(random, groups, groupSize, unavailable, untilMs)
   nameCanaries(new Generator(seed, 6), actions)
   const keepMs = letBundlesGo(new Generator(seed, 7), actions)
+  startFutures(new Generator(seed, 21), actions)
   const weights = drawWeights(random)
   const faults = drawEvents(random, weights, count, untilMs)
   const raw = random.chance(0.2)
@@ -258,6 +259,18 @@ function nameCanaries(random: Generator, actions: Action[]): void {
     const { when, constraints } = action.schedule
     const of = random.chance(0.5) ? [canary, when] : [when, canary]
     action.schedule = { when: { kind: random.pick(['sequence', 'all']), of }, constraints }
+  }
+}
+
+/** Some future SOs are started by themselves. Drawn apart, too. */
+function startFutures(random: Generator, actions: Action[]): void {
+  for (const action of actions) {
+    if (action.what !== 'upgrade' || !random.chance(0.4)) continue
+    action.simulate = random.pick<Condition>([
+      { kind: 'immediately' },
+      { kind: 'gradual', overMs: random.between(1000, 60_000), shape: 'even' },
+      { kind: 'canary', share: { count: random.between(1, 4) }, soakMs: random.below(10_000) }
+    ])
   }
 }
 

@@ -93,10 +93,18 @@ export class Operator {
     const common = { format: 1 as const, fleet: world.fleet, sequence: ++this.#sequence, note: '' }
     switch (action.what) {
       case 'upgrade': {
-        const { schedule, pieces, future, past } = action
+        const { schedule, simulate, pieces, future, past } = action
         const first = action.replaces === undefined ? undefined : (this.#progress[action.replaces]!.made as Entry)
         const replaces = first === undefined ? undefined : world.entries.slice(first.version - 1)
-        const entry = world.makeEntry({ lineages: scenario.lineages, schedule, pieces, future, past, replaces })
+        const entry = world.makeEntry({
+          lineages: scenario.lineages,
+          schedule,
+          simulate,
+          pieces,
+          future,
+          past,
+          replaces
+        })
         if (action.broken === true) world.broken.add(entry.version)
         this.lastVersion = entry.version
         this.#simulator.onMade()

@@ -3,7 +3,7 @@
  */
 
 import type { PeerLimits } from '../src/overlay/events.ts'
-import type { Schedule } from '../src/schedule/schedule.ts'
+import type { Condition, Schedule } from '../src/schedule/schedule.ts'
 import { calmHost, type HostOptions } from './host.ts'
 import { calmNetwork, type NetworkOptions } from './network.ts'
 
@@ -12,6 +12,8 @@ export type Action = { atMs: number } & (
   | {
       what: 'upgrade'
       schedule: Schedule
+      /** When future SOs are started that nobody called. @default never */
+      simulate?: Condition
       pieces: number
       future: boolean
       past: boolean

@@ -12,6 +12,8 @@ import type { GuestCount } from './guests.ts'
 export interface ObjectStatus extends ObjectRecord {
   className: string
   futures: number[]
+  /** Why the next future SO that is to be started by itself is not started yet; empty if there is none. */
+  futureReason: string
   /** 0…1 while a TF runs. */
   progress: number
   /** How long each upgrade since the start kept it from serving, ms. */
@@ -102,7 +104,14 @@ export function statusOf(init: StatusInit): Status {
     const className = log.schema.at(name, record.version)?.className ?? name
     const { futures } = object.state
     const progress = targetOf(object.state.phase) > 0 ? init.progress(name) : 0
-    objects[name] = { ...record, className, futures, progress, ...init.unavailable(name) }
+    objects[name] = {
+      ...record,
+      className,
+      futures,
+      futureReason: object.futureReason,
+      progress,
+      ...init.unavailable(name)
+    }
   }
   const pauses = [...log.chain, ...log.fork].flatMap((entry) => statements.pauses(entry.hash, peer.now))
   return {

@@ -217,7 +217,7 @@ export function classUpgrade(
 ): ClassUpgrade {
   const simulation = (module: string | null): Simulation | null =>
     module === null ? null : { module: bundledPath(module), ...declared.get(module)! }
-  const { from, to, object, transform, future, past, schedule } = definition
+  const { from, to, object, transform, future, past, schedule, simulate } = definition
   const ways = definition.ways.map((way) => ({
     entry: entryNamed(way.from, earlier).hash,
     transform: way.transform === null ? null : bundledPath(way.transform)
@@ -231,6 +231,7 @@ export function classUpgrade(
     future: simulation(future),
     past: past === 'subtype' ? past : simulation(past),
     schedule,
+    ...(simulate === null ? {} : { simulate }),
     ...(ways.length > 0 ? { ways } : {})
   }
 }

@@ -6,7 +6,7 @@ import type { Verdict } from '../schedule/evaluate.ts'
 import type { Constraint } from '../schedule/schedule.ts'
 import type { LineageVersion } from '../upgrade/schema.ts'
 import type { ObjectState } from './lifecycle.ts'
-import { lookAgain, Stopwatch } from './stopwatch.ts'
+import { Stopwatch } from './stopwatch.ts'
 import type { Surroundings } from './surroundings.ts'
 import { pauseOf } from './target.ts'
 
@@ -60,7 +60,7 @@ export class Decision {
   /** Go, or wait and for what. Constraints come last: a permit is asked for only when all else holds. */
   consider(target: LineageVersion, now: number): Verdict & { permit: number | null } {
     const verdict = this.judge(target, now)
-    if (!verdict.go) return { ...verdict, inMs: lookAgain(verdict), permit: null }
+    if (!verdict.go) return { ...verdict, inMs: this.#stopwatch.lookAgain(verdict, now), permit: null }
     const permit = this.permitFor(target)
     if (permit === null || this.#holdsPermit()) return { ...verdict, permit }
     const reason = { kind: 'permit', ...this.#owner.around.sayPermit(permit) } as const

@@ -4,6 +4,7 @@
  */
 import type { LineageVersion } from '../upgrade/schema.ts'
 import type { Event, HostCommand } from './events.ts'
+import { FutureSchedule } from './future-schedule.ts'
 import type { ObjectState } from './lifecycle.ts'
 import type { Surroundings } from './surroundings.ts'
 
@@ -15,13 +16,18 @@ export interface FutureOwner {
   readonly around: Surroundings
   readonly isServing: boolean
   keep(state: ObjectState): void
+  /** In memory only. */
+  remember(state: ObjectState): void
   run(command: HostCommand): void
   say(reason: string): void
 }
 
 export class Futures {
   readonly #owner: FutureOwner
-  /** The highest version that a call asked for and that is not served yet. */
+  readonly #schedule: FutureSchedule
+  /** Why the next one that its upgrade wants started by itself is not started yet. */
+  reason = ''
+  /** The highest version that a call, or a schedule, asked for and that is not served yet. */
   #wanted = 0
   /** The version whose future SO is starting; 0 if none. */
   #simulating = 0
@@ -34,6 +40,7 @@ export class Futures {
 
   constructor(owner: FutureOwner) {
     this.#owner = owner
+    this.#schedule = new FutureSchedule(owner)
   }
 
   /** The version that a call asked for, while it is on its way; its bundles are needed. 0 if none. */
@@ -67,16 +74,37 @@ export class Futures {
     this.#wanted = Math.max(this.#wanted, version)
   }
 
-  /** Takes the next step that is possible now. */
-  advance(): void {
+  /** Takes the next step that is possible now. Returns when to look again without an event, ms. */
+  advance(now: number): number {
     const { current, phase } = this.#owner.state
-    if (current === null || !this.#owner.isServing || this.obstacle !== undefined) return
-    if (phase.name !== 'idle' && phase.name !== 'fetching' && phase.name !== 'waiting') return
+    this.reason = ''
+    const never = Number.POSITIVE_INFINITY
+    if (current === null || !this.#owner.isServing || this.obstacle !== undefined) return never
+    if (phase.name !== 'idle' && phase.name !== 'fetching' && phase.name !== 'waiting') return never
     this.#considerDiscard()
-    if (this.#wanted > 0 && this.#discarding.length === 0) this.#considerSimulation(current)
+    if (this.#discarding.length > 0) return never
+    const next = this.#considerSchedules(current, now)
+    if (this.#wanted > 0) this.#considerSimulation(current)
+    return next
   }
 
-  /** A call from the future came. That an SO was started is durable before it answers (L8). */
+  /** L21: those that an upgrade wants started before anybody calls them. */
+  #considerSchedules(current: { version: number; entry: string }, now: number): number {
+    let next = Number.POSITIVE_INFINITY
+    for (const one of this.#ahead(current)) {
+      if (one.upgrade.simulate === undefined || this.#owner.state.futures.includes(one.version)) continue
+      const verdict = this.#schedule.judge(one, now)
+      if (verdict.go) {
+        this.want(one.version)
+        continue
+      }
+      if (this.reason === '') this.reason = `the future SO of version ${one.version}: ${verdict.reason}`
+      next = Math.min(next, now + (verdict.inMs ?? Number.POSITIVE_INFINITY))
+    }
+    return next
+  }
+
+  /** A call from the future came, or a schedule said so. That an SO was started is durable before it answers (L8). */
   #considerSimulation(current: { version: number; entry: string }): void {
     const { around, state } = this.#owner
     const next = this.#next(current)
@@ -94,15 +122,23 @@ export class Futures {
 
   /** The lowest version up to the wanted one that has no future SO yet; undefined if none can be added. */
   #next(current: { version: number; entry: string }): LineageVersion | undefined {
+    for (const one of this.#ahead(current)) {
+      if (one.version > this.#wanted) return undefined
+      if (!this.#owner.state.futures.includes(one.version)) return one
+    }
+    return undefined
+  }
+
+  /** Versions above the current one that future SOs serve, or could, ascending: each rests on the one below. */
+  *#ahead(current: { version: number; entry: string }): Generator<LineageVersion> {
     const { around, state } = this.#owner
     const { schema } = around.log
-    if (around.log.at(current.version)?.hash !== current.entry) return undefined
+    if (around.log.at(current.version)?.hash !== current.entry) return
     for (let below = current.version; ; ) {
       const one = schema.next(state.object, below)
-      if (one === undefined || one.version > this.#wanted) return undefined
-      if (one.upgrade.future === null || state.withheld.includes(one.version)) return undefined
-      if (this.#unsimulable.has(one.version)) return undefined
-      if (!state.futures.includes(one.version)) return one
+      if (one === undefined || one.upgrade.future === null) return
+      if (state.withheld.includes(one.version) || this.#unsimulable.has(one.version)) return
+      yield one
       below = one.version
     }
   }

@@ -60,6 +60,8 @@ export interface ObjectState {
   futures: number[]
   /** Version → hash of the entry that the SO came with: after a fork the number alone does not tell (T6). */
   simulated?: Record<number, string>
+  /** Entry hash → time that its `simulate` condition has counted (L21). */
+  simulations?: Record<string, Progress>
   /** Those of them that the object is started without, since it died with them (L14). The TF still hears of them. */
   withheld: number[]
   /** Retries that discard future SOs and had been stated when some were withheld: one more lifts that (L15). */

@@ -62,6 +62,9 @@ export class HostedObject {
         return owner.service === 'serving'
       },
       keep: (next) => this.#keep(next),
+      remember: (next) => {
+        this.state = next
+      },
       run: (command) => this.#run(command),
       say: (reason) => {
         this.reason = reason
@@ -82,6 +85,10 @@ export class HostedObject {
   }
   get begun(): boolean {
     return this.state.current !== null && BEGUN.has(this.state.phase.name)
+  }
+  /** Why the next future SO that is to be started by itself is not started yet; empty if there is none. */
+  get futureReason(): string {
+    return this.#futures.reason
   }
   get busy(): boolean {
     return this.state.phase.name === 'warming' || BEGUN.has(this.state.phase.name)
@@ -110,7 +117,7 @@ export class HostedObject {
     const { name } = this.state.phase
     let next = Number.POSITIVE_INFINITY
     if (name === 'idle' || name === 'fetching' || name === 'waiting') next = this.#considerUpgrade(now)
-    if (!this.#retiring) this.#futures.advance()
+    if (!this.#retiring) next = Math.min(next, this.#futures.advance(now))
     this.#considerRetirement()
     return Math.min(next, this.#restartAt)
   }

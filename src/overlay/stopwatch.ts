@@ -37,9 +37,10 @@ export class Stopwatch {
     }
     return verdict
   }
-}
 
-/** When to look again, ms: time that is counted is kept now and then; what waits for a moment of the clock sleeps until it comes. */
-export function lookAgain({ inMs, progress }: Extract<Verdict, { go: false }>): number | undefined {
-  return inMs === undefined || Object.keys(progress).length === 0 ? inMs : Math.min(inMs, KEEP_MS)
+  /** When to look again, ms: what is counted is kept in time; what waits for a moment of the clock sleeps until it comes. */
+  lookAgain({ inMs, progress }: Extract<Verdict, { go: false }>, now: number): number | undefined {
+    if (inMs === undefined || Object.keys(progress).length === 0) return inMs
+    return Math.min(inMs, Math.max(0, this.#keptAt + KEEP_MS - now))
+  }
 }

@@ -6,7 +6,7 @@ import { z } from 'zod'
 import { Refusal } from '../errors.ts'
 import { nameSchema, versionSchema } from '../names.ts'
 import { defaultSchedule, immediately } from '../schedule/combinators.ts'
-import { type Schedule, scheduleSchema } from '../schedule/schedule.ts'
+import { type Condition, conditionSchema, type Schedule, scheduleSchema } from '../schedule/schedule.ts'
 import { explain } from './canonical.ts'
 import { MAX_CLASSES, MAX_REPLACED } from './manifest.ts'
 
@@ -31,6 +31,11 @@ export interface ReplacingClass {
   past?: ModulePath | 'subtype'
   /** @default immediately, one member of a group at a time */
   schedule?: Schedule
+  /**
+   * When nodes start the future SO though nobody called it yet: one with state of its own knows N from then on.
+   * @default at the first call
+   */
+  simulate?: Condition
   /** Specification for `upstart check`; not part of the bundle. */
   spec?: ModulePath
   new?: never
@@ -71,6 +76,7 @@ export interface ClassDefinition {
   future: string | null
   past: string | null
   schedule: Schedule
+  simulate: Condition | null
   spec: string | null
 }
 
@@ -103,6 +109,7 @@ const classSchema = z.strictObject({
   future: moduleSchema.optional(),
   past: z.union([z.literal('subtype'), moduleSchema]).optional(),
   schedule: scheduleSchema.optional(),
+  simulate: conditionSchema.optional(),
   spec: moduleSchema.optional(),
   new: z.literal(true).optional()
 })
@@ -122,13 +129,15 @@ const upgradeSchema = z.strictObject({
 
 function classDefinition(name: string, input: z.infer<typeof classSchema>, version: number): ClassDefinition {
   const isNew = version === 1 || input.new === true
-  const ofOld = (['becomes', 'transform', 'ways', 'future', 'past'] as const).find(
+  const ofOld = (['becomes', 'transform', 'ways', 'future', 'past', 'simulate'] as const).find(
     (field) => input[field] !== undefined
   )
   if (isNew && ofOld !== undefined) {
     const why = version === 1 ? 'version 1 is installed from nothing' : 'it is new'
     throw new Refusal('Malformed', `class ${name}: ${why}, so there is nothing for "${ofOld}"; remove it`)
   }
+  if (input.simulate !== undefined && input.future === undefined)
+    throw new Refusal('Malformed', `class ${name}: "simulate" is for a future SO; name one as "future", or remove it`)
   return {
     from: isNew ? null : name,
     to: input.becomes ?? name,
@@ -138,6 +147,7 @@ function classDefinition(name: string, input: z.infer<typeof classSchema>, versi
     future: input.future ?? null,
     past: input.past ?? null,
     schedule: input.schedule ?? (isNew ? { when: immediately(), constraints: [] } : defaultSchedule()),
+    simulate: input.simulate ?? null,
     spec: input.spec ?? null
   }
 }

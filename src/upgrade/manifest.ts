@@ -4,7 +4,7 @@
  */
 import { z } from 'zod'
 import { hashSchema, nameSchema, pathSchema, versionSchema } from '../names.ts'
-import { scheduleSchema } from '../schedule/schedule.ts'
+import { conditionSchema, scheduleSchema } from '../schedule/schedule.ts'
 
 /** Limits of an entry and its bundle (SPEC U2, U3). */
 export const MAX_ENTRY_BYTES = 64 * 1024
@@ -51,6 +51,8 @@ export const classUpgradeSchema = z.strictObject({
   future: simulationSchema.nullable(),
   past: z.union([simulationSchema, z.literal('subtype')]).nullable(),
   schedule: scheduleSchema,
+  /** L21: when nodes start the future SO though nobody calls it yet; absent: at the first call. */
+  simulate: conditionSchema.optional(),
   /** R2: TFs from the other versions that a node may hold, each named by the entry it came with. */
   ways: z
     .array(z.strictObject({ entry: hashSchema, transform: pathSchema.nullable() }))

@@ -24,6 +24,7 @@ const definition: ClassDefinition = {
   future: './future.ts',
   past: './past.ts',
   schedule: { when: { kind: 'immediately' }, constraints: [] },
+  simulate: null,
   spec: null
 }
 const before = { interface: OLD, future: null, past: null }

@@ -17,6 +17,7 @@ const object = (change: Partial<ObjectStatus> = {}): ObjectStatus => ({
   failed: [],
   className: 'KV',
   futures: [],
+  futureReason: '',
   progress: 0,
   unavailableMs: [],
   unavailableAt: [],

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { neededBundles } from '../../../src/overlay/needs.ts'
+import { after, immediately, manual } from '../../../src/schedule/combinators.ts'
 import type { Entry } from '../../../src/upgrade/manifest.ts'
 import { LonePeer, OBJECT } from './lone-peer.ts'
 
@@ -65,6 +66,62 @@ describe('future SOs of one object (SPEC L8, L14, L15)', () => {
     assert.deepEqual([object(peer).lowest, object(peer).version, object(peer).highest], [1, 2, 3])
     peer.restart()
     assert.deepEqual(command(peer, 'start').future, [3])
+  })
+
+  it('L21: its upgrade says when it is started though nobody called; the time counts on through a restart', () => {
+    const peer = new LonePeer()
+    peer.installed()
+    peer.simulate = after({ delay: '10m' })
+    peer.inject(NEVER)
+    const why = () => peer.peer.objects.get(OBJECT)!.futureReason
+    assert.equal(why(), 'the future SO of version 2: waits another 10m of 10m')
+    for (let minute = 1; minute <= 6; minute++) peer.passes(60_000)
+    peer.restart()
+    peer.answer('start')
+    peer.passes(4 * 60_000 - 1)
+    assert.deepEqual(peer.commands, [])
+    peer.passes(1)
+    assert.equal(command(peer, 'simulate').version, 2)
+    peer.answer('simulate')
+    assert.deepEqual([object(peer).version, object(peer).highest, why()], [1, 2, ''])
+  })
+
+  it('L21: no pause, abort or failure is passed by; a caller is served all the same', () => {
+    const peer = new LonePeer()
+    peer.installed()
+    peer.simulate = immediately()
+    peer.state({ what: 'pause', target: null })
+    peer.inject(NEVER)
+    assert.deepEqual(peer.commands, [])
+    assert.match(peer.peer.objects.get(OBJECT)!.futureReason, /^the future SO of version 2: paused by statement/)
+    peer.step({ type: 'wanted', object: OBJECT, version: 2 })
+    peer.answer('simulate', { ok: false, reason: 'it threw' })
+    peer.passes(60_000)
+    assert.deepEqual(peer.commands, [], 'one that does not start is not started again and again')
+
+    const other = new LonePeer()
+    other.installed()
+    other.simulate = manual()
+    const entry = other.inject(NEVER)
+    other.state({ what: 'abort', target: entry.hash })
+    approve(other, 2)
+    assert.deepEqual(other.commands, [])
+  })
+
+  it('L21: those of several versions are started in their order, each when its upgrade says so', () => {
+    const peer = new LonePeer()
+    peer.installed()
+    peer.simulate = after({ delay: '10m' })
+    peer.inject(NEVER)
+    peer.simulate = after({ delay: '1m' })
+    peer.inject(NEVER)
+    peer.passes(60_000)
+    // Each rests on the one below, whatever that one's own time.
+    assert.equal(command(peer, 'simulate').version, 2)
+    peer.answer('simulate')
+    assert.equal(command(peer, 'simulate').version, 3)
+    peer.answer('simulate')
+    assert.equal(object(peer).highest, 3)
   })
 
   it('L14: after three deaths it is started without them; with state they block the upgrade, and say so', () => {

@@ -3,7 +3,7 @@ import { hash53, hash64, World } from '../../../sim/authority.ts'
 import type { Authority, Effect, Event, HostCommand, HostCommandName } from '../../../src/overlay/events.ts'
 import { Peer } from '../../../src/overlay/peer.ts'
 import type { PeerRecord } from '../../../src/overlay/record.ts'
-import type { Schedule } from '../../../src/schedule/schedule.ts'
+import type { Condition, Schedule } from '../../../src/schedule/schedule.ts'
 import type { Entry } from '../../../src/upgrade/manifest.ts'
 import type { StatementBody } from '../../../src/upgrade/statement.ts'
 
@@ -21,6 +21,8 @@ export class LonePeer {
   commands: HostCommand[] = []
   /** Whether the upgrades that are made bring past SOs. */
   past = true
+  /** When their future SOs are started by themselves. */
+  simulate: Condition | undefined
   #rivals = new Map<Uint8Array, Entry>()
   #held = new Set<string>()
   #sequence = 0
@@ -35,6 +37,7 @@ export class LonePeer {
     const entry = this.world.makeEntry({
       lineages: ['A'],
       schedule,
+      simulate: this.simulate,
       pieces: 1,
       future: true,
       past: this.past,

@@ -26,6 +26,7 @@ describe('defineUpgrade', () => {
       future: null,
       past: 'subtype',
       schedule: { when: { kind: 'immediately' }, constraints: [{ kind: 'rolling', by: 'group', unavailable: 1 }] },
+      simulate: null,
       spec: null
     })
     assert.equal(classes[1]!.from, null)
@@ -44,6 +45,13 @@ describe('defineUpgrade', () => {
     assert.throws(define({ version: 2, classes: { A: { object, new: true, past: 'subtype' } } }), malformed)
     assert.throws(
       define({ version: 2, classes: { A: { object, becomes: 'C' }, B: { object, becomes: 'C' } } }),
+      malformed
+    )
+    // L21: there is nothing that it could start.
+    assert.throws(define({ version: 2, classes: { A: { object, simulate: immediately() } } }), malformed)
+    assert.throws(define({ version: 2, classes: { A: { object, new: true, simulate: immediately() } } }), malformed)
+    assert.throws(
+      define({ version: 2, classes: { A: { object, future: object, simulate: { kind: 'sometimes' } } } }),
       malformed
     )
     assert.throws(define({ version: 2, classes: {} }), malformed)
