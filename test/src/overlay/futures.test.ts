@@ -77,7 +77,7 @@ describe('future SOs of one object (SPEC L8, L14, L15)', () => {
     assert.equal(why(), 'the future SO of version 2: waits another 10m of 10m')
     for (let minute = 1; minute <= 6; minute++) peer.passes(60_000)
     peer.restart()
-    peer.answer('start')
+    peer.answerAll('clean', 'start')
     peer.passes(4 * 60_000 - 1)
     assert.deepEqual(peer.commands, [])
     peer.passes(1)
