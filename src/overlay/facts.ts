@@ -1,14 +1,18 @@
 /** What the schedule of an upgrade looks at, as this peer sees it (SPEC S). */
+import type { Generator } from '../prng.ts'
 import type { Facts } from '../schedule/evaluate.ts'
+import type { UpgradeLog } from '../upgrade/log.ts'
 import type { Entry } from '../upgrade/manifest.ts'
 import type { StatementSet } from '../upgrade/statements.ts'
-import type { Canaries } from './canaries.ts'
 import type { PeerInit } from './events.ts'
+import type { Panels } from './panels.ts'
 
 export interface FactsInit {
   readonly init: PeerInit
   readonly statements: StatementSet
-  readonly canaries: Canaries
+  readonly log: UpgradeLog
+  readonly panels: Panels
+  readonly generator: Generator
   now(): number
   hash53(text: string): number
 }
@@ -20,6 +24,12 @@ export function factsFor(parts: FactsInit, entry: Entry, object: string): Facts 
     now: parts.now(),
     labels: parts.init.labels,
     place: (salt) => parts.hash53(`${entry.hash} ${parts.init.peer} ${salt}`) / 2 ** 53,
-    canaries: () => parts.canaries.facts(entry, object, parts.now())
+    draw: () => parts.generator.fraction(),
+    classes: () =>
+      parts.log
+        .schemaOf(entry.hash)
+        .versions(object)
+        .map((one) => one.className),
+    others: () => parts.panels.others(entry, object, parts.now())
   }
 }

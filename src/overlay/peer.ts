@@ -7,7 +7,6 @@ import { UpgradeLog } from '../upgrade/log.ts'
 import type { LineageVersion, Schema } from '../upgrade/schema.ts'
 import { StatementSet } from '../upgrade/statements.ts'
 import { AntiEntropy } from './antientropy.ts'
-import { Canaries } from './canaries.ts'
 import {
   type Authority,
   DEFAULT_LIMITS,
@@ -31,6 +30,7 @@ import { HostedObject } from './object.ts'
 import { Outbox } from './outbox.ts'
 import { OwnPermit } from './own-permit.ts'
 import { OwnRecord } from './own-record.ts'
+import { Panels } from './panels.ts'
 import type { Contact } from './passive.ts'
 import type { PermitState } from './permits.ts'
 import type { Pieces } from './pieces.ts'
@@ -54,7 +54,7 @@ export class Peer {
   readonly #antiEntropy: AntiEntropy
   readonly #learning: Learning
   readonly #injections: Injections
-  readonly #canaries: Canaries
+  readonly #panels: Panels
   readonly #keepers: Keepers
   readonly #states = new Map<string, ObjectState>()
   readonly #permit: OwnPermit
@@ -76,13 +76,15 @@ export class Peer {
     this.#hash53 = (text) => authority.hash53(text)
     this.log = new UpgradeLog(authority.fleet)
     this.statements = new StatementSet(this.#hash53)
-    this.#canaries = new Canaries({
+    this.#panels = new Panels({
       self: init.peer,
+      group: init.group,
       log: this.log,
       statements: this.statements,
       room: Math.floor((this.limits.view - this.limits.degreeMax) / 2),
       hash53: this.#hash53,
       view: () => this.view,
+      isNeighbour: (peer) => this.neighbours.has(peer),
       isCutOff: () => this.membership.isCutOff
     })
     this.view = new View({
@@ -90,7 +92,7 @@ export class Peer {
       size: this.limits.view,
       hash53: this.#hash53,
       keeps: (record) => this.neighbours.has(record.peer) || (init.group !== null && record.group === init.group),
-      pins: this.#canaries
+      pins: this.#panels
     })
     this.#leaving = new Leaving({
       self: init.peer,
@@ -141,7 +143,7 @@ export class Peer {
       kept: snapshot.get('permit'),
       hash53: this.#hash53
     })
-    this.#around = this.#makeSurroundings()
+    this.#around = this.#makeSurroundings(generator)
     this.#restore(snapshot)
   }
 
@@ -356,7 +358,7 @@ export class Peer {
   /** Everything that follows from the new state. */
   #settle(): void {
     if (this.#knownLog !== this.log.size) this.#onLogChange()
-    if (this.#canaries.takeNews()) this.#antiEntropy.wake(this.#now)
+    if (this.#panels.takeNews()) this.#antiEntropy.wake(this.#now)
     this.#wake(this.#leaving.isGone ? this.#leaving.turn(this.#now) : this.#live())
   }
 
@@ -442,9 +444,9 @@ export class Peer {
     })
   }
 
-  #makeSurroundings(): Surroundings {
-    const [statements, canaries, hash53] = [this.statements, this.#canaries, this.#hash53]
-    const facts = { init: this.#init, statements, canaries, hash53, now: () => this.#now }
+  #makeSurroundings(generator: Generator): Surroundings {
+    const [log, statements, panels, hash53] = [this.log, this.statements, this.#panels, this.#hash53]
+    const facts = { init: this.#init, generator, log, statements, panels, hash53, now: () => this.#now }
     return {
       self: this.id,
       labels: this.#init.labels,

@@ -3,8 +3,16 @@
  * evaluated by peers and rehearsed by the simulator is the same. None is called `then`: that would make thenables.
  */
 import { Refusal } from '../errors.ts'
-import { MAX_JUDGED } from './canary.ts'
-import { type Condition, type Constraint, MAX_DELAY_MS, type Schedule } from './schedule.ts'
+import { MAX_JUDGED } from './panel.ts'
+import {
+  type Condition,
+  type Constraint,
+  conditionSchema,
+  MAX_DELAY_MS,
+  MILLION,
+  type Schedule,
+  type Signalling
+} from './schedule.ts'
 import { windowError } from './window.ts'
 
 /** A number of milliseconds, or a text of one number and one unit: '500ms', '90s', '10m', '1h', '2d'. */
@@ -35,9 +43,33 @@ export function manual(): Condition {
   return { kind: 'manual' }
 }
 
-/** When `delay` has passed since the node learned of the upgrade (in a sequence: since the step before was met). */
-export function after({ delay }: { delay: Duration }): Condition {
-  return { kind: 'after', delayMs: durationMs(delay) }
+/** A share of peers as millionths. */
+function millionths(share: number, what: string): number {
+  const perMillion = Math.round(share * MILLION)
+  if (!(perMillion >= 1 && perMillion <= MILLION))
+    throw new Refusal('Malformed', `${what} is a share above 0 and at most 1 (like 0.05), not ${share}`)
+  return perMillion
+}
+
+/** What is written is what is read: the rules of the data hold where it is made. */
+function checked(condition: Condition, what: string): Condition {
+  const parsed = conditionSchema.safeParse(condition)
+  if (parsed.success) return condition
+  const [issue] = parsed.error.issues
+  throw new Refusal(
+    'Malformed',
+    `${what}: ${issue!.path.join('.')}${issue!.path.length > 0 ? ': ' : ''}${issue!.message}`
+  )
+}
+
+/**
+ * When `delay` has passed since the node learned of the upgrade (in a sequence: since the step before was met). Or, for
+ * servers before clients: when the peers that host a class, or so large a share of them, run its version, or a later one.
+ */
+export function after(what: { delay: Duration } | { class: string; version: number; fraction?: number }): Condition {
+  if ('delay' in what) return { kind: 'after', delayMs: durationMs(what.delay) }
+  const success = millionths(what.fraction ?? 1, 'after: fraction')
+  return checked({ kind: 'afterClass', class: what.class, version: what.version, success }, 'after')
 }
 
 /**
@@ -55,6 +87,55 @@ export function canary(few: ({ fraction: number } | { count: number }) & { soak:
   if (!(perMillion >= 1 && perMillion < 1_000_000))
     throw new Refusal('Malformed', `canary: a fraction lies between 0 and 1 (like 0.05), not ${few.fraction}`)
   return { kind: 'canary', share: { perMillion }, soakMs }
+}
+
+/**
+ * The fleet in growing shares, each wave when the one before it has run the version in good health for `every`:
+ * waves([0.01, 0.1, 0.5, 1], { every: '1h' }). More than 1 − `success` of a wave that fail stop the roll-out there.
+ */
+export function waves(
+  shares: readonly number[],
+  { every, success = 1 }: { every: Duration; success?: number }
+): Condition {
+  const ends = shares.map((share) => millionths(share, 'waves: each one'))
+  return checked(
+    { kind: 'waves', ends, everyMs: durationMs(every), success: millionths(success, 'waves: success') },
+    'waves'
+  )
+}
+
+/**
+ * One upgrade domain after another, as a label names them; a domain may have several values. Peers without any of them go
+ * last: domains({ by: 'zone', order: ['a', 'b'] }), or, as a big flip, order: [['a', 'b'], ['c', 'd']].
+ */
+export function domains(domain: {
+  by: string
+  order: readonly (string | readonly string[])[]
+  every?: Duration
+  success?: number
+}): Condition {
+  const { by, order, every = 0, success = 1 } = domain
+  const values = order.map((one) => (typeof one === 'string' ? [one] : [...one]))
+  const everyMs = durationMs(every)
+  return checked(
+    { kind: 'domains', by, order: values, everyMs, success: millionths(success, 'domains: success') },
+    'domains'
+  )
+}
+
+/** When so large a share of others, the peer itself counted, hold the upgrade ready. Met once, it stays met. */
+export function signalled({ fraction, of = 'sample' }: { fraction: number; of?: Signalling }): Condition {
+  return checked({ kind: 'signalled', of, share: millionths(fraction, 'signalled: fraction') }, 'signalled')
+}
+
+/** Each node after a time of its own, drawn at random. */
+export function random({ within }: { within: Duration }): Condition {
+  return checked({ kind: 'random', withinMs: durationMs(within) }, 'random: within')
+}
+
+/** Another condition for each class, where several share a schedule; `otherwise` for those that are not named. */
+export function byClass(classes: Record<string, Condition>, otherwise: Condition = never()): Condition {
+  return checked({ kind: 'byClass', classes, otherwise }, 'byClass')
 }
 
 /** Never: for the nodes that another branch of `any` is not for. */

@@ -2,12 +2,15 @@
  * Evaluates a schedule's condition to *go* or *wait, because …* (SPEC S). Pure: progress in, progress out, so that soaks
  * count elapsed time and survive restarts.
  */
-import { type CanaryFacts, evaluateCanary } from './canary.ts'
+import { evaluateAfterClass, evaluateDomains } from './domains.ts'
 import { sayDuration } from './duration.ts'
-import type { Condition } from './schedule.ts'
+import type { Others } from './panel.ts'
+import { branchOf, type Condition } from './schedule.ts'
+import { evaluateSignalled } from './signals.ts'
+import { evaluateWaves } from './waves.ts'
 import { evaluateWindow } from './window.ts'
 
-/** Path of a condition within its schedule → elapsed ms (`after`, `canary`) or steps passed (`sequence`). */
+/** Path of a condition within its schedule → elapsed ms (`after`, soaks), steps passed (`sequence`), what was drawn or met. */
 export type Progress = Readonly<Record<string, number>>
 
 /** What a node waits for, as data and as one sentence. */
@@ -39,14 +42,18 @@ export type Verdict =
 export interface Facts {
   /** An operator approved the upgrade. */
   approved: boolean
-  /** What is known of the upgrade's canaries; asked for only where the condition names some. */
-  canaries(): CanaryFacts
+  /** What is known of other peers; asked for only where a condition looks at them. */
+  others(): Others
   /** The wall clock, ms. */
   now: number
   /** The peer's own labels. */
   labels: Readonly<Record<string, string>>
   /** The peer's place from 0 to 1 for this upgrade and a salt: the same at every evaluation. */
   place(salt: string): number
+  /** From the peer's own generator, from 0 to 1: another one at every evaluation. */
+  draw(): number
+  /** All names that the object's class ever had. */
+  classes(): readonly string[]
 }
 
 /** `passedMs`: time since the last evaluation with this progress, while the peer was up. */
@@ -78,7 +85,20 @@ function at(condition: Condition, path: string, progress: Progress, moment: Mome
       }
     }
     case 'canary':
-      return evaluateCanary(condition, path, progress, moment.passedMs, moment.canaries())
+    case 'waves':
+      return evaluateWaves(condition, path, progress, moment.passedMs, moment.others())
+    case 'domains':
+      return evaluateDomains(condition, path, progress, moment.passedMs, moment.labels, moment.others)
+    case 'afterClass':
+      return evaluateAfterClass(condition, path, progress, moment.passedMs, moment.others())
+    case 'signalled':
+      return evaluateSignalled(condition, path, progress, moment.others)
+    case 'random':
+      return random(condition, path, progress, moment)
+    case 'byClass': {
+      const [name, branch] = branchOf(condition, moment.classes())
+      return at(branch, `${path}/${name}`, progress, moment)
+    }
     case 'never':
       return waits('never', progress, 'is never for this node')
     case 'at': {
@@ -133,6 +153,22 @@ function gradual(
   if (verdict.go) return verdict
   const sentence = `its turn within ${sayDuration(overMs)} comes in ${sayDuration(verdict.inMs ?? 0)}`
   return { ...verdict, reason: { kind: 'gradual', sentence } }
+}
+
+/** Drawn once, and kept with the time that has passed since (S24). */
+function random(
+  { withinMs }: Extract<Condition, { kind: 'random' }>,
+  path: string,
+  progress: Progress,
+  moment: Moment
+): Verdict {
+  const drawnMs = progress[`${path}/drawn`] ?? Math.floor(moment.draw() * withinMs)
+  const drawn = { ...progress, [`${path}/drawn`]: drawnMs }
+  const verdict = at({ kind: 'after', delayMs: drawnMs }, path, drawn, moment)
+  if (verdict.go) return verdict
+  const left = sayDuration(verdict.inMs ?? 0)
+  const sentence = `its turn, drawn at random within ${sayDuration(withinMs)}, comes in ${left}`
+  return { ...verdict, reason: { kind: 'random', sentence } }
 }
 
 function where(wanted: Record<string, string[]>, progress: Progress, labels: Facts['labels']): Verdict {

@@ -4,11 +4,16 @@
  * evaluation in `evaluate.ts`.
  */
 import { z } from 'zod'
+import { nameSchema, versionSchema } from '../names.ts'
 import { windowError } from './window.ts'
 
 /** Nesting and width of conditions are bounded, so that a schedule costs little to parse and to evaluate. */
 export const MAX_CONDITION_DEPTH = 8
 export const MAX_CONDITIONS = 64
+/** Sets of other peers that one schedule judges: each takes room in every view (SPEC O9). */
+export const MAX_PANELS = 16
+/** Shares are whole millionths: canonical JSON has no fractions. */
+export const MILLION = 1_000_000
 /** A year: no delay of a roll-out is longer. */
 export const MAX_DELAY_MS = 366 * 24 * 3600 * 1000
 
@@ -26,6 +31,15 @@ export type Condition =
   | { kind: 'any'; of: Condition[] }
   | { kind: 'all'; of: Condition[] }
   | { kind: 'sequence'; of: Condition[] }
+  | { kind: 'waves'; ends: number[]; everyMs: number; success: number }
+  | { kind: 'domains'; by: string; order: string[][]; everyMs: number; success: number }
+  | { kind: 'afterClass'; class: string; version: number; success: number }
+  | { kind: 'signalled'; of: Signalling; share: number }
+  | { kind: 'random'; withinMs: number }
+  | { kind: 'byClass'; classes: Record<string, Condition>; otherwise: Condition }
+
+/** Whose readiness counts: the peers it is connected with, the members of its group, or all that it knows of. */
+export type Signalling = 'neighbours' | 'group' | 'sample'
 
 export type Constraint = { kind: 'rolling'; by: 'group'; unavailable: number }
 
@@ -34,7 +48,52 @@ export interface Schedule {
   constraints: Constraint[]
 }
 
+const shareSchema = z.int().min(1).max(MILLION)
+const labelSchema = z.string().max(64)
+
+/** Conditions that look at other peers. */
+const ofOthers = [
+  z.strictObject({
+    kind: z.literal('waves'),
+    /** Up to which share of the fleet each wave goes, per million. */
+    ends: z
+      .array(shareSchema)
+      .min(1)
+      .max(MAX_PANELS + 1)
+      .refine((ends) => ends.every((end, at) => at === 0 || end > ends[at - 1]!), 'shares of waves ascend')
+      .refine((ends) => ends.at(-1) === MILLION, 'the last wave is all: 1'),
+    everyMs: z.int().min(0).max(MAX_DELAY_MS),
+    /** Share of each wave that must run well, per million. */
+    success: shareSchema
+  }),
+  z.strictObject({
+    kind: z.literal('domains'),
+    by: labelSchema.min(1),
+    /** One domain after another, each of one or several values of the label. */
+    order: z
+      .array(z.array(labelSchema.min(1)).min(1).max(MAX_CONDITIONS))
+      .min(1)
+      .max(MAX_PANELS)
+      .refine((order) => new Set(order.flat()).size === order.flat().length, 'each value is in one domain, once'),
+    everyMs: z.int().min(0).max(MAX_DELAY_MS),
+    success: shareSchema
+  }),
+  z.strictObject({
+    kind: z.literal('afterClass'),
+    class: nameSchema,
+    version: versionSchema,
+    success: shareSchema
+  }),
+  z.strictObject({
+    kind: z.literal('signalled'),
+    of: z.enum(['neighbours', 'group', 'sample']),
+    share: shareSchema
+  })
+] as const
+
 const leaf = [
+  ...ofOthers,
+  z.strictObject({ kind: z.literal('random'), withinMs: z.int().min(1).max(MAX_DELAY_MS) }),
   z.strictObject({ kind: z.literal('immediately') }),
   z.strictObject({ kind: z.literal('manual') }),
   z.strictObject({ kind: z.literal('after'), delayMs: z.int().min(0).max(MAX_DELAY_MS) }),
@@ -84,7 +143,18 @@ const conditionAt = (depth: number): z.ZodType<Condition> => {
     z.strictObject({ kind: z.literal('not'), of: z.lazy(() => conditionAt(depth - 1)) }),
     z.strictObject({ kind: z.literal('any'), of: children }),
     z.strictObject({ kind: z.literal('all'), of: children }),
-    z.strictObject({ kind: z.literal('sequence'), of: children })
+    z.strictObject({ kind: z.literal('sequence'), of: children }),
+    z.strictObject({
+      kind: z.literal('byClass'),
+      classes: z
+        .record(
+          nameSchema,
+          z.lazy(() => conditionAt(depth - 1))
+        )
+        .refine((classes) => Object.keys(classes).length > 0, 'at least one class')
+        .refine((classes) => Object.keys(classes).length <= MAX_CONDITIONS, `at most ${MAX_CONDITIONS} classes`),
+      otherwise: z.lazy(() => conditionAt(depth - 1))
+    })
   ]) as z.ZodType<Condition>
 }
 
@@ -97,13 +167,77 @@ export const constraintSchema: z.ZodType<Constraint> = z.strictObject({
 })
 
 export const scheduleSchema: z.ZodType<Schedule> = z.strictObject({
-  when: conditionSchema,
+  when: conditionSchema.refine(
+    (when) => panelsOf(when).length <= MAX_PANELS,
+    `it looks at more than ${MAX_PANELS} sets of other peers (waves, domains, classes); name fewer`
+  ),
   constraints: z.array(constraintSchema).max(8)
 })
 
-/** Whether a condition names canaries, at any depth. */
-export function namesCanaries(condition: Condition): boolean {
-  if (condition.kind === 'not') return namesCanaries(condition.of)
-  if ('of' in condition) return condition.of.some(namesCanaries)
-  return condition.kind === 'canary'
+/** The conditions that one is made of; of `byClass`, only what is meant for a class of these names, where they are given. */
+export function partsOf(condition: Condition, classes?: readonly string[]): readonly Condition[] {
+  if (condition.kind === 'not') return [condition.of]
+  if ('of' in condition && Array.isArray(condition.of)) return condition.of
+  if (condition.kind !== 'byClass') return []
+  return classes === undefined
+    ? [...Object.values(condition.classes), condition.otherwise]
+    : [branchOf(condition, classes)[1]]
+}
+
+/** What `byClass` asks of an object whose class has these names, with the name under which it says so. */
+export function branchOf(
+  { classes: branches, otherwise }: Extract<Condition, { kind: 'byClass' }>,
+  classes: readonly string[]
+): [name: string, condition: Condition] {
+  const name = classes.find((one) => Object.hasOwn(branches, one))
+  return name === undefined ? ['', otherwise] : [name, branches[name]!]
+}
+
+/** A condition and all that it is made of. */
+export function* conditionsOf(condition: Condition, classes?: readonly string[]): IterableIterator<Condition> {
+  yield condition
+  for (const part of partsOf(condition, classes)) yield* conditionsOf(part, classes)
+}
+
+/** Who may be in a panel: the lowest by place from one place to another (per million), of those with a label, or of a class. */
+export type Filter =
+  | { by: 'place'; from: number; to: number }
+  | { by: 'label'; label: string; values: readonly string[] }
+  | { by: 'class'; class: string; version: number }
+
+/** The panels that a condition looks at, each once; `classes`: names of the class that it is for. */
+export function panelsOf(condition: Condition, classes?: readonly string[]): Filter[] {
+  const found = new Map<string, Filter>()
+  for (const one of conditionsOf(condition, classes))
+    for (const filter of filtersOf(one)) found.set(keyOf(filter), filter)
+  return [...found.values()]
+}
+
+export const keyOf = (filter: Filter): string => JSON.stringify(filter)
+
+/** Of one condition, without those that it is made of. The last wave and the last domain are judged by nobody else. */
+export function filtersOf(condition: Condition): Filter[] {
+  switch (condition.kind) {
+    case 'canary':
+      return [placesTo(0, MILLION)]
+    case 'waves':
+      return condition.ends.slice(0, -1).map((end, at) => waveOf(condition.ends, at, end))
+    case 'domains':
+      return condition.order.map((values) => ({ by: 'label', label: condition.by, values }))
+    case 'afterClass':
+      return [{ by: 'class', class: condition.class, version: condition.version }]
+    default:
+      return []
+  }
+}
+
+const placesTo = (from: number, to: number): Filter => ({ by: 'place', from, to })
+
+/** The first wave is of the lowest known, wherever they lie: it has at least one peer (S20). */
+const waveOf = (ends: readonly number[], at: number, end: number): Filter =>
+  at === 0 ? placesTo(0, MILLION) : placesTo(ends[at - 1]!, end)
+
+/** Whether a condition judges others, so that one of them may hold a fleet up by design. */
+export function judgesOthers(condition: Condition): boolean {
+  return [...conditionsOf(condition)].some((one) => one.kind === 'signalled' || filtersOf(one).length > 0)
 }

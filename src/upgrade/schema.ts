@@ -81,6 +81,14 @@ export class Schema {
     return undefined
   }
 
+  /** The version of a lineage that a class's name, at that or any other version, is meant by. */
+  lineageAt(className: string, version: number): (LineageVersion & { object: string }) | undefined {
+    const exact = this.find(className, version)
+    const object = exact?.object ?? this.lineageOf(className)
+    const found = object === undefined ? undefined : this.at(object, version)
+    return found === undefined ? undefined : { object: object!, ...found }
+  }
+
   /** The lineage that ever had a class of this name. */
   lineageOf(className: string): string | undefined {
     for (const [lineage, versions] of this.lineages)

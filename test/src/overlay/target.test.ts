@@ -37,13 +37,15 @@ function fleetAt(versions: number, when = immediately()) {
     statements.add({ hash: hashOf(serial), keys: ['key'], expires: 0, bytes: new Uint8Array(), body } as Statement)
   }
   const choose = (object: ObjectState) => {
-    const canaries = (): never => assert.fail('no schedule here names canaries')
+    const others = (): never => assert.fail('no schedule here looks at others')
     const facts = ({ hash }: Entry) => ({
       approved: statements.approved(hash),
-      canaries,
+      others,
       now: 0,
       labels: {},
-      place: () => 0
+      place: () => 0,
+      draw: () => 0,
+      classes: () => []
     })
     const choice = chooseTarget(object, { log, statements, self: 'peer00001', labels: {}, facts }, 0)
     return choice.target?.version ?? ('reason' in choice ? choice.reason : '')

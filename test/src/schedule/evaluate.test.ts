@@ -19,9 +19,17 @@ import {
 import { evaluate, type Facts, type Progress } from '../../../src/schedule/evaluate.ts'
 import { type Condition, conditionSchema } from '../../../src/schedule/schedule.ts'
 
-const canaries = (): never => assert.fail('no condition here names canaries')
+const others = (): never => assert.fail('no condition here looks at others')
 const NOON = Date.parse('2026-11-23T12:00:00Z')
-const FACTS: Facts = { approved: false, canaries, now: NOON, labels: { region: 'eu' }, place: () => 0.5 }
+const FACTS: Facts = {
+  approved: false,
+  others,
+  now: NOON,
+  labels: { region: 'eu' },
+  place: () => 0.5,
+  draw: () => 0.5,
+  classes: () => ['Thing']
+}
 
 /** Evaluates at each of the given distances, restarting (time that passed is unknown: 0) where the distance is null. */
 function run(condition: Condition, distances: (number | null)[]): boolean[] {

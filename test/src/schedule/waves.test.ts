@@ -1,70 +1,12 @@
 import assert from 'node:assert/strict'
-import {
-  type CanaryFacts,
-  type CanaryState,
-  type Candidate,
-  MAX_JUDGED,
-  PATIENCE_MS,
-  SETTLE_MS
-} from '../../../src/schedule/canary.ts'
-import { canary } from '../../../src/schedule/combinators.ts'
-import { evaluate, type Progress, type Verdict } from '../../../src/schedule/evaluate.ts'
-import { type Condition, conditionSchema } from '../../../src/schedule/schedule.ts'
+import { PATIENCE_MS } from '../../../src/schedule/cohorts.ts'
+import { canary, waves } from '../../../src/schedule/combinators.ts'
+import { MAX_JUDGED, SETTLE_MS, type Shown } from '../../../src/schedule/panel.ts'
+import { conditionSchema } from '../../../src/schedule/schedule.ts'
 import { encode } from '../../../src/upgrade/canonical.ts'
+import { Onlooker } from './onlooker.ts'
 
 const HOUR_MS = 3_600_000
-
-/** A peer at place 0.9 that looks at others. */
-class Onlooker {
-  lowest: Candidate[] = []
-  settledMs: number | undefined = SETTLE_MS
-  others = { known: 100, run: 0 }
-  progress: Progress = {}
-  readonly #condition: Condition
-
-  constructor(condition: Condition) {
-    this.#condition = condition
-  }
-
-  see(...states: CanaryState[]): this {
-    this.lowest = states.map((state, index) => ({
-      peer: `peer-canary${index}`,
-      place: (index + 1) / 1000,
-      state,
-      reason: state === 'failed' ? 'no such luck' : ''
-    }))
-    return this
-  }
-
-  after(passedMs: number): Verdict {
-    const facts: CanaryFacts = {
-      self: 'peer-self',
-      version: 2,
-      place: this.lowest.find((one) => one.peer === 'peer-self')?.place ?? 0.9,
-      lowest: this.lowest,
-      settledMs: this.settledMs,
-      above: () => this.others
-    }
-    const verdict = evaluate(this.#condition, this.progress, passedMs, {
-      approved: false,
-      canaries: () => facts,
-      now: 0,
-      labels: {},
-      place: () => 0
-    })
-    this.progress = verdict.progress
-    return verdict
-  }
-
-  goes(passedMs: number): boolean {
-    return this.after(passedMs).go
-  }
-
-  says(passedMs: number): string {
-    const verdict = this.after(passedMs)
-    return verdict.go ? 'go' : verdict.reason.sentence
-  }
-}
 
 const tenth = (soak: '1h' | '0s' = '1h') => new Onlooker(canary({ fraction: 0.1, soak }))
 
@@ -110,7 +52,7 @@ describe('canary schedules (SPEC S7 to S9)', () => {
     )
     const soaking = peer.see('runs', 'runs').after(5)
     assert.ok(!soaking.go && soaking.inMs === HOUR_MS)
-    assert.equal(soaking.reason.sentence, '2 canaries run version 2; soak: another 60m of 60m')
+    assert.equal(soaking.reason.sentence, 'canaries: 2 of 2 run version 2; soak: another 60m of 60m')
     assert.ok(!peer.goes(HOUR_MS - 1))
     assert.ok(peer.goes(1))
     assert.ok(peer.goes(0), 'it stays so')
@@ -179,18 +121,15 @@ describe('canary schedules (SPEC S7 to S9)', () => {
 
   it('S8: who comes when most others run the version does not soak again; a failure counts still', () => {
     const peer = tenth().see('runs')
-    peer.others = { known: 10, run: 5 }
+    peer.fellows = { known: 10, run: 5 }
     assert.ok(!peer.goes(0))
-    peer.others = { known: 10, run: 6 }
+    peer.fellows = { known: 10, run: 6 }
     assert.ok(peer.goes(0))
     assert.ok(!peer.see('failed').goes(0))
   })
 
   it('S8: at most 64 are judged, and with a count no more than that', () => {
-    const states = Array.from(
-      { length: MAX_JUDGED + 1 },
-      (_, at): CanaryState => (at === MAX_JUDGED ? 'failed' : 'runs')
-    )
+    const states = Array.from({ length: MAX_JUDGED + 1 }, (_, at): Shown => (at === MAX_JUDGED ? 'failed' : 'runs'))
     assert.ok(
       tenth('0s')
         .see(...states)
@@ -215,5 +154,92 @@ describe('canary schedules (SPEC S7 to S9)', () => {
       assert.throws(() => canary({ ...few, soak: '1h' } as Parameters<typeof canary>[0]), { name: 'Malformed' })
     for (const share of [{}, { perMillion: 0.5 }, { count: 1, perMillion: 5 }])
       assert.ok(!conditionSchema.safeParse({ kind: 'canary', share, soakMs: 1 }).success)
+  })
+})
+
+describe('waves (SPEC S20)', () => {
+  const SHARES = [0.01, 0.1, 0.5, 1]
+  const inWave = (place: number, every: '1h' | '0s' = '1h', success = 1): Onlooker => {
+    const peer = new Onlooker(waves(SHARES, { every, success }))
+    peer.place = place
+    return peer
+  }
+  const at = (place: number, state: Shown = 'runs') => ({ place, state })
+
+  it('S20: the first goes at once; each later one when the one before has run the version for the time', () => {
+    assert.ok(
+      inWave(0.009)
+        .seeAll([at(0.001, 'behind')])
+        .goes(0)
+    )
+    const second = inWave(0.05).seeAll([at(0.001), at(0.06, 'behind'), at(0.2, 'behind')])
+    assert.equal(second.says(0), 'wave 1 of 4: 1 of 1 run version 2; soak: another 60m of 60m')
+    assert.ok(!second.goes(HOUR_MS - 1) && second.goes(1))
+    const third = inWave(0.3).seeAll([at(0.001), at(0.06, 'waits')])
+    assert.match(third.says(0), /^waits for wave 2 of 4: 0 of 1 run version 2; …other1 does not yet$/)
+    third.seeAll([at(0.001), at(0.06), at(0.31, 'waits')])
+    assert.ok(!third.goes(2 * HOUR_MS), 'time before they ran is no soak')
+    assert.ok(third.goes(HOUR_MS))
+  })
+
+  it('S20: a failure in any wave before holds all later ones up; one in a later wave does not', () => {
+    const last = inWave(0.9, '0s')
+    for (const place of [0.001, 0.05, 0.4]) {
+      last.seeAll([0.001, 0.05, 0.4].map((one) => at(one, one === place ? 'failed' : 'runs')))
+      assert.match(last.says(0), /1? of 1 run version 2; …other\d went back$/)
+    }
+    assert.ok(
+      inWave(0.05, '0s')
+        .seeAll([at(0.001), at(0.06, 'failed'), at(0.3, 'sick')])
+        .goes(0)
+    )
+  })
+
+  it('S20: so many may fail as `success` leaves, and no more', () => {
+    const states = (bad: number) =>
+      Array.from({ length: 10 }, (_, index) => at(0.02 + index / 200, index < bad ? 'failed' : 'runs'))
+    const peer = inWave(0.3, '0s', 0.8)
+    assert.ok(!peer.seeAll([at(0.001), ...states(3)]).goes(0))
+    assert.ok(peer.seeAll([at(0.001), ...states(2)]).goes(0))
+    assert.ok(
+      !inWave(0.3, '0s')
+        .seeAll([at(0.001), ...states(1)])
+        .goes(0)
+    )
+  })
+
+  it('S20: where nobody lies in the first wave the lowest known is it; a wave of nobody is passed over', () => {
+    const lowest = inWave(0.7)
+    lowest.lowest = [{ peer: 'peer-self', place: 0.7, state: 'behind', reason: '' }]
+    assert.ok(lowest.goes(0))
+    const peer = inWave(0.8)
+    assert.match(peer.says(0), /^waits for wave 1 of 4: no peer that could be one is known$/)
+    peer.seeAll([at(0.7, 'waits')])
+    assert.match(peer.says(0), /^waits for wave 1 of 4: 0 of 1/)
+    assert.match(peer.seeAll([at(0.7)]).says(0), /soak: another 60m/)
+    assert.ok(peer.goes(HOUR_MS))
+  })
+
+  it('S20: the time goes on after a restart, and is not spent twice', () => {
+    const peer = inWave(0.05).seeAll([at(0.001)])
+    peer.after(0)
+    peer.after(HOUR_MS / 2)
+    assert.ok(!peer.goes(0))
+    assert.ok(!peer.goes(HOUR_MS / 2 - 1))
+    assert.ok(peer.goes(1))
+  })
+
+  it('S20: half of a wave that never shows anything holds the next one up for an hour, more than half for ever', () => {
+    const peer = inWave(0.3, '0s').seeAll([at(0.001), at(0.05), at(0.06, 'behind')])
+    assert.ok(!peer.goes(0) && !peer.goes(PATIENCE_MS - 1) && peer.goes(1))
+    peer.seeAll([at(0.001), at(0.05), at(0.06, 'behind'), at(0.07, 'behind')])
+    for (let hour = 0; hour < 10; hour++) assert.ok(!peer.goes(HOUR_MS))
+  })
+
+  it('S1: shares that do not ascend, do not end with all, are none, or no shares, are refused', () => {
+    for (const shares of [[], [0.5], [0.5, 0.5, 1], [0.5, 0.1, 1], [0, 1], [-0.1, 1], [0.5, 1.5], [0.5, Number.NaN, 1]])
+      assert.throws(() => waves(shares, { every: '1h' }), { name: 'Malformed' }, JSON.stringify(shares))
+    for (const success of [0, 1.1, -1]) assert.throws(() => waves([1], { every: 0, success }), { name: 'Malformed' })
+    assert.doesNotThrow(() => encode(conditionSchema.parse(waves(SHARES, { every: '1h', success: 0.98 }))))
   })
 })

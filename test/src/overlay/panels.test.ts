@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { hash53 } from '../../../sim/authority.ts'
-import { Canaries } from '../../../src/overlay/canaries.ts'
+import { Panels } from '../../../src/overlay/panels.ts'
 import type { ObjectRecord, PeerRecord } from '../../../src/overlay/record.ts'
 import { View } from '../../../src/overlay/view.ts'
 import { Generator } from '../../../src/prng.ts'
 import { canary, immediately } from '../../../src/schedule/combinators.ts'
-import type { Condition } from '../../../src/schedule/schedule.ts'
+import { type Condition, type Filter, MILLION } from '../../../src/schedule/schedule.ts'
 import { UpgradeLog } from '../../../src/upgrade/log.ts'
 import type { Entry } from '../../../src/upgrade/manifest.ts'
 import type { Statement, StatementBody } from '../../../src/upgrade/statement.ts'
@@ -15,6 +15,7 @@ import { testManifest } from '../upgrade/fleet.ts'
 const FLEET = '0'.repeat(64)
 const hashOf = (serial: number): string => serial.toString(16).padStart(64, '0')
 const nameOf = (index: number): string => `peer${String(index).padStart(5, '0')}`
+const LOWEST: Filter = { by: 'place', from: 0, to: MILLION }
 const CANARY = canary({ count: 3, soak: '1h' })
 
 const serving: ObjectRecord = {
@@ -33,21 +34,23 @@ class Sample {
   readonly log = new UpgradeLog(FLEET)
   readonly statements = new StatementSet(hash53)
   readonly entries: Entry[] = []
-  readonly canaries: Canaries
+  readonly panels: Panels
   readonly view: View
   isCutOff = false
 
   constructor(size: number, room: number, conditions: Condition[]) {
-    this.canaries = new Canaries({
+    this.panels = new Panels({
       self: nameOf(0),
+      group: null,
       log: this.log,
       statements: this.statements,
       room,
       hash53,
       view: () => this.view,
+      isNeighbour: () => true,
       isCutOff: () => this.isCutOff
     })
-    this.view = new View({ self: nameOf(0), size, hash53, keeps: () => false, pins: this.canaries })
+    this.view = new View({ self: nameOf(0), size, hash53, keeps: () => false, pins: this.panels })
     for (const when of conditions) this.release(when)
   }
 
@@ -64,7 +67,9 @@ class Sample {
 
   hear(index: number, object: Partial<ObjectRecord> = {}, counter = 1): void {
     const objects = { IntSet: { ...serving, ...object } }
-    const record = { peer: nameOf(index), incarnation: 1, counter, group: null, objects } as unknown as PeerRecord
+    const head = { version: 1, hash: hashOf(1) }
+    const said = { incarnation: 1, counter, head, group: null, labels: {}, objects }
+    const record = { peer: nameOf(index), ...said } as unknown as PeerRecord
     this.view.put({ record, bytes: new Uint8Array() }, 0)
   }
 
@@ -75,7 +80,10 @@ class Sample {
   }
 
   lowest(now = 0): string[] {
-    return this.canaries.facts(this.entries.at(-1)!, 'IntSet', now).lowest.map((one) => one.peer)
+    return this.panels
+      .others(this.entries.at(-1)!, 'IntSet', now)
+      .panel(LOWEST)
+      .judged.map((one) => one.peer)
   }
 }
 
@@ -99,9 +107,9 @@ describe('canaries that are known (SPEC O9, S9)', () => {
     for (let index = 0; index < 40; index++) sample.hear(index)
     sample.release(CANARY)
     assert.deepEqual(sample.lowest(), lowestOf(3, 5, 40))
-    const older = sample.canaries.facts(sample.entries[1]!, 'IntSet', 0)
+    const older = sample.panels.others(sample.entries[1]!, 'IntSet', 0).panel(LOWEST)
     assert.deepEqual(
-      older.lowest.map((one) => one.peer),
+      older.judged.map((one) => one.peer),
       lowestOf(2, 5, 40)
     )
   })
@@ -109,9 +117,9 @@ describe('canaries that are known (SPEC O9, S9)', () => {
   it('O9: of an upgrade that newer ones crowd out, those in the view count, and settle', () => {
     const sample = new Sample(64, 10, [CANARY, CANARY, CANARY, CANARY, CANARY, CANARY])
     for (let index = 0; index < 40; index++) sample.hear(index)
-    const facts = (now: number) => sample.canaries.facts(sample.entries[0]!, 'IntSet', now)
+    const facts = (now: number) => sample.panels.others(sample.entries[0]!, 'IntSet', now).panel(LOWEST)
     assert.deepEqual(
-      facts(1000).lowest.map((one) => one.peer),
+      facts(1000).judged.map((one) => one.peer),
       lowestOf(1, 40, 40)
     )
     assert.equal(facts(9000).settledMs, 8000)
@@ -129,12 +137,12 @@ describe('canaries that are known (SPEC O9, S9)', () => {
     for (let index = 0; index < 60; index++) sample.hear(index)
     const low = Number(sample.lowest()[0]!.slice(4))
     const high = [...Array(60).keys()].find((index) => !sample.lowest().includes(nameOf(index)))!
-    assert.ok(sample.canaries.takeNews())
+    assert.ok(sample.panels.takeNews())
     sample.hear(low, { phase: 'warming' }, 2)
     sample.hear(high, { version: 2, entry: hashOf(2).slice(0, 16) }, 2)
-    assert.ok(!sample.canaries.takeNews())
+    assert.ok(!sample.panels.takeNews())
     sample.hear(low, { version: 2, entry: hashOf(2).slice(0, 16), target: 0, phase: 'idle' }, 3)
-    assert.ok(sample.canaries.takeNews() && !sample.canaries.takeNews())
+    assert.ok(sample.panels.takeNews() && !sample.panels.takeNews())
   })
 
   it('S8: what a record shows', () => {
@@ -143,7 +151,7 @@ describe('canaries that are known (SPEC O9, S9)', () => {
     const failed = [{ version: 2, reason: 'no such luck' }]
     const shown = (object: Partial<ObjectRecord>, counter: number) => {
       sample.hear(7, object, counter)
-      return sample.canaries.facts(sample.entries[1]!, 'IntSet', 0).lowest[0]!.state
+      return sample.panels.others(sample.entries[1]!, 'IntSet', 0).panel(LOWEST).judged[0]!.state
     }
     const cases: [Partial<ObjectRecord>, string][] = [
       [{}, 'behind'],
@@ -174,7 +182,7 @@ describe('canaries that are known (SPEC O9, S9)', () => {
 
   it('S7: who they are counts as settled from when that last changed, and never while cut off', () => {
     const sample = new Sample(64, 3, [immediately(), CANARY])
-    const settled = (now: number) => sample.canaries.facts(sample.entries[1]!, 'IntSet', now).settledMs
+    const settled = (now: number) => sample.panels.others(sample.entries[1]!, 'IntSet', now).panel(LOWEST).settledMs
     const [low, middle, high] = lowestOf(2, 60, 60).map((peer) => Number(peer.slice(4)))
     sample.hear(middle!)
     sample.hear(high!)
