@@ -382,7 +382,7 @@ export class Simulator {
     this.checkers.violation('M21', this.machines[0]!, text)
   }
 
-  /** S8, S20 to S23: a judged peer that a failure of this version, or of one before it, holds back holds everybody up by design. */
+  /** S8, S40 to S43: a judged peer that a failure of this version, or of one before it, holds back holds everybody up by design. */
   #heldByOthers(target: number): boolean {
     const classes = this.world.entries[target - 1]?.manifest.classes ?? []
     if (!classes.some((one) => judgesOthers(one.schedule.when))) return false

@@ -75,11 +75,14 @@ export class OwnRecord {
   }
 }
 
-/** Figures within a reason change with every piece and second, canaries in turns: these alone make no new record. */
+/** Kinds of reasons that name one after another of many peers. */
+const OF_MANY: ReadonlySet<string> = new Set(['canary', 'waves', 'domains', 'afterClass', 'any'])
+
+/** Figures within a reason change with every piece and second, those that it waits for in turns: these alone make no new record. */
 function essenceOf({ reason, why, ...object }: ObjectRecord): unknown {
-  const kind = why?.kind
-  const figures = kind === 'canary' ? /…\w+|\d+/g : /\d+/g
-  return [object, reason.replace(figures, '#'), kind, why?.statement, kind === 'canary' ? [] : why?.peers]
+  const kind = why?.kind ?? ''
+  const figures = OF_MANY.has(kind) ? /…\w+( does not yet.*$)?|\d+/g : /\d+/g
+  return [object, reason.replace(figures, '#'), kind, why?.statement, OF_MANY.has(kind) ? [] : why?.peers]
 }
 
 /** O20: with the time since when each object is where it is, and waits for what it waits for. */

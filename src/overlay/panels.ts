@@ -1,5 +1,5 @@
 /**
- * Panels: who is judged for an upgrade, and what their signed records show (SPEC O9, S8, S20 to S23). For the conditions
+ * Panels: who is judged for an upgrade, and what their signed records show (SPEC O9, S8, S40 to S43). For the conditions
  * of the log's newest upgrades that judge others, the lowest records by place that fit each are pinned in the view and
  * offered before others, so that every peer of a fleet of any size comes to know the same ones.
  */
@@ -193,7 +193,7 @@ export class Panels implements Pins {
     return counts
   }
 
-  /** S23. */
+  /** S43. */
   #ready(entry: Entry, object: string, of: Signalling, now: number): ReturnType<Others['ready']> {
     const { self, group, isNeighbour, isCutOff } = this.#init
     this.#connectedSince = isCutOff() ? undefined : (this.#connectedSince ?? now)

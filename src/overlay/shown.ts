@@ -1,4 +1,4 @@
-/** What a peer's signed record shows of a version (SPEC S8, S23). */
+/** What a peer's signed record shows of a version (SPEC S8, S43). */
 import type { Shown } from '../schedule/panel.ts'
 import type { Entry } from '../upgrade/manifest.ts'
 import { BEGUN } from './lifecycle.ts'

@@ -1,5 +1,5 @@
 /**
- * Waiting for others (SPEC S8, S20 to S22): one cohort after another has to run the version well, then comes a soak.
+ * Waiting for others (SPEC S8, S40 to S42): one cohort after another has to run the version well, then comes a soak.
  * Pure: what is known of other peers comes as facts, made of their signed records (SPEC O9).
  */
 import { sayDuration } from './duration.ts'

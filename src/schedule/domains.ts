@@ -1,5 +1,5 @@
 /**
- * The conditions `domains` (SPEC S21) and `after` of a class (S22): a peer goes when all that it knows of others, as
+ * The conditions `domains` (SPEC S41) and `after` of a class (S42): a peer goes when all that it knows of others, as
  * their labels or their classes name them, run a version well. Whoever has heard of the upgrade is waited for.
  */
 import { awaitCohorts, type Cohort } from './cohorts.ts'

@@ -155,7 +155,7 @@ function gradual(
   return { ...verdict, reason: { kind: 'gradual', sentence } }
 }
 
-/** Drawn once, and kept with the time that has passed since (S24). */
+/** Drawn once, and kept with the time that has passed since (S44). */
 function random(
   { withinMs }: Extract<Condition, { kind: 'random' }>,
   path: string,

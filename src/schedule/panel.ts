@@ -1,5 +1,5 @@
 /**
- * What schedules see of other peers (SPEC S8, S20 to S23, O9): *panels*, bounded sets that every peer of a fleet of any
+ * What schedules see of other peers (SPEC S8, S40 to S43, O9): *panels*, bounded sets that every peer of a fleet of any
  * size comes to know alike, and what the signed record of each member shows of a version.
  */
 import type { Filter, Signalling } from './schedule.ts'

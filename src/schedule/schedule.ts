@@ -233,7 +233,7 @@ export function filtersOf(condition: Condition): Filter[] {
 
 const placesTo = (from: number, to: number): Filter => ({ by: 'place', from, to })
 
-/** The first wave is of the lowest known, wherever they lie: it has at least one peer (S20). */
+/** The first wave is of the lowest known, wherever they lie: it has at least one peer (S40). */
 const waveOf = (ends: readonly number[], at: number, end: number): Filter =>
   at === 0 ? placesTo(0, MILLION) : placesTo(ends[at - 1]!, end)
 

@@ -1,4 +1,4 @@
-/** The condition `signalled` (SPEC S23): enough others hold the upgrade ready. Met once, it stays met. */
+/** The condition `signalled` (SPEC S43): enough others hold the upgrade ready. Met once, it stays met. */
 import type { Progress, Verdict } from './evaluate.ts'
 import { type Others, SETTLE_MS } from './panel.ts'
 import { type Condition, MILLION } from './schedule.ts'

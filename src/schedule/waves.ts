@@ -1,5 +1,5 @@
 /**
- * The conditions `canary` (SPEC S7 to S9) and `waves` (S20): peers go by their place in waves, each when those before it
+ * The conditions `canary` (SPEC S7 to S9) and `waves` (S40): peers go by their place in waves, each when those before it
  * have run the version in good health for a while. Canaries are the first of two waves.
  */
 

@@ -1,10 +1,10 @@
-/** Canaries in fleets that no peer knows the whole of (SPEC S7 to S9, O9). */
+/** Canaries and waves in fleets that no peer knows the whole of (SPEC S7 to S9, S40, O9). */
 import assert from 'node:assert/strict'
 import { hash53 } from '../../sim/authority.ts'
 import type { Machine } from '../../sim/machine.ts'
 import { type Action, type Scenario, scenario } from '../../sim/scenario.ts'
 import { type Result, run, type Simulator } from '../../sim/simulator.ts'
-import { canary } from '../../src/schedule/combinators.ts'
+import { canary, waves } from '../../src/schedule/combinators.ts'
 import type { Condition } from '../../src/schedule/schedule.ts'
 
 const PEERS = 200
@@ -29,13 +29,14 @@ interface Watched {
   order: Machine[]
 }
 
-function watch(one: Scenario): Watched {
+function watch(one: Scenario, prepare: (simulator: Simulator) => void = () => undefined): Watched {
   const served = new Map<number, number>()
   const begun = new Map<number, number>()
   let simulator: Simulator | undefined
   const result = run(one, {
     prepare: (made) => {
       simulator = made
+      prepare(made)
       for (const machine of made.machines) {
         const { serving, runs } = machine
         machine.serving = (object, version) => {
@@ -89,4 +90,50 @@ describe('canaries in a simulated fleet of 200 with views of 32', () => {
       for (const reason of waiting) assert.match(reason, /^waits for canaries: 0 of \d+ run version 2; …\d+ went back/)
     })
   }
+})
+
+describe('waves in a simulated fleet of 200 with views of 32', function () {
+  this.timeout(120_000)
+  const SHARES = [0.03, 0.2, 1]
+  const waveOf = (hash: string, { id }: Machine) => SHARES.findIndex((end) => placeOf(hash, id) < end)
+
+  it('S40: each wave sets out when the one before has run for the time, and not before', () => {
+    const { result, simulator, served, begun, order } = watch(fleet(waves(SHARES, { every: SOAK_MS }), false))
+    assert.ok(result.converged)
+    assert.equal(served.size, PEERS)
+    const { hash } = simulator.world.entries[1]!
+    for (const wave of [1, 2]) {
+      const [before, own] = [wave - 1, wave].map((one) => order.filter((machine) => waveOf(hash, machine) === one))
+      assert.ok(before!.length >= 2 && own!.length >= 10, `${before!.length} before ${own!.length}`)
+      // Who is judged are the lowest of the wave: those have run for the time when anybody of the next one sets out.
+      const judged = before!.slice(0, 5).map((one) => served.get(one.index)!)
+      const first = Math.min(...own!.map((one) => begun.get(one.index)!))
+      assert.ok(first >= Math.max(...judged) + SOAK_MS, `wave ${wave + 1} at ${first}, the judged at ${judged.join()}`)
+    }
+  })
+
+  it('O9, S40: a version that fails in the second wave stops there: the third never sets out, and says who failed', () => {
+    let failing: Machine | undefined
+    const one = fleet(waves(SHARES, { every: 0 }), false, { idleMs: 100_000 })
+    const { simulator, begun, order } = watch(one, (made) => {
+      for (const machine of made.machines)
+        machine.broken = (version) => {
+          if (version !== 2) return false
+          // The lowest of the second wave: one of those that everybody knows.
+          failing ??= [...made.machines]
+            .sort((a, b) => placeOf(made.world.entries[1]!.hash, a.id) - placeOf(made.world.entries[1]!.hash, b.id))
+            .find((other) => waveOf(made.world.entries[1]!.hash, other) === 1)
+          return machine === failing
+        }
+    })
+    const { hash } = simulator.world.entries[1]!
+    const third = order.filter((machine) => waveOf(hash, machine) === 2)
+    assert.ok(order.filter((machine) => waveOf(hash, machine) < 2).some((machine) => begun.has(machine.index)))
+    assert.deepEqual(
+      third.filter((machine) => begun.has(machine.index)),
+      []
+    )
+    const told = new RegExp(`^waits for wave 2 of 3: \\d of \\d run version 2; …${failing!.id.slice(-6)} went back`)
+    for (const { record } of third) assert.match(Object.values(record!.objects)[0]!.reason, told)
+  })
 })

@@ -157,7 +157,7 @@ describe('canary schedules (SPEC S7 to S9)', () => {
   })
 })
 
-describe('waves (SPEC S20)', () => {
+describe('waves (SPEC S40)', () => {
   const SHARES = [0.01, 0.1, 0.5, 1]
   const inWave = (place: number, every: '1h' | '0s' = '1h', success = 1): Onlooker => {
     const peer = new Onlooker(waves(SHARES, { every, success }))
@@ -166,7 +166,7 @@ describe('waves (SPEC S20)', () => {
   }
   const at = (place: number, state: Shown = 'runs') => ({ place, state })
 
-  it('S20: the first goes at once; each later one when the one before has run the version for the time', () => {
+  it('S40: the first goes at once; each later one when the one before has run the version for the time', () => {
     assert.ok(
       inWave(0.009)
         .seeAll([at(0.001, 'behind')])
@@ -182,7 +182,7 @@ describe('waves (SPEC S20)', () => {
     assert.ok(third.goes(HOUR_MS))
   })
 
-  it('S20: a failure in any wave before holds all later ones up; one in a later wave does not', () => {
+  it('S40: a failure in any wave before holds all later ones up; one in a later wave does not', () => {
     const last = inWave(0.9, '0s')
     for (const place of [0.001, 0.05, 0.4]) {
       last.seeAll([0.001, 0.05, 0.4].map((one) => at(one, one === place ? 'failed' : 'runs')))
@@ -195,7 +195,7 @@ describe('waves (SPEC S20)', () => {
     )
   })
 
-  it('S20: so many may fail as `success` leaves, and no more', () => {
+  it('S40: so many may fail as `success` leaves, and no more', () => {
     const states = (bad: number) =>
       Array.from({ length: 10 }, (_, index) => at(0.02 + index / 200, index < bad ? 'failed' : 'runs'))
     const peer = inWave(0.3, '0s', 0.8)
@@ -208,7 +208,7 @@ describe('waves (SPEC S20)', () => {
     )
   })
 
-  it('S20: where nobody lies in the first wave the lowest known is it; a wave of nobody is passed over', () => {
+  it('S40: where nobody lies in the first wave the lowest known is it; a wave of nobody is passed over', () => {
     const lowest = inWave(0.7)
     lowest.lowest = [{ peer: 'peer-self', place: 0.7, state: 'behind', reason: '' }]
     assert.ok(lowest.goes(0))
@@ -220,7 +220,7 @@ describe('waves (SPEC S20)', () => {
     assert.ok(peer.goes(HOUR_MS))
   })
 
-  it('S20: the time goes on after a restart, and is not spent twice', () => {
+  it('S40: the time goes on after a restart, and is not spent twice', () => {
     const peer = inWave(0.05).seeAll([at(0.001)])
     peer.after(0)
     peer.after(HOUR_MS / 2)
@@ -229,7 +229,7 @@ describe('waves (SPEC S20)', () => {
     assert.ok(peer.goes(1))
   })
 
-  it('S20: half of a wave that never shows anything holds the next one up for an hour, more than half for ever', () => {
+  it('S40: half of a wave that never shows anything holds the next one up for an hour, more than half for ever', () => {
     const peer = inWave(0.3, '0s').seeAll([at(0.001), at(0.05), at(0.06, 'behind')])
     assert.ok(!peer.goes(0) && !peer.goes(PATIENCE_MS - 1) && peer.goes(1))
     peer.seeAll([at(0.001), at(0.05), at(0.06, 'behind'), at(0.07, 'behind')])
