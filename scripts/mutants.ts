@@ -4,7 +4,7 @@
  * The exit code is 1 if it misses one that a history can tell apart.
  */
 import { parseArgs } from 'node:util'
-import { table } from '../node/cli/table.ts'
+import { table } from '../node/cli/screen.ts'
 import { mutants } from './checking/mutants.ts'
 import { isMissed, rowOf, type Tried, tryMutant } from './checking/mutate.ts'
 

@@ -5,7 +5,7 @@
  */
 import { parseArgs } from 'node:util'
 import { families } from '../examples/sets/variants/index.ts'
-import { table } from '../node/cli/table.ts'
+import { table } from '../node/cli/screen.ts'
 import { exhaustShipped, judgeDesign, type Row, type Speed } from './checking/oracles.ts'
 
 const { values } = parseArgs({ options: { full: { type: 'boolean' }, json: { type: 'boolean' } } })

@@ -3,7 +3,7 @@
 import type { CheckReport } from '../../src/spec/check.ts'
 import { type Line, type Violation, written } from '../../src/spec/judge.ts'
 import type { Droppable, Undecided } from '../../src/spec/knowledge.ts'
-import { table } from '../cli/table.ts'
+import { table } from '../cli/screen.ts'
 import type { ClassReport } from './worker.ts'
 
 type Versions = Pick<ClassReport, 'from' | 'to'>

@@ -19,6 +19,8 @@ export class BadNews extends Error {}
 export interface Terminal {
   out(text: string): void
   error(text: string): void
+  /** Width of the output, where it is a screen. */
+  columns?(): number | undefined
   /** What goes on, on one line that the next one overwrites; nothing in a pipe. */
   progress?(text: string): void
 }
@@ -27,6 +29,7 @@ export interface Terminal {
 export const processTerminal: Terminal = {
   out: (text) => process.stdout.write(text),
   error: (text) => process.stderr.write(text),
+  columns: () => process.stdout.columns,
   progress: (text) => {
     if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`)
   }

@@ -1,9 +1,7 @@
-/** Commands that talk to a running fleet: `inject`, `status`, `call` (SPEC C6, C8, C9). */
-import { setTimeout as delay } from 'node:timers/promises'
+/** Commands that talk to a running fleet: `inject`, `call` (SPEC C6, C9). */
 import { type Command, InvalidArgumentError } from 'commander'
 import { createLogUpdate } from 'log-update'
 import { Refusal } from '../../src/errors.ts'
-import { type Duration, durationMs } from '../../src/schedule/combinators.ts'
 import { kindOf, parseStatement } from '../../src/upgrade/entry.ts'
 import { MAX_ENTRY_BYTES } from '../../src/upgrade/manifest.ts'
 import { openTrust } from '../../src/upgrade/trust.ts'
@@ -12,8 +10,7 @@ import { ofFile } from '../obstacles.ts'
 import { openUpgradeFile } from '../pack/file.ts'
 import { type Answer, answering, type Terminal } from './command.ts'
 import { type Connect, type ConnectionOptions, connected } from './connection.ts'
-import { isDocument, peerOption, readBounded, readRoot, rootOption } from './options.ts'
-import { statusText } from './table.ts'
+import { isDocument, milliseconds, peerOption, readBounded, readRoot, rootOption } from './options.ts'
 
 /** A line that is redrawn while pieces go over; nothing in a pipe. */
 function progressOn(stream: NodeJS.WriteStream): (done: number, of: number) => void {
@@ -62,43 +59,6 @@ async function injectStatement(connect: Connect, path: string, options: Connecti
     json: { kind: 'statement', what: content.what, hash, answer },
     text: `${answer}; statement ${hash}`
   }
-}
-
-interface StatusOptions extends ConnectionOptions {
-  watch?: boolean
-  interval: number
-  json?: boolean
-}
-
-/** Lines cut at the terminal's edge: wrapped ones would tear the table. */
-function fitting(text: string): string {
-  const columns = process.stdout.columns ?? Number.POSITIVE_INFINITY
-  return text
-    .split('\n')
-    .map((line) => (line.length < columns ? line : `${line.slice(0, columns - 2)}…`))
-    .join('\n')
-}
-
-/** Redraws until it is interrupted; with --json one line per look. */
-async function watch(connect: Connect, terminal: Terminal, options: StatusOptions): Promise<never> {
-  const rootBytes = await readRoot(options.root)
-  const draw = createLogUpdate(process.stdout)
-  return connected(connect, rootBytes, options.peer, async (connection) => {
-    for (;;) {
-      const status = await connection.status()
-      if (options.json) terminal.out(`${JSON.stringify(status)}\n`)
-      else draw(fitting(statusText(status)))
-      await delay(options.interval)
-    }
-  })
-}
-
-async function status(connect: Connect, terminal: Terminal, options: StatusOptions): Promise<Answer> {
-  if (options.watch) return watch(connect, terminal, options)
-  const found = await connected(connect, await readRoot(options.root), options.peer, (connection) =>
-    connection.status()
-  )
-  return { json: { ...found }, text: statusText(found) }
 }
 
 interface CallOptions extends ConnectionOptions {
@@ -160,12 +120,6 @@ async function call(connect: Connect, [className, method, ...args]: string[], op
   return { json: { result: shown }, text: result === undefined ? 'done' : text }
 }
 
-function milliseconds(text: string): number {
-  const ms = /^\d+(ms|s|m|h)$/.test(text) ? durationMs(text as Duration) : Number.NaN
-  if (Number.isNaN(ms) || ms < 1) throw new InvalidArgumentError('a duration like 500ms or 10s.')
-  return ms
-}
-
 function version(text: string): number {
   if (!/^[1-9]\d{0,5}$/.test(text)) throw new InvalidArgumentError('a version is a number from 1 on.')
   return Number(text)
@@ -182,13 +136,6 @@ export function fleetCommands(program: Command, terminal: Terminal, connect: Con
     ),
     terminal,
     async (options, [file]) => ((await isDocument(file!)) ? injectStatement : injectUpgrade)(connect, file!, options)
-  )
-  answering<StatusOptions>(
-    online(program.command('status').description('what a peer knows of the fleet'))
-      .option('-w, --watch', 'go on showing it until interrupted')
-      .option('--interval <time>', 'how often --watch looks', milliseconds, 1000),
-    terminal,
-    (options) => status(connect, terminal, options)
   )
   answering<CallOptions>(
     online(

@@ -1,6 +1,6 @@
 /** What several commands read in the same way (SPEC C3): files, times, thresholds, keys. */
 import { open, readFile } from 'node:fs/promises'
-import { Option } from 'commander'
+import { InvalidArgumentError, Option } from 'commander'
 import { Refusal } from '../../src/errors.ts'
 import { type Duration, durationMs } from '../../src/schedule/combinators.ts'
 import type { PublicKey, Signer } from '../../src/upgrade/keys.ts'
@@ -45,6 +45,13 @@ export async function readTrust(path: string): Promise<Trust> {
 
 export async function readSigners(paths: readonly string[] | undefined): Promise<Signer[]> {
   return Promise.all((paths ?? []).map(readSigner))
+}
+
+/** A time of seconds or minutes, as an option's parser. */
+export function milliseconds(text: string): number {
+  const ms = /^\d+(ms|s|m|h)$/.test(text) ? durationMs(text as Duration) : Number.NaN
+  if (Number.isNaN(ms) || ms < 1) throw new InvalidArgumentError('a duration like 500ms or 10s.')
+  return ms
 }
 
 /** A duration from now ('30d') or a time ('2030-01-31T12:00:00Z'), ms. */

@@ -7,6 +7,7 @@ import type { Connect } from './connection.ts'
 import { fleetCommands } from './fleet.ts'
 import { rehearseCommands } from './rehearse.ts'
 import { statementCommands } from './statements.ts'
+import { statusCommands } from './status.ts'
 import { trustCommands } from './trust.ts'
 import { upgradeCommands } from './upgrade.ts'
 
@@ -32,6 +33,7 @@ function createProgram({ connect, release }: ProgramInit, terminal: Terminal): C
   rehearseCommands(program, terminal)
   statementCommands(program, terminal, connect)
   fleetCommands(program, terminal, connect)
+  statusCommands(program, terminal, connect)
   return program
 }
 

@@ -13,6 +13,7 @@ import { openTrust } from '../../src/upgrade/trust.ts'
 import type { Status } from '../daemon/status.ts'
 import { type Answer, answering, type Terminal } from './command.ts'
 import { type Connect, type Connection, connected } from './connection.ts'
+import { holdCommands } from './hold.ts'
 import { leaveCommand } from './leave.ts'
 import { expiry, outOption, peerOption, readRoot, readSigners, rootOption, several, signOption } from './options.ts'
 import { writeWhole } from './trust.ts'
@@ -198,7 +199,7 @@ async function rosterOf({ group, members, number, peer }: RosterOptions, status:
 }
 
 /** A version as the asked peer's log has it, or an entry's hash as it is. */
-async function targetOf(upgrade: string, status: () => Promise<Status>): Promise<string | null> {
+export async function targetOf(upgrade: string, status: () => Promise<Status>): Promise<string | null> {
   if (upgrade === 'all') return null
   if (/^[0-9a-f]{64}$/.test(upgrade)) return upgrade
   const { log } = await status()
@@ -316,6 +317,7 @@ export function statementCommands(program: Command, terminal: Terminal, connect:
       .option('--expires <time>', 'when it stops counting', expires)
   rosterCommand(statement, terminal, connect)
   holdingCommands(statement, terminal, connect)
+  holdCommands(statement, terminal, connect)
   decidingCommands(statement, terminal, connect)
   leaveCommand(statement, terminal, connect)
 }

@@ -1,23 +1,25 @@
 /** Status as people read it (SPEC C8): what is going on first, then one line per peer with the reason it waits. */
-
-import type { PeerStatus, Status } from '../daemon/status.ts'
+import { sayDuration } from '../../src/schedule/duration.ts'
+import type { PauseStatus, PeerStatus, Status } from '../daemon/status.ts'
+import type { ObjectTally } from '../daemon/tally.ts'
+import { cut, shortHash, shortPeer, table, wrapped } from './screen.ts'
 import { pausedOf } from './statements.ts'
 
-/** Columns as wide as their widest cell; the last one is not padded. */
-export function table(rows: readonly (readonly string[])[]): string {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
-  return rows
-    .map((row) =>
-      row.map((cell, column) => (column === row.length - 1 ? cell : cell.padEnd(widths[column]!))).join('  ')
-    )
-    .map((line) => line.trimEnd())
-    .join('\n')
+/** In a fleet of more rows than this only those are shown that are not through. */
+const MANY = 40
+const MAX_FAILED = 10
+
+const hasFailed = (objects: PeerStatus['objects']): boolean =>
+  Object.values(objects).some((one) => one.failed.some((failure) => failure.version > one.version))
+
+/** At the newest version and at rest: nothing to say about it. */
+function isThrough({ left, self, objects }: PeerStatus): boolean {
+  if (self || hasFailed(objects)) return false
+  return left || Object.values(objects).every((one) => one.phase === 'idle' && one.serving && one.reason === '')
 }
 
-const short = (peer: string): string => `…${peer.slice(-8)}`
-
 function rowsOf(peer: PeerStatus): string[][] {
-  const name = `${short(peer.peer)}${peer.self ? ' *' : ''}`
+  const name = `${shortPeer(peer.peer)}${peer.self ? ' *' : ''}`
   if (peer.left) return [[name, peer.group ?? '-', `${peer.head.version}`, '-', '-', '-', 'has left']]
   const objects = Object.entries(peer.objects).sort(([a], [b]) => a.localeCompare(b))
   if (objects.length === 0) return [[name, peer.group ?? '-', `${peer.head.version}`, '-', '-', '-', '']]
@@ -38,15 +40,19 @@ function rowsOf(peer: PeerStatus): string[][] {
   })
 }
 
-/** The whole status, some lines; peers sorted by group and name. */
-export function statusText(status: Status): string {
+/** One pause in words, with what lifts it. */
+export function pauseText({ hash, target, of, note, expires, keys, holds }: PauseStatus): string {
+  const what = target === null ? 'every upgrade' : `upgrade ${shortHash(target)}…`
+  const why = note === '' ? '' : ` (${note})`
+  const who = `${keys.length === 0 ? '' : `, by key ${keys.map((key) => key.slice(0, 8)).join('+')}`}, holds ${holds} here`
+  return `paused: ${what}${pausedOf(of ?? undefined)} until ${expires}${why}${who}; lift with "upstart resume ${shortHash(hash)}"`
+}
+
+function headLines(status: Status): string[] {
   const { fleet, peer, head, log, fork, leaving, pauses, guests, alarms } = status
-  const peers = status.peers.toSorted(
-    (a, b) => (a.group ?? '').localeCompare(b.group ?? '') || a.peer.localeCompare(b.peer)
-  )
   const newest = log.at(-1)
   const lines = [
-    `fleet ${fleet.slice(0, 16)}…  asked ${peer}`,
+    `fleet ${shortHash(fleet)}…  asked ${peer}`,
     newest === undefined
       ? 'no upgrade yet'
       : `version ${head.version}: ${newest.description.split('\n')[0]} (${newest.classes.map((one) => one.name).join(', ')})`
@@ -54,22 +60,74 @@ export function statusText(status: Status): string {
   if (leaving !== null) lines.push(`it leaves the fleet: ${leaving}`)
   for (const one of fork)
     lines.push(
-      `FORK at version ${one.version}: ${one.hash.slice(0, 16)}…; no peer runs either until an upgrade replaces both`
+      `FORK at version ${one.version}: ${shortHash(one.hash)}…; no peer runs either until an upgrade replaces both`
     )
   for (const one of log.filter((logged) => logged.aborted || logged.retired)) {
     const by = log.find((other) => other.replaces.includes(one.hash))
     const aborted = by === undefined ? 'is aborted' : `is replaced by version ${by.version}`
     lines.push(`version ${one.version} ${one.aborted ? aborted : 'is retired'}`)
   }
-  for (const one of pauses) {
-    const what = one.target === null ? 'every upgrade' : `upgrade ${one.target.slice(0, 16)}…`
-    lines.push(
-      `paused: ${what}${pausedOf(one.of ?? undefined)} until ${one.expires}${one.note === '' ? '' : ` (${one.note})`}; lift with "upstart resume ${one.hash.slice(0, 16)}"`
-    )
-  }
+  lines.push(...pauses.map(pauseText))
   for (const { class: name, version, delegate, count } of guests)
     lines.push(`${name} ${version} was simulated here for ${count} calls at peers that serve ${delegate}`)
   for (const alarm of alarms.slice(-5)) lines.push(`alarm ${alarm.name}: ${alarm.text}`)
-  lines.push('', table([['PEER', 'GROUP', 'LOG', 'OBJECT', 'VERSION', 'SERVES', 'PHASE'], ...peers.flatMap(rowsOf)]))
-  return lines.join('\n')
+  return lines
+}
+
+/** Versions, newest first: how many run, simulate and failed each. */
+function tallyText({ tally }: Status): string {
+  const rows = tally.objects.flatMap(({ object, versions }) =>
+    versions.map(({ version, run, simulate, failed, phases }) => {
+      const ways = Object.entries(phases).map(([phase, count]) => `${count} ${phase}`)
+      return [object, `${version}`, `${run}`, `${simulate || '-'}`, `${failed || '-'}`, ways.join(', ')]
+    })
+  )
+  if (rows.length === 0) return ''
+  return table([['OBJECT', 'VERSION', 'RUN', 'SIMULATE', 'FAILED', 'ON THEIR WAY'], ...rows])
+}
+
+function paceText({ object, perMinute, leftMs }: ObjectTally): string | undefined {
+  if (perMinute === null || leftMs === null) return undefined
+  const rate = perMinute >= 10 ? Math.round(perMinute) : Math.round(perMinute * 10) / 10
+  return `${object}: ${rate} a minute; the rest in about ${sayDuration(leftMs)} at this rate`
+}
+
+function failedLines(peers: readonly PeerStatus[]): string[] {
+  const failed = peers.flatMap(({ peer, objects }) =>
+    Object.entries(objects).flatMap(([object, { version, failed: failures }]) =>
+      failures
+        .filter((one) => one.version > version)
+        .map((one) => `failed: ${shortPeer(peer)} at ${object} ${one.version}: ${one.reason}`)
+    )
+  )
+  const more = failed.length - MAX_FAILED
+  return more > 0 ? [...failed.slice(0, MAX_FAILED), `… and ${more} more failed; see --all`] : failed
+}
+
+/** The whole status, some lines; peers sorted by group and name. `all`: those that are through, too, in a large fleet. */
+export function statusText(status: Status, columns = Number.POSITIVE_INFINITY, all = false): string {
+  const { tally } = status
+  const sorted = status.peers.toSorted(
+    (a, b) => (a.group ?? '').localeCompare(b.group ?? '') || a.peer.localeCompare(b.peer)
+  )
+  const shown = all || sorted.length <= MANY ? sorted : sorted.filter((one) => !isThrough(one))
+  const through = sorted.length - shown.length
+  const sections = [
+    headLines(status)
+      .map((line) => wrapped(line, columns))
+      .join('\n')
+  ]
+  const paces = tally.objects.map(paceText).filter((line) => line !== undefined)
+  const known = `${tally.known} peer${tally.known === 1 ? '' : 's'}, all known here`
+  const counts = [
+    cut(tallyText(status), columns),
+    known,
+    ...paces,
+    ...failedLines(status.peers).map((l) => cut(l, columns))
+  ]
+  sections.push(counts.filter((text) => text !== '').join('\n'))
+  const rows = table([['PEER', 'GROUP', 'LOG', 'OBJECT', 'VERSION', 'SERVES', 'PHASE'], ...shown.flatMap(rowsOf)])
+  sections.push(cut(rows, columns))
+  if (through > 0) sections.push(`and ${through} that are through (--all shows them)`)
+  return sections.join('\n\n')
 }

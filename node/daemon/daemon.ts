@@ -32,6 +32,7 @@ import { Injection } from './injection.ts'
 import { Moments } from './moments.ts'
 import { RELEASE } from './release.ts'
 import { type Status, statusOf } from './status.ts'
+import { Tallying } from './tally.ts'
 
 /** What `stop` of an object may take when the daemon ends. */
 const STOP_MS = 2_500
@@ -118,6 +119,7 @@ class Daemon implements RunningPeer {
   readonly #driver: Driver
   readonly #hosting: Hosting
   readonly #moments = new Moments()
+  readonly #tallying = new Tallying()
   readonly #callee: Callee
   readonly #progress = new Map<string, number>()
   readonly #begun = performance.now()
@@ -140,7 +142,10 @@ class Daemon implements RunningPeer {
       network,
       bundles,
       run: (command) => this.#hosting.run(command),
-      settled: () => this.#moments.settled(),
+      settled: () => {
+        this.#moments.settled()
+        this.#tallying.look(this.#core)
+      },
       failed: (error) => this.#failed(error),
       left: () => this.#left(),
       log: options.log
@@ -203,6 +208,7 @@ class Daemon implements RunningPeer {
 
   status(): Status {
     return statusOf({
+      tally: this.#tallying.of(this.#core),
       peer: this.#core,
       release: RELEASE,
       sandbox: this.#options.sandbox === 'none' || bubblewrap() === null ? 'none' : 'bwrap',

@@ -8,6 +8,7 @@ import type { StatementBody } from '../../src/upgrade/statement.ts'
 import type { AnsweredCount } from './callee.ts'
 import type { Alarm } from './driver.ts'
 import type { GuestCount } from './guests.ts'
+import type { Tally } from './tally.ts'
 
 export interface ObjectStatus extends ObjectRecord {
   className: string
@@ -52,17 +53,34 @@ export interface LoggedUpgrade {
 
 type PausedOf = NonNullable<Extract<StatementBody, { what: 'pause' }>['of']>
 
+export interface PauseStatus {
+  hash: string
+  /** Entry that is paused; null: every one. */
+  target: string | null
+  /** Only this peer, peers with these labels, objects of this class; null: all. */
+  of: PausedOf | null
+  note: string
+  expires: string
+  /** Ids of the keys that signed it. */
+  keys: string[]
+  /** Peers known here that wait for nothing else just now. */
+  holds: number
+}
+
 export interface Status {
   fleet: string
   peer: string
   release: string
+  /** By its own clock. */
+  at: string
   upMs: number
   addresses: string[]
   head: { version: number; hash: string }
   log: LoggedUpgrade[]
   fork: { version: number; hash: string }[]
-  /** `of`: only this peer, peers with these labels, objects of this class; null: all. */
-  pauses: { hash: string; target: string | null; of: PausedOf | null; note: string; expires: string }[]
+  pauses: PauseStatus[]
+  /** How far the fleet is. */
+  tally: Tally
   rosters: { group: string; number: number; members: string[] }[]
   objects: Record<string, ObjectStatus>
   neighbours: string[]
@@ -83,6 +101,7 @@ export interface Status {
 
 export interface StatusInit {
   peer: Peer
+  tally: Tally
   release: string
   sandbox: string
   alarms: readonly Alarm[]
@@ -97,10 +116,11 @@ export interface StatusInit {
 
 export function statusOf(init: StatusInit): Status {
   const { peer } = init
-  const { log, statements } = peer
+  const { log } = peer
+  const records = ownObjects(peer)
   const objects: Record<string, ObjectStatus> = {}
   for (const [name, object] of peer.objects) {
-    const record = object.record()
+    const record = records[name]!
     const className = log.schema.at(name, record.version)?.className ?? name
     const { futures } = object.state
     const progress = targetOf(object.state.phase) > 0 ? init.progress(name) : 0
@@ -113,28 +133,23 @@ export function statusOf(init: StatusInit): Status {
       ...init.unavailable(name)
     }
   }
-  const pauses = [...log.chain, ...log.fork].flatMap((entry) => statements.pauses(entry.hash, peer.now))
   return {
     fleet: log.fleet,
     peer: peer.id,
     release: init.release,
+    at: new Date(peer.now).toISOString(),
     upMs: Math.round(init.upMs),
     addresses: [...peer.addresses],
     head: log.head,
     log: log.chain.map((entry) => loggedUpgrade(peer, entry)),
     fork: log.fork.map(({ version, hash }) => ({ version, hash })),
-    pauses: [...new Set(pauses)].map(({ hash, body, expires }) => ({
-      hash,
-      target: body.what === 'pause' ? body.target : null,
-      of: body.what === 'pause' ? (body.of ?? null) : null,
-      note: body.note,
-      expires: new Date(expires).toISOString()
-    })),
+    pauses: pausesOf(peer),
+    tally: init.tally,
     rosters: rostersOf(peer),
     objects,
     leaving: peer.leaving ?? null,
     neighbours: [...peer.neighbours.all()],
-    peers: [...peer.view.all()].map(({ record }) => peerStatus(peer, record)),
+    peers: [...peer.view.all()].map(({ record }) => peerStatus(peer, record, records)),
     sent: { ...init.sent },
     calls: init.calls,
     answered: init.answered,
@@ -160,7 +175,22 @@ function loggedUpgrade({ log, statements }: Peer, { version, hash, manifest }: E
   }
 }
 
-function peerStatus(peer: Peer, record: PeerRecord): PeerStatus {
+function pausesOf({ log, statements, view, now }: Peer): PauseStatus[] {
+  const pauses = [...log.chain, ...log.fork].flatMap((entry) => statements.pauses(entry.hash, now))
+  const waits = [...view.all()].flatMap(({ record }) => Object.values(record.objects).map((one) => one.why?.statement))
+  return [...new Set(pauses)].map(({ hash, keys, body, expires }) => ({
+    hash,
+    target: body.what === 'pause' ? body.target : null,
+    of: body.what === 'pause' ? (body.of ?? null) : null,
+    note: body.note,
+    expires: new Date(expires).toISOString(),
+    keys: [...keys],
+    holds: waits.filter((statement) => statement === hash).length
+  }))
+}
+
+/** @param own its objects as they are now */
+function peerStatus(peer: Peer, record: PeerRecord, own: Readonly<Record<string, ObjectRecord>>): PeerStatus {
   const { group, labels, addresses, head, objects } = record
   const self = record.peer === peer.id
   return {
@@ -172,8 +202,19 @@ function peerStatus(peer: Peer, record: PeerRecord): PeerStatus {
     labels,
     addresses,
     head,
-    objects
+    objects: self ? { ...own } : objects
   }
+}
+
+/** Figures in the reasons of its own record may be older. */
+function ownObjects(peer: Peer): Record<string, ObjectRecord> {
+  const told = peer.view.get(peer.id)?.objects
+  const objects: Record<string, ObjectRecord> = {}
+  for (const [name, object] of peer.objects) {
+    const since = told?.[name]?.since
+    objects[name] = { ...object.record(), ...(since === undefined ? {} : { since }) }
+  }
+  return objects
 }
 
 /** The newest roster of every group. */

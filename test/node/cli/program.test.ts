@@ -3,101 +3,12 @@ import { readFileSync, statSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Connection } from '../../../node/cli/connection.ts'
 import { argumentOf } from '../../../node/cli/fleet.ts'
 import { run } from '../../../node/cli/program.ts'
 import { statusText } from '../../../node/cli/table.ts'
-import type { Status } from '../../../node/daemon/status.ts'
-import { openTrust, type Trust } from '../../../src/upgrade/trust.ts'
+import { openTrust } from '../../../src/upgrade/trust.ts'
 import { COLOR_SET, INT_SET, writeSources } from '../pack/sets.ts'
-
-const ADDRESS = '/ip4/127.0.0.1/tcp/1/p2p/12D3KooWE9ZjYQB1PF3a2QBJLTs2fLHTE6x2Tje5aEwyEZ73FwWK'
-const MEMBERS = [
-  '12D3KooWE9ZjYQB1PF3a2QBJLTs2fLHTE6x2Tje5aEwyEZ73FwWK',
-  '12D3KooWQYhTNQdmr3ArTeUHRYzFg94BKyTkoWBDWez9kSCVe2Xo'
-]
-
-/** A fleet of one answering machine that trusts what the root trusts. */
-class FakeFleet {
-  trust: Trust | null = null
-  readonly injected: string[] = []
-  readonly calls: unknown[] = []
-  closed = 0
-  status: Status = {
-    fleet: 'f'.repeat(64),
-    peer: MEMBERS[0]!,
-    release: '0',
-    upMs: 1,
-    addresses: [ADDRESS],
-    head: { version: 1, hash: 'a'.repeat(64) },
-    log: [
-      {
-        version: 1,
-        hash: 'a'.repeat(64),
-        description: 'sets\nmore',
-        replaces: [],
-        aborted: false,
-        retired: false,
-        classes: [{ name: 'IntSet', object: 'IntSet', calls: {} }]
-      }
-    ],
-    fork: [],
-    pauses: [{ hash: 'b'.repeat(64), target: null, of: null, note: 'lunch', expires: '2090-01-01T00:00:00.000Z' }],
-    rosters: [{ group: 'g', number: 4, members: [MEMBERS[0]!] }],
-    objects: {},
-    neighbours: [],
-    leaving: null,
-    sent: {},
-    peers: MEMBERS.map((peer, at) => ({
-      peer,
-      self: at === 0,
-      connected: true,
-      left: false,
-      group: 'g',
-      labels: {},
-      addresses: [],
-      head: { version: 1, hash: 'a'.repeat(64) },
-      objects: {
-        IntSet: {
-          version: 1,
-          entry: 'a'.repeat(16),
-          lowest: 1,
-          highest: 2,
-          phase: 'waiting',
-          target: 2,
-          serving: true,
-          reason: 'one member of g is down',
-          failed: []
-        }
-      }
-    })),
-    calls: [],
-    answered: [],
-    guests: [{ object: 'IntSet', class: 'ColorSet', version: 2, delegate: 1, count: 3 }],
-    sandbox: 'none',
-    alarms: []
-  }
-
-  connect = async (): Promise<Connection> => ({
-    status: async () => this.status,
-    injectUpgrade: async (file) => {
-      this.injected.push(`version ${this.trust!.openEntry(file.envelope.bytes).version}`)
-      return 'accepted'
-    },
-    injectStatement: async (bytes) => {
-      const { body } = this.trust!.openStatement(bytes)
-      this.injected.push(JSON.stringify(body))
-      return 'accepted'
-    },
-    call: async (request) => {
-      this.calls.push(request)
-      return request.args.length > 0 ? request.args : 7n
-    },
-    close: async () => {
-      this.closed++
-    }
-  })
-}
+import { ADDRESS, FakeFleet, MEMBERS } from './fake-fleet.ts'
 
 describe('upstart', function () {
   this.timeout(60_000)

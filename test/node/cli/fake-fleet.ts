@@ -1,0 +1,120 @@
+/** A fleet that the command line talks to in tests: one answering machine, without a network. */
+import type { Connection } from '../../../node/cli/connection.ts'
+import type { Status } from '../../../node/daemon/status.ts'
+import type { Trust } from '../../../src/upgrade/trust.ts'
+
+export const ADDRESS = '/ip4/127.0.0.1/tcp/1/p2p/12D3KooWE9ZjYQB1PF3a2QBJLTs2fLHTE6x2Tje5aEwyEZ73FwWK'
+export const MEMBERS = [
+  '12D3KooWE9ZjYQB1PF3a2QBJLTs2fLHTE6x2Tje5aEwyEZ73FwWK',
+  '12D3KooWQYhTNQdmr3ArTeUHRYzFg94BKyTkoWBDWez9kSCVe2Xo'
+]
+
+/** A fleet of one answering machine that trusts what the root trusts. */
+export class FakeFleet {
+  trust: Trust | null = null
+  readonly injected: string[] = []
+  readonly calls: unknown[] = []
+  closed = 0
+  status: Status = {
+    fleet: 'f'.repeat(64),
+    peer: MEMBERS[0]!,
+    release: '0',
+    at: '2030-01-01T12:00:00.000Z',
+    upMs: 1,
+    addresses: [ADDRESS],
+    head: { version: 1, hash: 'a'.repeat(64) },
+    log: [
+      {
+        version: 1,
+        hash: 'a'.repeat(64),
+        description: 'sets\nmore',
+        replaces: [],
+        aborted: false,
+        retired: false,
+        classes: [{ name: 'IntSet', object: 'IntSet', calls: {} }]
+      }
+    ],
+    fork: [],
+    pauses: [
+      {
+        hash: 'b'.repeat(64),
+        target: null,
+        of: null,
+        note: 'lunch',
+        expires: '2090-01-01T00:00:00.000Z',
+        keys: ['c'.repeat(64)],
+        holds: 1
+      }
+    ],
+    tally: {
+      by: 'records',
+      known: 2,
+      objects: [
+        {
+          object: 'IntSet',
+          className: 'ColorSet',
+          peers: 2,
+          versions: [
+            { version: 2, run: 0, simulate: 2, failed: 0, phases: { waiting: 2 } },
+            { version: 1, run: 2, simulate: 0, failed: 0, phases: {} }
+          ],
+          perMinute: null,
+          leftMs: null
+        }
+      ]
+    },
+    rosters: [{ group: 'g', number: 4, members: [MEMBERS[0]!] }],
+    objects: {},
+    neighbours: [],
+    leaving: null,
+    sent: {},
+    peers: MEMBERS.map((peer, at) => ({
+      peer,
+      self: at === 0,
+      connected: true,
+      left: false,
+      group: 'g',
+      labels: {},
+      addresses: [],
+      head: { version: 1, hash: 'a'.repeat(64) },
+      objects: {
+        IntSet: {
+          version: 1,
+          entry: 'a'.repeat(16),
+          lowest: 1,
+          highest: 2,
+          phase: 'waiting',
+          target: 2,
+          serving: true,
+          reason: 'one member of g is down',
+          failed: []
+        }
+      }
+    })),
+    calls: [],
+    answered: [],
+    guests: [{ object: 'IntSet', class: 'ColorSet', version: 2, delegate: 1, count: 3 }],
+    sandbox: 'none',
+    alarms: []
+  }
+
+  connect = async (): Promise<Connection> => ({
+    status: async () => this.status,
+    injectUpgrade: async (file) => {
+      this.injected.push(`version ${this.trust!.openEntry(file.envelope.bytes).version}`)
+      return 'accepted'
+    },
+    injectStatement: async (bytes) => {
+      const { body } = this.trust!.openStatement(bytes)
+      this.injected.push(JSON.stringify(body))
+      return 'accepted'
+    },
+    call: async (request) => {
+      this.calls.push(request)
+      return request.args.length > 0 ? request.args : 7n
+    },
+    close: async () => {
+      this.closed++
+    }
+  })
+}
