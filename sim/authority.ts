@@ -61,8 +61,8 @@ export class World {
   readonly entries: Entry[] = []
   readonly statements: Statement[] = []
   readonly bundles = new Map<string, SimulatedBundle>()
-  /** Versions whose objects prove no health anywhere. */
-  readonly broken = new Set<number>()
+  /** Version → the share of nodes on which its objects prove no health. */
+  readonly broken = new Map<number, number>()
   readonly #opened = new WeakMap<Uint8Array, Entry | Statement | PeerRecord>()
   readonly #kinds = new WeakMap<Uint8Array, 'entry' | 'statement' | 'record'>()
   readonly #pieceHashes = new WeakMap<Uint8Array, string>()

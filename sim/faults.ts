@@ -4,7 +4,7 @@
  */
 
 import { Generator } from '../src/prng.ts'
-import type { Condition } from '../src/schedule/schedule.ts'
+import type { Condition, Constraint } from '../src/schedule/schedule.ts'
 import { hash64 } from './authority.ts'
 import { calmHost } from './host.ts'
 import { EventKind } from './kernel.ts'
@@ -127,6 +127,7 @@ export function drawFaults(seed: number, peers?: number): FaultPlan {
   const untilMs = random.between(60, 180) * 1000
   const actions = drawActions(random, groups, groupSize, unavailable, untilMs)
   nameCanaries(new Generator(seed, 6), actions)
+  constrain(new Generator(seed, 8), actions)
   const keepMs = letBundlesGo(new Generator(seed, 7), actions)
   startFutures(new Generator(seed, 21), actions)
   const weights = drawWeights(random)
@@ -271,6 +272,25 @@ function startFutures(random: Generator, actions: Action[]): void {
       { kind: 'gradual', overMs: random.between(1000, 60_000), shape: 'even' },
       { kind: 'canary', share: { count: random.between(1, 4) }, soakMs: random.below(10_000) }
     ])
+  }
+}
+
+/** Some upgrades have more constraints than the permit; each lapses by itself, or is what M18 may name. */
+function constrain(random: Generator, actions: Action[]): void {
+  for (const action of actions) {
+    if (action.what !== 'upgrade' || action.schedule === immediateSchedule) continue
+    const { when, constraints } = action.schedule
+    const drawn: Constraint[] = []
+    if (random.chance(0.25)) {
+      const perMillion = random.pick([0, 100_000, 500_000])
+      drawn.push({ kind: 'guard', failedPerMillion: perMillion, unhealthyPerMillion: random.pick([0, perMillion]) })
+    }
+    const first = { kind: 'not', of: { kind: 'after', delayMs: random.below(30_000) } } as const
+    const now = { kind: 'window', cron: '*/3 * * * *', timezone: 'UTC', durationMs: 60_000 } as const
+    if (random.chance(0.25)) drawn.push({ kind: 'notWhile', condition: random.pick<Condition>([first, now]) })
+    const alive = random.chance(0.25)
+    const rolling = constraints.map((one) => (alive && one.kind === 'rolling' ? { ...one, minimumAlive: 1 } : one))
+    action.schedule = { when, constraints: [...rolling, ...drawn] }
   }
 }
 

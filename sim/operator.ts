@@ -105,7 +105,7 @@ export class Operator {
           past,
           replaces
         })
-        if (action.broken === true) world.broken.add(entry.version)
+        if (action.broken !== undefined) world.broken.set(entry.version, action.broken)
         this.lastVersion = entry.version
         this.#simulator.onMade()
         return entry

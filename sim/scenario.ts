@@ -19,8 +19,8 @@ export type Action = { atMs: number } & (
       past: boolean
       /** It replaces what the action of this index made, and all that was chained on it since. */
       replaces?: number
-      /** No object of it proves its health, on any node. */
-      broken?: boolean
+      /** The share of nodes on which no object of it proves its health. */
+      broken?: number
     }
   /** Members by index; the whole group if left out. */
   | { what: 'roster'; group: number; number: number; members?: number[] }

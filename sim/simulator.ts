@@ -6,7 +6,7 @@ import type { Event } from '../src/overlay/events.ts'
 import type { Message } from '../src/overlay/messages.ts'
 import { Peer } from '../src/overlay/peer.ts'
 import { Generator } from '../src/prng.ts'
-import { judgesOthers } from '../src/schedule/schedule.ts'
+import { judgesOthers, type Schedule, wholeOf } from '../src/schedule/schedule.ts'
 import { World } from './authority.ts'
 import { Checkers, type Violation } from './checkers.ts'
 import { applyFault } from './faults.ts'
@@ -355,7 +355,7 @@ export class Simulator {
       const failed = object.failed.some((one) => one.version > object.version)
       const settled = served === object.version && object.phase === 'idle' && (served === target || failed)
       const waits = served === object.version && object.phase === 'waiting'
-      const held = waits && (this.#heldByFellow(machine) || this.#heldByOthers(object.target))
+      const held = waits && (this.#heldByFellow(machine) || this.#heldByOthers(object))
       if (settled || held) continue
       return `${name} is ${object.phase} at version ${object.version} (served ${served}, on its way to ${object.target}): ${object.reason || 'no reason given'}`
     }
@@ -382,10 +382,12 @@ export class Simulator {
     this.checkers.violation('M21', this.machines[0]!, text)
   }
 
-  /** S8, S40 to S43: a judged peer that a failure of this version, or of one before it, holds back holds everybody up by design. */
-  #heldByOthers(target: number): boolean {
+  /** S8, S22, S40 to S43: a failure of this version, or of one before it, holds others up by design, where they are judged. */
+  #heldByOthers({ target, reason }: { target: number; reason: string }): boolean {
     const classes = this.world.entries[target - 1]?.manifest.classes ?? []
-    if (!classes.some((one) => judgesOthers(one.schedule.when))) return false
+    const judges = ({ schedule }: { schedule: Schedule }) =>
+      judgesOthers(wholeOf(schedule)) || reason.startsWith('halted: ')
+    if (!classes.some(judges)) return false
     const below = (other: Machine) => Object.values(other.record?.objects ?? {}).some((one) => one.version < target)
     const failed = (other: Machine) => [...other.failures].some((version) => version <= target)
     return this.machines.some((other) => below(other) && (failed(other) || this.#heldByFellow(other)))

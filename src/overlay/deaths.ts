@@ -1,4 +1,4 @@
-/** The deaths of one object: how long its restart waits, and whether its future SOs are held to be the cause (SPEC L4, L14, L20, D28). */
+/** The deaths of one object: how long its restart waits, and whether its future SOs are held to be the cause (SPEC L4, L14, L16, L20, D28). */
 
 const FIRST_RESTART_MS = 200
 const LAST_RESTART_MS = 30_000
@@ -8,6 +8,8 @@ const DEATHS_WITH_FUTURES = 3
 const KILLS_WITH_FUTURES = 10
 /** An object that has served for this long is started again at once. */
 const PROMPT_MS = 5_000
+/** Deaths of its own in a row from which on it counts as unsteady. */
+const UNSTEADY = 2
 /** An object that has served for this long is forgiven its earlier deaths. */
 const STEADY_MS = 60_000
 
@@ -34,6 +36,21 @@ export class Deaths {
     this.count += 1
     if (interrupted) this.#kills += 1
     return waitMs
+  }
+
+  /** L16: deaths of its own in a row, where it is not steady; 0 otherwise. */
+  get crashes(): number {
+    const own = this.count - this.#kills
+    return own >= UNSTEADY ? own : 0
+  }
+
+  /** Whether a served object is steady by now, and forgiven. @returns when it will be, where that is to come */
+  settle(serves: boolean, now: number): number {
+    if (this.count === 0 || !serves) return Number.POSITIVE_INFINITY
+    const steadyAt = this.#servingSince + STEADY_MS
+    if (now <= steadyAt) return this.crashes === 0 ? Number.POSITIVE_INFINITY : steadyAt + 1
+    this.count = this.#kills = 0
+    return Number.POSITIVE_INFINITY
   }
 
   /** Whether it is to be started without its future SOs. */

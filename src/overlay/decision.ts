@@ -2,8 +2,8 @@
  * Whether an object begins its next upgrade now (SPEC S): the condition of the schedule, statements, what else this node
  * is at, and last the constraints. The verdict is data: go, or wait because …
  */
-import type { Verdict } from '../schedule/evaluate.ts'
-import type { Constraint } from '../schedule/schedule.ts'
+import { evaluateConstraints } from '../schedule/constraints.ts'
+import { earlier, evaluate, type Verdict } from '../schedule/evaluate.ts'
 import type { LineageVersion } from '../upgrade/schema.ts'
 import type { ObjectState } from './lifecycle.ts'
 import { Stopwatch } from './stopwatch.ts'
@@ -48,8 +48,8 @@ export class Decision {
   /** How many of its group may be down while this upgrade is: the k of the permit it needs; null if it needs none. */
   permitFor(target: LineageVersion): number | null {
     const { constraints } = target.upgrade.schedule
-    if (this.#owner.state.current === null || constraints.length === 0) return null
-    return Math.min(...constraints.map((one: Constraint) => one.unavailable))
+    const most = constraints.flatMap((one) => (one.kind === 'rolling' ? [one.unavailable] : []))
+    return this.#owner.state.current === null || most.length === 0 ? null : Math.min(...most)
   }
 
   /** S5: also asked again after the new code was imported, before the object stops: a permit may have been given back. */
@@ -71,8 +71,13 @@ export class Decision {
   judge(target: LineageVersion, now: number): Verdict {
     const { around, state } = this.#owner
     const facts = around.facts(target.entry, state.object)
-    const { when } = target.upgrade.schedule
-    const verdict = this.#stopwatch.evaluate(when, state.progress, facts, now, (next, durable) =>
+    const { when, constraints } = target.upgrade.schedule
+    let verdict!: Verdict
+    const judged = (passedMs: number): Verdict => {
+      verdict = evaluate(when, state.progress, passedMs, facts)
+      return evaluateConstraints(constraints, verdict.progress, passedMs, facts, state.current !== null)
+    }
+    const isHeld = this.#stopwatch.look(state.progress, now, judged, (next, durable) =>
       this.#owner.progress(next, durable)
     )
     const { progress } = this.#owner.state
@@ -93,7 +98,9 @@ export class Decision {
     if (now < this.#notBefore) return wait('turn', this.#obstacle, this.#notBefore - now)
     const obstacle = this.#owner.obstacle(target.version)
     if (obstacle !== undefined) return wait('turn', obstacle)
-    return verdict.go ? verdict : { go: true, progress }
+    if (!isHeld.go) return isHeld
+    const forMs = earlier(verdict.go ? verdict.forMs : undefined, isHeld.forMs)
+    return { go: true, progress, ...(forMs === undefined ? {} : { forMs }) }
   }
 
   #holdsPermit(): boolean {

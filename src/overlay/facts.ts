@@ -1,10 +1,12 @@
 /** What the schedule of an upgrade looks at, as this peer sees it (SPEC S). */
 import type { Generator } from '../prng.ts'
-import type { Facts } from '../schedule/evaluate.ts'
+import type { ConstraintFacts } from '../schedule/constraints.ts'
 import type { UpgradeLog } from '../upgrade/log.ts'
 import type { Entry } from '../upgrade/manifest.ts'
 import type { StatementSet } from '../upgrade/statements.ts'
 import type { PeerInit } from './events.ts'
+import type { Guards } from './guards.ts'
+import type { OwnPermit } from './own-permit.ts'
 import type { Panels } from './panels.ts'
 
 export interface FactsInit {
@@ -12,13 +14,15 @@ export interface FactsInit {
   readonly statements: StatementSet
   readonly log: UpgradeLog
   readonly panels: Panels
+  readonly guards: Guards
+  readonly permit: OwnPermit
   readonly generator: Generator
   now(): number
   hash53(text: string): number
 }
 
 /** Made at each evaluation; what costs more than a look-up is a function, asked for only where a condition names it. */
-export function factsFor(parts: FactsInit, entry: Entry, object: string): Facts {
+export function factsFor(parts: FactsInit, entry: Entry, object: string): ConstraintFacts {
   return {
     approved: parts.statements.approved(entry.hash),
     now: parts.now(),
@@ -30,6 +34,8 @@ export function factsFor(parts: FactsInit, entry: Entry, object: string): Facts 
         .schemaOf(entry.hash)
         .versions(object)
         .map((one) => one.className),
-    others: () => parts.panels.others(entry, object, parts.now())
+    others: () => parts.panels.others(entry, object, parts.now()),
+    evidence: () => parts.guards.evidence(entry, object),
+    fellows: () => parts.permit.fellows()
   }
 }

@@ -1,5 +1,5 @@
 /** When a future SO is started that nobody has called yet (SPEC L21): when the `simulate` condition of its upgrade says so. */
-import type { Progress } from '../schedule/evaluate.ts'
+import { evaluate, type Progress } from '../schedule/evaluate.ts'
 import type { LineageVersion } from '../upgrade/schema.ts'
 import type { FutureOwner } from './futures.ts'
 import { Stopwatch } from './stopwatch.ts'
@@ -23,11 +23,12 @@ export class FutureSchedule {
     const forbids = forbidden(around, one.entry.hash)
     if (forbids !== undefined) return { go: false, reason: forbids, inMs: undefined }
     const stopwatch = this.#stopwatch(one)
-    const verdict = stopwatch.evaluate(
-      simulate,
-      state.simulations?.[one.entry.hash] ?? {},
-      around.facts(one.entry, state.object),
+    const known = state.simulations?.[one.entry.hash] ?? {}
+    const facts = around.facts(one.entry, state.object)
+    const verdict = stopwatch.look(
+      known,
       now,
+      (passedMs) => evaluate(simulate, known, passedMs, facts),
       (progress, durable) => this.#keep(one, progress, durable)
     )
     const pause = pauseOf(one, around, now)

@@ -113,13 +113,14 @@ export class HostedObject {
   /** Takes every step that is possible now. Returns when to look again without an event, ms. */
   advance(now: number): number {
     if (this.#restartAt <= now) this.#start()
+    const steadyAt = this.#deaths.settle(this.service === 'serving', now)
     this.#futures.withholdStrays()
     const { name } = this.state.phase
     let next = Number.POSITIVE_INFINITY
     if (name === 'idle' || name === 'fetching' || name === 'waiting') next = this.#considerUpgrade(now)
     if (!this.#retiring) next = Math.min(next, this.#futures.advance(now))
     this.#considerRetirement()
-    return Math.min(next, this.#restartAt)
+    return Math.min(next, this.#restartAt, steadyAt)
   }
 
   onWanted(version: number): void {
@@ -200,6 +201,7 @@ export class HostedObject {
       serving: this.service === 'serving',
       reason: this.reason.slice(0, 300),
       ...this.#said(),
+      ...(this.#deaths.crashes > 0 ? { crashes: this.#deaths.crashes } : {}),
       failed: failures.map(({ version, reason }) => ({ version, reason: `${object}: ${reason}`.slice(0, 300) }))
     }
   }

@@ -57,6 +57,17 @@ export class OwnPermit {
     return { sentence, peers: permitBlockers(this.state, this.#sight, unavailable) }
   }
 
+  /** Other members by the newest roster, less those excluded: how many are known to serve. */
+  fellows(): { group: string; serving: number; down: number } | undefined {
+    const [group, sight] = [this.#group, this.#sight]
+    const number = group === null ? 0 : sight.newestRoster()
+    const roster = sight.roster(number)
+    if (group === null || roster === undefined) return undefined
+    const others = roster.members.filter((peer) => peer !== sight.self && !sight.excluded(peer, number))
+    const down = others.filter((peer) => sight.down(peer) !== undefined).length
+    return { group, serving: others.length - down, down }
+  }
+
   /** One step of the protocol. Returns whether anything changed. */
   decide(objects: Iterable<HostedObject>): boolean {
     if (this.#group === null) return false

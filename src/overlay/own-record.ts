@@ -76,7 +76,7 @@ export class OwnRecord {
 }
 
 /** Kinds of reasons that name one after another of many peers. */
-const OF_MANY: ReadonlySet<string> = new Set(['canary', 'waves', 'domains', 'afterClass', 'any'])
+const OF_MANY: ReadonlySet<string> = new Set(['canary', 'waves', 'domains', 'afterClass', 'any', 'guard'])
 
 /** Figures within a reason change with every piece and second, those that it waits for in turns: these alone make no new record. */
 function essenceOf({ reason, why, ...object }: ObjectRecord): unknown {

@@ -4,7 +4,7 @@
  * offered before others, so that every peer of a fleet of any size comes to know the same ones.
  */
 import { type Candidate, MAX_JUDGED, type Others, type Panel, type Shown } from '../schedule/panel.ts'
-import { type Filter, keyOf, MAX_PANELS, MILLION, panelsOf, type Signalling } from '../schedule/schedule.ts'
+import { type Filter, keyOf, MAX_PANELS, MILLION, panelsOf, type Signalling, wholeOf } from '../schedule/schedule.ts'
 import type { UpgradeLog } from '../upgrade/log.ts'
 import type { Entry } from '../upgrade/manifest.ts'
 import type { StatementSet } from '../upgrade/statements.ts'
@@ -260,7 +260,7 @@ export class Panels implements Pins {
     for (const [object, versions] of log.schema.lineages) {
       const classes = versions.map((one) => one.className)
       for (const { entry, upgrade } of versions) {
-        const filters = panelsOf(upgrade.schedule.when, classes)
+        const filters = panelsOf(wholeOf(upgrade.schedule), classes)
         if (filters.length > 0) schedules.push(filters.map((filter) => this.#pinning(entry, object, filter)))
       }
     }

@@ -16,8 +16,8 @@ import {
   type PeerLimits,
   type Topic
 } from './events.ts'
-import { factsFor } from './facts.ts'
 import { listedMembers } from './group.ts'
+import { Guards } from './guards.ts'
 import { Injections } from './injections.ts'
 import { Keepers } from './keepers.ts'
 import { type Learned, Learning } from './learning.ts'
@@ -36,7 +36,7 @@ import type { PermitState } from './permits.ts'
 import type { Pieces } from './pieces.ts'
 import { hasLeft, type ObjectRecord, type PeerRecord } from './record.ts'
 import { type Resolved, resolveClass } from './resolve.ts'
-import type { Surroundings } from './surroundings.ts'
+import { type Surroundings, surroundingsOf } from './surroundings.ts'
 import { View } from './view.ts'
 
 export class Peer {
@@ -55,6 +55,7 @@ export class Peer {
   readonly #learning: Learning
   readonly #injections: Injections
   readonly #panels: Panels
+  readonly #guards: Guards
   readonly #keepers: Keepers
   readonly #states = new Map<string, ObjectState>()
   readonly #permit: OwnPermit
@@ -94,38 +95,24 @@ export class Peer {
       keeps: (record) => this.neighbours.has(record.peer) || (init.group !== null && record.group === init.group),
       pins: this.#panels
     })
-    this.#leaving = new Leaving({
+    const parts = {
       self: init.peer,
       group: init.group,
-      statements: this.statements,
-      view: this.view,
-      outbox: this.#outbox,
-      kept: snapshot.get('left')
-    })
-    const outbox = this.#outbox
-    this.#ownRecord = new OwnRecord(init, authority, this.view, outbox, snapshot.get('peer'))
-    this.membership = new Membership({
-      init,
-      addresses: () => this.#addresses,
-      kept: (snapshot.get('contacts') as Contact[] | undefined) ?? [],
-      limits: this.limits,
-      statements: this.statements,
-      view: this.view,
-      generator,
-      outbox
-    })
-    const parts = {
       authority,
       log: this.log,
       statements: this.statements,
       view: this.view,
       limits: this.limits,
       generator,
-      outbox
+      outbox: this.#outbox,
+      hash53: this.#hash53
     }
+    this.#leaving = new Leaving({ ...parts, kept: snapshot.get('left') })
+    this.#ownRecord = new OwnRecord(init, authority, this.view, this.#outbox, snapshot.get('peer'))
+    const contacts = (snapshot.get('contacts') as Contact[] | undefined) ?? []
+    this.membership = new Membership({ ...parts, init, addresses: () => this.#addresses, kept: contacts })
     this.#keepers = new Keepers({
       ...parts,
-      self: init.peer,
       objects: () => this.objects.values(),
       connect: (peer) => this.membership.connect(peer)
     })
@@ -133,17 +120,9 @@ export class Peer {
     this.#antiEntropy = new AntiEntropy(parts)
     this.#learning = new Learning(parts)
     this.#injections = this.#makeInjections()
-    this.#permit = new OwnPermit({
-      self: init.peer,
-      group: init.group,
-      statements: this.statements,
-      view: this.view,
-      connected: this.neighbours.connected,
-      outbox,
-      kept: snapshot.get('permit'),
-      hash53: this.#hash53
-    })
-    this.#around = this.#makeSurroundings(generator)
+    this.#guards = new Guards(parts)
+    this.#permit = new OwnPermit({ ...parts, connected: this.neighbours.connected, kept: snapshot.get('permit') })
+    this.#around = this.#surroundings(generator)
     this.#restore(snapshot)
   }
 
@@ -325,7 +304,8 @@ export class Peer {
   #onRecord(record: PeerRecord): void {
     if (hasLeft(record)) this.membership.onLeft(record.peer)
     if (record.peer === this.id) this.#ownRecord.outlive(record.incarnation)
-    else if (record.group !== null && record.group === this.#init.group) this.#antiEntropy.wake(this.#now)
+    else if ((record.group !== null && record.group === this.#init.group) || this.#guards.isAlarming(record))
+      this.#antiEntropy.wake(this.#now)
   }
 
   /** Whether the sender may go on. A forgery costs it its session, and only that. */
@@ -444,23 +424,23 @@ export class Peer {
     })
   }
 
-  #makeSurroundings(generator: Generator): Surroundings {
-    const [log, statements, panels, hash53] = [this.log, this.statements, this.#panels, this.#hash53]
-    const facts = { init: this.#init, generator, log, statements, panels, hash53, now: () => this.#now }
-    return {
-      self: this.id,
-      labels: this.#init.labels,
+  #surroundings(generator: Generator): Surroundings {
+    return surroundingsOf({
+      init: this.#init,
+      limits: this.limits,
+      generator,
       log: this.log,
       statements: this.statements,
       pieces: this.pieces,
+      objects: this.objects,
       outbox: this.#outbox,
-      drainMs: this.limits.drainMs,
-      holdsPermit: (object) => this.#permit.isHeldFor(object),
-      sayPermit: (unavailable) => this.#permit.say(unavailable),
-      facts: (entry, object) => factsFor(facts, entry, object),
-      leaves: () => this.#leaving.isOrdered,
-      othersBusy: (name) => [...this.objects.values()].some((object) => object.state.object !== name && object.busy)
-    }
+      panels: this.#panels,
+      guards: this.#guards,
+      permit: this.#permit,
+      leaving: this.#leaving,
+      hash53: this.#hash53,
+      now: () => this.#now
+    })
   }
 
   // ---- restart

@@ -60,6 +60,8 @@ export const objectRecordSchema = z.strictObject({
     .optional(),
   /** Since when phase, target and kind of reason are these, Unix seconds by its own clock; a restart begins anew. */
   since: count.optional(),
+  /** It died by itself so often in a row, and has not served for long enough since (SPEC L16). Absent: it is steady. */
+  crashes: z.int().min(2).max(1_000_000).optional(),
   failed: z.array(z.strictObject({ version: versionSchema, reason: z.string().max(MAX_REASON_LENGTH) })).max(MAX_FAILED)
 })
 

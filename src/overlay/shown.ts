@@ -12,6 +12,8 @@ export function shownBy({ head, objects }: PeerRecord, object: string, entry: En
     const failure = found.failed.find((one) => one.version === entry.version)
     return failure === undefined ? { state: heard, reason: found.reason } : { state: 'failed', reason: failure.reason }
   }
+  if (found.crashes !== undefined)
+    return { state: 'sick', reason: `died ${found.crashes} times in a row${found.reason && `: ${found.reason}`}` }
   const goesOn = BEGUN.has(found.phase) && found.target > found.version
   if (found.serving || goesOn) return { state: 'runs', reason: '' }
   return found.reason === '' ? { state: heard, reason: '' } : { state: 'sick', reason: found.reason }

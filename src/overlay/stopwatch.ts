@@ -2,8 +2,7 @@
  * The time that a condition counts (SPEC S3), while the peer is up: in memory at every look, durable when it begins and
  * once a minute, so that a crash costs a soak a minute at most.
  */
-import { evaluate, type Facts, type Progress, type Verdict } from '../schedule/evaluate.ts'
-import type { Condition } from '../schedule/schedule.ts'
+import type { Progress, Verdict } from '../schedule/evaluate.ts'
 
 const KEEP_MS = 60_000
 
@@ -18,16 +17,15 @@ export class Stopwatch {
   }
 
   /** @param keep told of progress that changed; not `durable`: in memory, until it is worth a write */
-  evaluate(
-    condition: Condition,
+  look(
     known: Progress,
-    facts: Facts,
     now: number,
+    judge: (passedMs: number) => Verdict,
     keep: (progress: Progress, durable: boolean) => void
   ): Verdict {
     const passedMs = this.#lookedAt === undefined ? 0 : Math.max(0, now - this.#lookedAt)
     this.#lookedAt = now
-    const verdict = evaluate(condition, known, passedMs, facts)
+    const verdict = judge(passedMs)
     const { progress } = verdict
     const grown = Object.keys(progress).length !== Object.keys(known).length
     if (grown || Object.entries(progress).some(([path, passed]) => known[path] !== passed)) {

@@ -2,7 +2,8 @@
  * Which version an object is on its way to (SPEC L1, L5, L11): strictly the next one; without state, the newest that its
  * schedule permits now (S10). None while the log disputes it, after it failed here, or when it or what it stands on is aborted.
  */
-import { evaluate, type Facts } from '../schedule/evaluate.ts'
+import { type ConstraintFacts, evaluateConstraints } from '../schedule/constraints.ts'
+import { evaluate } from '../schedule/evaluate.ts'
 import type { UpgradeLog } from '../upgrade/log.ts'
 import type { Entry } from '../upgrade/manifest.ts'
 import type { LineageVersion } from '../upgrade/schema.ts'
@@ -21,7 +22,7 @@ interface Knowledge {
 interface Sight extends Knowledge {
   readonly labels: Readonly<Record<string, string>>
   /** What the schedule of an upgrade looks at. */
-  facts(entry: Entry, object: string): Facts
+  facts(entry: Entry, object: string): ConstraintFacts
 }
 
 /** The abort that covers an entry: its own, or that of an entry which it was chained on and does not replace (L11, R1). */
@@ -81,9 +82,11 @@ export function pauseOf(
 }
 
 function isPermitted(one: LineageVersion, object: string, sight: Sight, now: number): boolean {
-  const { statements, facts } = sight
   if (pauseOf(one, sight, now) !== undefined) return false
-  return statements.hastened(one.entry.hash) || evaluate(one.upgrade.schedule.when, {}, 0, facts(one.entry, object)).go
+  const { when, constraints } = one.upgrade.schedule
+  const facts = sight.facts(one.entry, object)
+  if (!sight.statements.hastened(one.entry.hash) && !evaluate(when, {}, 0, facts).go) return false
+  return evaluateConstraints(constraints, {}, 0, facts, false).go
 }
 
 function nextTarget(state: ObjectState, held: { version: number; entry: string }, knowledge: Knowledge): Choice {

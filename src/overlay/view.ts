@@ -77,6 +77,27 @@ export class View {
     return this.#digest.text
   }
 
+  /**
+   * Records by which shares can be told: a full view prefers strangers that failed, and those that it keeps for that
+   * alone would make the share of failures too large.
+   */
+  *sample(): IterableIterator<PeerRecord> {
+    const biased = (record: PeerRecord) => hasFailed(record) && this.#isStranger(record)
+    let last = Number.POSITIVE_INFINITY
+    if (this.#records.size >= this.#init.size) {
+      const ranks: number[] = []
+      for (const { record } of this.all())
+        if (this.#isStranger(record) && !hasFailed(record)) ranks.push(this.#rank(record.peer))
+      if (ranks.length > 0) last = Math.max(...ranks)
+    }
+    for (const { record } of this.all()) if (!biased(record) || this.#rank(record.peer) <= last) yield record
+  }
+
+  #isStranger(record: PeerRecord): boolean {
+    const { self, keeps, pins } = this.#init
+    return record.peer !== self && !keeps(record) && !pins.has(record.peer)
+  }
+
   /** Keeps a verified record if it is newer than the one known. */
   put(signed: SignedRecord, now: number): boolean {
     const { record } = signed
@@ -198,15 +219,14 @@ export class View {
 
   /** The lower, the rather kept: failures are worth knowing. */
   #preference(record: PeerRecord): number {
-    const failing = Object.values(record.objects).some((object) => object.failed.length > 0)
-    return this.#rank(record.peer) / (failing ? 4 : 1)
+    return this.#rank(record.peer) / (hasFailed(record) ? 4 : 1)
   }
 
   #findWorst(): PeerRecord | undefined {
     let worst: PeerRecord | undefined
     let least = -1
     for (const { record } of this.all()) {
-      if (record.peer === this.#init.self || this.#init.keeps(record) || this.#init.pins.has(record.peer)) continue
+      if (!this.#isStranger(record)) continue
       const preference = this.#preference(record)
       if (preference <= least) continue
       least = preference
@@ -238,3 +258,6 @@ export class View {
     return pinned ?? others.findLast((record) => own === null || record.group !== own) ?? others.at(-1)
   }
 }
+
+const hasFailed = (record: PeerRecord): boolean =>
+  Object.values(record.objects).some((object) => object.failed.length > 0)

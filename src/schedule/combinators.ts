@@ -207,9 +207,40 @@ export function sequence(...of: Condition[]): Condition {
   return { kind: 'sequence', of }
 }
 
-/** Never more than `unavailable` members of a group down for the upgrade; needs a roster of the group. */
-export function rolling({ by, unavailable }: { by: 'group'; unavailable: number }): Constraint {
-  return { kind: 'rolling', by, unavailable }
+/**
+ * Never more than `unavailable` members of a group down for the upgrade; needs a roster of the group. `minimumAlive`: a
+ * member begins only while at least so many others are known to serve, whatever else is down.
+ */
+export function rolling(group: { by: 'group'; unavailable: number; minimumAlive?: number }): Constraint {
+  const { by, unavailable, minimumAlive } = group
+  return { kind: 'rolling', by, unavailable, ...(minimumAlive === undefined ? {} : { minimumAlive }) }
+}
+
+/** Never while a condition holds, or while it cannot be told: notWhile(window(…)). */
+export function notWhile(condition: Condition): Constraint {
+  return { kind: 'notWhile', condition }
+}
+
+/**
+ * Halts the upgrade on nodes that have not begun it, as long as it goes badly elsewhere: of the peers known that tried
+ * the version a larger share than `failedAbove` went back from it; of those that run it a larger share than
+ * `unhealthyAbove` do not serve, or die again and again. Shares lie in [0, 1]; a single peer halts only where it is 0.
+ */
+export function guard(limits: { failedAbove?: number; unhealthyAbove?: number }): Constraint {
+  const { failedAbove, unhealthyAbove } = limits
+  if (failedAbove === undefined && unhealthyAbove === undefined)
+    throw new Refusal('Malformed', 'guard: name at least one of failedAbove and unhealthyAbove')
+  return {
+    kind: 'guard',
+    ...(failedAbove === undefined ? {} : { failedPerMillion: perMillionOf('failedAbove', failedAbove) }),
+    ...(unhealthyAbove === undefined ? {} : { unhealthyPerMillion: perMillionOf('unhealthyAbove', unhealthyAbove) })
+  }
+}
+
+function perMillionOf(name: string, share: number): number {
+  if (!(share >= 0 && share <= 1))
+    throw new Refusal('Malformed', `guard: ${name} is a share from 0 to 1 (like 0.05), not ${share}`)
+  return Math.round(share * 1_000_000)
 }
 
 /** What holds when an author names no schedule: at once, one member of a group at a time. */

@@ -5,7 +5,7 @@
 import { evaluateAfterClass, evaluateDomains } from './domains.ts'
 import { sayDuration } from './duration.ts'
 import type { Others } from './panel.ts'
-import { branchOf, type Condition } from './schedule.ts'
+import { branchOf, type Condition, type Constraint } from './schedule.ts'
 import { evaluateSignalled } from './signals.ts'
 import { evaluateWaves } from './waves.ts'
 import { evaluateWindow } from './window.ts'
@@ -15,7 +15,7 @@ export type Progress = Readonly<Record<string, number>>
 
 /** What a node waits for, as data and as one sentence. */
 export interface Reason {
-  kind: Condition['kind'] | 'pause' | 'permit' | 'bundle' | 'turn'
+  kind: Condition['kind'] | Constraint['kind'] | 'pause' | 'permit' | 'bundle' | 'turn'
   sentence: string
   /** Whom it waits for, the first few. */
   peers?: readonly string[]
@@ -36,6 +36,8 @@ export type Verdict =
       reason: Reason
       /** Evaluate again after this many ms; undefined: when something changes. */
       inMs: number | undefined
+      /** It cannot be told whether it holds: then neither it nor its opposite is acted on. */
+      unsure?: true
     }
 
 /** What conditions look at beside time. */
@@ -56,9 +58,12 @@ export interface Facts {
   classes(): readonly string[]
 }
 
-/** `passedMs`: time since the last evaluation with this progress, while the peer was up. */
-export function evaluate(condition: Condition, progress: Progress, passedMs: number, facts: Facts): Verdict {
-  return at(condition, '', progress, { passedMs, ...facts })
+/**
+ * `passedMs`: time since the last evaluation with this progress, while the peer was up; `path`: where this condition
+ * keeps its progress, if there are others beside it.
+ */
+export function evaluate(condition: Condition, progress: Progress, passedMs: number, facts: Facts, path = ''): Verdict {
+  return at(condition, path, progress, { passedMs, ...facts })
 }
 
 type Moment = Facts & { passedMs: number }
@@ -184,6 +189,7 @@ function where(wanted: Record<string, string[]>, progress: Progress, labels: Fac
 
 function not(child: Condition, path: string, progress: Progress, moment: Moment): Verdict {
   const one = at(child, `${path}/0`, progress, moment)
+  if (!one.go && one.unsure === true) return one
   if (!one.go) return { go: true, progress: one.progress, ...(one.inMs === undefined ? {} : { forMs: one.inMs }) }
   return waits('not', one.progress, `waits until this does not hold any more: ${child.kind}`, one.forMs)
 }
@@ -193,6 +199,7 @@ function any(conditions: readonly Condition[], path: string, progress: Progress,
   const sentences: string[] = []
   let inMs: number | undefined
   let found: Verdict | undefined
+  let unsure = false
   // All are looked at, so that the time of each goes on; one that holds is enough.
   for (const [index, child] of conditions.entries()) {
     const one = at(child, `${path}/${index}`, next, moment)
@@ -201,10 +208,12 @@ function any(conditions: readonly Condition[], path: string, progress: Progress,
     else {
       sentences.push(one.reason.sentence)
       inMs = earlier(inMs, one.inMs)
+      unsure ||= one.unsure === true
     }
   }
   if (found !== undefined) return { ...found, progress: next }
-  return waits('any', next, `any of these: ${sentences.join('; ')}`, inMs)
+  const verdict = waits('any', next, `any of these: ${sentences.join('; ')}`, inMs)
+  return !verdict.go && unsure ? { ...verdict, unsure } : verdict
 }
 
 /** Steps come true in their order; one that has come true stays so. A step's time begins when its turn comes. */
@@ -216,7 +225,7 @@ function sequence(steps: readonly Condition[], path: string, progress: Progress,
     next = { ...one.progress, [path]: passed }
     if (!one.go) {
       const sentence = `step ${passed + 1} of ${steps.length}: ${one.reason.sentence}`
-      return { go: false, progress: next, reason: { ...one.reason, sentence }, inMs: one.inMs }
+      return { ...one, progress: next, reason: { ...one.reason, sentence } }
     }
   }
   return { go: true, progress: { ...next, [path]: passed } }
@@ -225,11 +234,16 @@ function sequence(steps: readonly Condition[], path: string, progress: Progress,
 /** The first that waits says why; what both hold for, they hold for together. */
 function both(first: Verdict, second: Verdict): Verdict {
   const { progress } = second
-  if (!first.go) return { ...first, progress, inMs: earlier(first.inMs, second.go ? undefined : second.inMs) }
+  if (!first.go) {
+    const { unsure: firstIs, ...rest } = first
+    const both = { ...rest, progress, inMs: earlier(first.inMs, second.go ? undefined : second.inMs) }
+    // One that surely does not hold settles it.
+    return firstIs === true && (second.go || second.unsure === true) ? { ...both, unsure: true } : both
+  }
   if (!second.go) return second
   const forMs = earlier(first.forMs, second.forMs)
   return forMs === undefined ? { go: true, progress } : { go: true, progress, forMs }
 }
 
-const earlier = (a: number | undefined, b: number | undefined): number | undefined =>
+export const earlier = (a: number | undefined, b: number | undefined): number | undefined =>
   a === undefined ? b : b === undefined ? a : Math.min(a, b)

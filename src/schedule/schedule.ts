@@ -41,7 +41,12 @@ export type Condition =
 /** Whose readiness counts: the peers it is connected with, the members of its group, or all that it knows of. */
 export type Signalling = 'neighbours' | 'group' | 'sample'
 
-export type Constraint = { kind: 'rolling'; by: 'group'; unavailable: number }
+export type Constraint =
+  /** `minimumAlive`: so many other members must be known to serve. */
+  | { kind: 'rolling'; by: 'group'; unavailable: number; minimumAlive?: number }
+  | { kind: 'notWhile'; condition: Condition }
+  /** Shares of the peers known; at least one of them is given. */
+  | { kind: 'guard'; failedPerMillion?: number; unhealthyPerMillion?: number }
 
 export interface Schedule {
   when: Condition
@@ -160,19 +165,31 @@ const conditionAt = (depth: number): z.ZodType<Condition> => {
 
 export const conditionSchema: z.ZodType<Condition> = conditionAt(MAX_CONDITION_DEPTH)
 
-export const constraintSchema: z.ZodType<Constraint> = z.strictObject({
-  kind: z.literal('rolling'),
-  by: z.literal('group'),
-  unavailable: z.int().min(1).max(64)
-})
+const perMillion = z.int().min(0).max(1_000_000)
 
-export const scheduleSchema: z.ZodType<Schedule> = z.strictObject({
-  when: conditionSchema.refine(
-    (when) => panelsOf(when).length <= MAX_PANELS,
+export const constraintSchema: z.ZodType<Constraint> = z.discriminatedUnion('kind', [
+  z.strictObject({
+    kind: z.literal('rolling'),
+    by: z.literal('group'),
+    unavailable: z.int().min(1).max(64),
+    minimumAlive: z.int().min(1).max(64).optional()
+  }),
+  z.strictObject({ kind: z.literal('notWhile'), condition: conditionSchema }),
+  z
+    .strictObject({
+      kind: z.literal('guard'),
+      failedPerMillion: perMillion.optional(),
+      unhealthyPerMillion: perMillion.optional()
+    })
+    .refine((guard) => Object.keys(guard).length > 1, 'a guard names at least one share that halts')
+])
+
+export const scheduleSchema: z.ZodType<Schedule> = z
+  .strictObject({ when: conditionSchema, constraints: z.array(constraintSchema).max(8) })
+  .refine(
+    (schedule) => panelsOf(wholeOf(schedule)).length <= MAX_PANELS,
     `it looks at more than ${MAX_PANELS} sets of other peers (waves, domains, classes); name fewer`
-  ),
-  constraints: z.array(constraintSchema).max(8)
-})
+  )
 
 /** The conditions that one is made of; of `byClass`, only what is meant for a class of these names, where they are given. */
 export function partsOf(condition: Condition, classes?: readonly string[]): readonly Condition[] {
@@ -236,6 +253,11 @@ const placesTo = (from: number, to: number): Filter => ({ by: 'place', from, to 
 /** The first wave is of the lowest known, wherever they lie: it has at least one peer (S40). */
 const waveOf = (ends: readonly number[], at: number, end: number): Filter =>
   at === 0 ? placesTo(0, MILLION) : placesTo(ends[at - 1]!, end)
+
+/** All that a schedule looks at as one condition: the one that must hold, and those that its constraints name. */
+export function wholeOf({ when, constraints }: Schedule): Condition {
+  return { kind: 'all', of: [when, ...constraints.flatMap((one) => (one.kind === 'notWhile' ? [one.condition] : []))] }
+}
 
 /** Whether a condition judges others, so that one of them may hold a fleet up by design. */
 export function judgesOthers(condition: Condition): boolean {

@@ -15,7 +15,7 @@ function fleet(when: Condition, broken: boolean, fields: Partial<Scenario> = {})
   const calm = scenario({ seed: 12, peers: PEERS, groupSize: 0, strict: false, history: 8, ...fields })
   const [install] = calm.actions
   const limits = { view: 32 }
-  const upgrade = { ...install!, atMs: 30_000, schedule: { when, constraints: [] }, broken } as Action
+  const upgrade = { ...install!, atMs: 30_000, schedule: { when, constraints: [] }, broken: broken ? 1 : 0 } as Action
   return { ...calm, limits, writesPerSecond: 0, actions: [install!, upgrade], durationMs: 3_600_000 }
 }
 

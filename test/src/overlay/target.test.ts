@@ -45,7 +45,9 @@ function fleetAt(versions: number, when = immediately()) {
       labels: {},
       place: () => 0,
       draw: () => 0,
-      classes: () => []
+      classes: () => [],
+      evidence: () => [],
+      fellows: () => undefined
     })
     const choice = chooseTarget(object, { log, statements, self: 'peer00001', labels: {}, facts }, 0)
     return choice.target?.version ?? ('reason' in choice ? choice.reason : '')

@@ -1,0 +1,82 @@
+/**
+ * How an upgrade fares on the peers known, for guards (SPEC S22): shares of the view's sample, counted anew only when the
+ * view or the statements changed.
+ */
+import type { Culprit, Evidence } from '../schedule/constraints.ts'
+import type { UpgradeLog } from '../upgrade/log.ts'
+import type { Entry } from '../upgrade/manifest.ts'
+import type { StatementSet } from '../upgrade/statements.ts'
+import { hasLeft, type PeerRecord } from './record.ts'
+import { shownBy } from './shown.ts'
+import type { View } from './view.ts'
+
+/** Named in a verdict, at most. */
+const MAX_CULPRITS = 8
+/** Upgrades that neighbours hear of at once when they go badly somewhere: the log's newest. */
+const MAX_GUARDED = 4
+
+export class Guards {
+  readonly #log: UpgradeLog
+  readonly #statements: StatementSet
+  readonly #view: View
+  /** Of each object, what was counted last. */
+  readonly #counted = new Map<string, { entry: Entry; seen: number; evidence: Evidence }>()
+  #knownLog = -1
+  #guarded: { object: string; entry: Entry }[] = []
+
+  constructor({ log, statements, view }: { log: UpgradeLog; statements: StatementSet; view: View }) {
+    this.#log = log
+    this.#statements = statements
+    this.#view = view
+  }
+
+  evidence(entry: Entry, object: string): readonly Evidence[] {
+    const seen = this.#view.changes + this.#statements.size
+    const known = this.#counted.get(object)
+    if (known?.entry === entry && known.seen === seen) return [known.evidence]
+    const evidence = this.#count(entry, object)
+    this.#counted.set(object, { entry, seen, evidence })
+    return [evidence]
+  }
+
+  /** Whether a record shows what some guard would halt for: such news must not wait for the next slow round. */
+  isAlarming(record: PeerRecord): boolean {
+    if (this.#knownLog !== this.#log.size) {
+      this.#knownLog = this.#log.size
+      this.#guarded = this.#listed()
+    }
+    return this.#guarded.some(({ object, entry }) => {
+      const seen = record.objects[object]
+      const state = seen === undefined ? undefined : shownBy(record, object, entry).state
+      return state === 'failed' || state === 'sick'
+    })
+  }
+
+  #listed(): { object: string; entry: Entry }[] {
+    const listed: { object: string; entry: Entry }[] = []
+    for (const [object, versions] of this.#log.schema.lineages)
+      for (const { entry, upgrade } of versions)
+        if (upgrade.schedule.constraints.some(({ kind }) => kind === 'guard')) listed.push({ object, entry })
+    return listed.sort((a, b) => b.entry.version - a.entry.version).slice(0, MAX_GUARDED)
+  }
+
+  #count(entry: Entry, object: string): Evidence {
+    const counts = { tried: 0, failed: 0, run: 0, unhealthy: 0 }
+    const culprits: Culprit[] = []
+    for (const record of this.#view.sample()) {
+      if (record.objects[object] === undefined || hasLeft(record) || this.#statements.excludedAnywhere(record.peer))
+        continue
+      const { state, reason } = shownBy(record, object, entry)
+      const runs = state === 'runs' || state === 'sick'
+      if (!runs && state !== 'failed') continue
+      counts.tried += 1
+      if (runs) counts.run += 1
+      if (state === 'runs') continue
+      const what = state === 'failed' ? 'failed' : 'unhealthy'
+      counts[what] += 1
+      if (culprits.filter((one) => one.what === what).length < MAX_CULPRITS)
+        culprits.push({ peer: record.peer, what, reason })
+    }
+    return { of: 'the peers known', ...counts, culprits }
+  }
+}
