@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { AnsweredCount } from '../../node/daemon/callee.ts'
 import type { HostCommandName } from '../../src/overlay/events.ts'
 import { Chaos, type ChaosInit, type Kill, killText } from './chaos.ts'
-import { Fleet } from './fleet.ts'
+import { Fleet, namesOf } from './fleet.ts'
 import { IDLE, Load } from './load.ts'
 import { fsyncMs, nodeStartMs } from './measure.ts'
 import { Operator } from './operator.ts'
@@ -124,7 +124,7 @@ export class Demonstration {
     const { peers } = this.#init
     let started = 1
     this.#enter('peers', () => `${started} of ${peers}`)
-    await this.#fleet.start(peers, () => {
+    await this.#fleet.start(namesOf(peers), () => {
       started += 1
     })
     const { members } = this.#fleet

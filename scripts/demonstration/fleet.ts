@@ -39,6 +39,14 @@ export interface Hunted {
   heard(name: string, command: HostCommandName): void
 }
 
+/** Who a peer is to be. */
+export interface Named {
+  readonly name: string
+  readonly group: string
+  /** Further options of `upstart-peer`. */
+  readonly flags?: readonly string[]
+}
+
 export function namesOf(peers: number): { name: string; group: string }[] {
   return Array.from({ length: peers }, (_, index) => {
     const group = String.fromCharCode('a'.charCodeAt(0) + Math.floor(index / GROUP_SIZE))
@@ -70,11 +78,11 @@ export class Fleet {
     return this.#members
   }
 
-  async start(peers: number, started: () => void): Promise<void> {
+  async start(peers: readonly Named[], started: () => void): Promise<void> {
     // Loading the program is most of a peer's start. A process that ends leaves its compiled code to all that follow.
     await once(this.#spawn(['--version'], 'ignore', 'ignore'), 'exit')
-    const [first, ...rest] = namesOf(peers)
-    const begin = async (one: { name: string; group: string }, bootstrap: string[]): Promise<Started> =>
+    const [first, ...rest] = peers
+    const begin = async (one: Named, bootstrap: string[]): Promise<Started> =>
       await this.#start(one, bootstrap, this.#hunted === undefined ? 0 : await freePort())
     const members: Started[] = [await begin(first!, [])]
     const left = rest.entries()
@@ -155,11 +163,11 @@ export class Fleet {
     return this.#members.flatMap(({ name, logPath }) => warningsIn(logPath).map((text) => `${name}: ${text}`))
   }
 
-  async #start({ name, group }: { name: string; group: string }, bootstrap: string[], port: number): Promise<Started> {
+  async #start({ name, group, flags = [] }: Named, bootstrap: string[], port: number): Promise<Started> {
     const data = join(this.#directory, name)
     const logPath = `${data}.log`
     await mkdir(data, { recursive: true, mode: 0o700 })
-    const args = ['--data', data, '--root', this.#root, '--group', group]
+    const args = ['--data', data, '--root', this.#root, '--group', group, ...flags]
     for (const address of bootstrap) args.push('--bootstrap', address)
     if (port !== 0) args.push('--listen', `/ip4/127.0.0.1/tcp/${port}`)
     if (this.#hunted !== undefined) args.push('--log-level', 'debug')

@@ -46,13 +46,18 @@ export class Operator {
   }
 
   /** Packs a version of the example, has two people sign it one after the other, and gives it to one peer. */
-  async release(version: number, peer: string): Promise<void> {
+  async release(version: number, peer: string, source = join(EXAMPLE, `v${version}`)): Promise<void> {
     const file = this.#path(`v${version}.upgrade`)
     const parent = version === 1 ? [] : ['--parent', this.#path(`v${version - 1}.upgrade`)]
-    await this.#upstart('pack', join(EXAMPLE, `v${version}`), '--root', this.root, ...parent, '--out', file)
+    await this.#upstart('pack', source, '--root', this.root, ...parent, '--out', file)
     for (const name of ['alice', 'bob'])
       await this.#upstart('sign', file, '--root', this.root, '--key', this.#path(name))
     await this.#upstart('inject', file, '--root', this.root, '--peer', peer)
+  }
+
+  /** A statement, like `approve 2` or `pause`, given to one peer. */
+  async state(peer: string, ...said: string[]): Promise<void> {
+    await this.#upstart(...said, '--root', this.root, '--sign', this.#path('operator'), '--peer', peer)
   }
 
   #path(name: string): string {

@@ -94,7 +94,10 @@ describe('demo', () => {
     ['--keys', '0'],
     ['--sometimes'],
     ['--seed', '1'],
-    ['--chaos', '--kills', '5']
+    ['--chaos', '--kills', '5'],
+    ['--schedule', 'sometimes'],
+    ['--schedule', 'manual', '--peers', '5'],
+    ['--schedule', 'manual', '--chaos']
   ]) {
     it(`X1: ${args.join(' ')}: refused in one line`, async () => {
       const demo = start(...args)
