@@ -40,7 +40,7 @@ export class Stage {
     this.#init = init
     this.operator = new Operator(`${init.directory}/operator`, (command) => init.say(`$ ${command}`))
     this.#fleet = new Fleet(init.directory, this.operator.root, (reason) => this.#failed.reject(reason))
-    // Reported by whatever is waited for.
+    // A failure is reported by whatever is waited for then.
     this.#failed.promise.catch(() => undefined)
   }
 
