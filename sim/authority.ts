@@ -4,11 +4,14 @@
  * statements and records are those of the production code.
  */
 import { Refusal } from '../src/errors.ts'
-import type { Authority } from '../src/overlay/events.ts'
+import type { Authority, PeerInit } from '../src/overlay/events.ts'
 import type { PeerRecord } from '../src/overlay/record.ts'
 import type { Condition, Schedule } from '../src/schedule/schedule.ts'
 import { type Entry, MIN_PIECE_BYTES } from '../src/upgrade/manifest.ts'
 import type { Statement, StatementBody } from '../src/upgrade/statement.ts'
+import type { Simulation } from './callers.ts'
+import type { Curve } from './host.ts'
+import { matches, type Where } from './places.ts'
 
 /** cyrb53: a 53-bit hash of a string; spreads orders and shares, protects nothing. */
 export function hash53(text: string): number {
@@ -39,7 +42,17 @@ export interface SimulatedBundle {
   sha256: string
   version: number
   pieces: string[]
+  pieceBytes: number
   bytes: Uint8Array[]
+}
+
+/** What an upgrade costs where it is made, and where it goes wrong; as told with it. */
+export interface Effort {
+  /** How long its TF takes. */
+  transformMs?: Curve
+  /** On a share of the peers with these labels no object of it proves its health; the first that matches counts. */
+  fails?: { share: number; where: Where }[]
+  simulation?: Simulation
 }
 
 export interface EntryRequest {
@@ -48,7 +61,11 @@ export interface EntryRequest {
   schedule: Schedule
   /** When future SOs are started that nobody called. @default never */
   simulate?: Condition | undefined
+  /** Of lineages that have one of their own. */
+  schedules?: Record<string, Schedule>
   pieces: number
+  /** True length of one; it fills no memory. @default the least that a bundle may have */
+  pieceBytes?: number
   /** Whether the class upgrades bring a future and a past SO. */
   future: boolean
   past: boolean
@@ -63,6 +80,7 @@ export class World {
   readonly bundles = new Map<string, SimulatedBundle>()
   /** Version → the share of nodes on which its objects prove no health. */
   readonly broken = new Map<number, number>()
+  readonly efforts = new Map<number, Effort>()
   readonly #opened = new WeakMap<Uint8Array, Entry | Statement | PeerRecord>()
   readonly #kinds = new WeakMap<Uint8Array, 'entry' | 'statement' | 'record'>()
   readonly #pieceHashes = new WeakMap<Uint8Array, string>()
@@ -87,7 +105,7 @@ export class World {
       this.#pieceHashes.set(piece, hash)
       return piece
     })
-    this.bundles.set(sha256, { sha256, version, pieces, bytes })
+    this.bundles.set(sha256, { sha256, version, pieces, pieceBytes: entry.manifest.bundle.pieceLength, bytes })
     return entry
   }
 
@@ -118,6 +136,17 @@ export class World {
 
   isAuthentic(kind: 'entry' | 'statement' | 'record', bytes: Uint8Array): boolean {
     return this.#kinds.get(bytes) === kind
+  }
+
+  /** Whether the objects of a version prove no health on a peer. */
+  breaks(version: number, { peer, labels }: Pick<PeerInit, 'peer' | 'labels'>): boolean {
+    const rule = this.efforts.get(version)?.fails?.find(({ where }) => matches(labels, where))
+    return hash53(`${peer} ${version}`) / 2 ** 53 < (rule?.share ?? this.broken.get(version) ?? 0)
+  }
+
+  /** True length of a bundle's pieces. */
+  pieceBytes(bundle: string): number {
+    return this.bundles.get(bundle)?.pieceBytes ?? MIN_PIECE_BYTES
   }
 
   /** The authority of one peer; `sealed` hears of every record that it signs. */
@@ -161,7 +190,7 @@ export class World {
     const name = `${this.fleet}/${version}/${salt}`
     const made = { methods: {}, calls: {} }
     const simulation = (path: string) => ({ module: path, interface: made, intercepts: [] })
-    const pieceLength = MIN_PIECE_BYTES
+    const pieceLength = request.pieceBytes ?? MIN_PIECE_BYTES
     return {
       version,
       hash: hash64(`entry ${name}`),
@@ -181,7 +210,7 @@ export class World {
           transform: version === 1 ? null : 'transform.js',
           future: request.future && version > 1 ? simulation('future.js') : null,
           past: request.past && version > 1 ? simulation('past.js') : null,
-          schedule: request.schedule,
+          schedule: request.schedules?.[lineage] ?? request.schedule,
           ...(request.simulate === undefined || !request.future ? {} : { simulate: request.simulate }),
           ...this.#waysOf(request)
         })),

@@ -8,6 +8,19 @@ import type { Event, HostCommand, HostCommandName } from '../src/overlay/events.
 import type { Generator } from '../src/prng.ts'
 import { EventKind, type Kernel } from './kernel.ts'
 
+/** A distribution by its quantiles: ⟨share, ms⟩ from share 0 to share 1, straight in between. */
+export type Curve = readonly (readonly [share: number, ms: number])[]
+
+function quantile(curve: Curve, point: number): number {
+  const above = Math.max(
+    1,
+    curve.findIndex(([share]) => share >= point)
+  )
+  const [lowShare, low] = curve[above - 1]!
+  const [highShare, high] = curve[above] ?? curve[above - 1]!
+  return highShare === lowShare ? high : low + ((point - lowShare) / (highShare - lowShare)) * (high - low)
+}
+
 export interface HostOptions {
   /** Least and most duration of each command, ms. */
   durationsMs: Record<HostCommandName, readonly [number, number]>
@@ -80,6 +93,8 @@ export interface HostEvents {
   interrupted(version: number): void
   /** Whether no object of this version proves its health. */
   broken(version: number): boolean
+  /** How long a TF to this version takes, if its upgrade says so. */
+  transformTimes(version: number): Curve | undefined
 }
 
 /** Commands that a process of their own carries out. */
@@ -156,8 +171,12 @@ export class SimulatedHost {
     if (problem !== undefined) this.#events.violation('M13', `${describe(command)}: ${problem}`)
     const inFlight: InFlight = { command, cancelled: false, killed: false }
     hosted.inFlight.add(inFlight)
+    const transforms = command.command === 'transform' && command.from !== null
+    const curve = transforms ? this.#events.transformTimes(command.version) : undefined
     const [least, most] = this.#options.durationsMs[command.command]
-    const durationMs = (least + this.#random.fraction() * (most - least)) * this.#events.slowness()
+    const point = this.#random.fraction()
+    const drawnMs = curve === undefined ? least + point * (most - least) : quantile(curve, point)
+    const durationMs = drawnMs * this.#events.slowness()
     this.#kernel.after(durationMs, EventKind.hostDone, this.#events.node, this.#events.life(), inFlight)
   }
 

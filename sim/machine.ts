@@ -8,9 +8,9 @@ import type { Authority, Effect, Event, PeerInit } from '../src/overlay/events.t
 import { MOST_INTERRUPTIONS, type ObjectState, targetOf } from '../src/overlay/lifecycle.ts'
 import type { PeerRecord, PhaseName } from '../src/overlay/record.ts'
 import type { Generator } from '../src/prng.ts'
-import { hash53, type World } from './authority.ts'
+import type { World } from './authority.ts'
 import type { Checkers, Watched } from './checkers.ts'
-import { type HostEvents, type HostOptions, type InFlight, SimulatedHost } from './host.ts'
+import { type Curve, type HostEvents, type HostOptions, type InFlight, SimulatedHost } from './host.ts'
 import { EventKind, type Kernel } from './kernel.ts'
 import type { Network } from './network.ts'
 import type { DiskOptions } from './scenario.ts'
@@ -377,7 +377,10 @@ export class Machine implements Watched, HostEvents {
     if (count >= MOST_INTERRUPTIONS) this.failures.add(version)
   }
   broken(version: number): boolean {
-    return hash53(`${this.id} ${version}`) / 2 ** 53 < (this.#around.world.broken.get(version) ?? 0)
+    return this.#around.world.breaks(version, this.init)
+  }
+  transformTimes(version: number): Curve | undefined {
+    return this.#around.world.efforts.get(version)?.transformMs
   }
 
   // ---- history

@@ -8,6 +8,7 @@ import type { Topic } from '../src/overlay/events.ts'
 import type { Message } from '../src/overlay/messages.ts'
 import type { Generator } from '../src/prng.ts'
 import { EventKind, type Kernel } from './kernel.ts'
+import type { Links } from './links.ts'
 
 export interface NetworkOptions {
   /** One way, ms; each connection draws its own in delayMs·[0.5, 1.5]. @default 5 */
@@ -118,14 +119,17 @@ export class Network {
   readonly #kernel: Kernel
   readonly #random: Generator
   readonly #machines: Machines
+  readonly #links: Links
   readonly #slownessMs: Float64Array
   readonly #publications = new Map<Uint8Array, Publication>()
   sent = 0
   /** Of those sent, by kind; a copy of a broadcast is `gossip`. */
   readonly sentByKind: Record<string, number> = {}
 
-  constructor(kernel: Kernel, count: number, options: NetworkOptions, random: Generator, machines: Machines) {
+  constructor(kernel: Kernel, links: Links, options: NetworkOptions, random: Generator, machines: Machines) {
+    const count = links.sentBytes.length
     this.#kernel = kernel
+    this.#links = links
     this.options = options
     this.#random = random
     this.#machines = machines
@@ -151,8 +155,9 @@ export class Network {
       if (!this.options.raw) this.#break(id)
       return
     }
-    this.#deliver(id, to, message, extraMs)
-    if (this.options.raw && this.#random.chance(this.options.duplication)) this.#deliver(id, to, message, extraMs)
+    const heldMs = extraMs + this.#links.carry(from, to, message)
+    this.#deliver(id, to, message, heldMs)
+    if (this.options.raw && this.#random.chance(this.options.duplication)) this.#deliver(id, to, message, heldMs)
   }
 
   #count(kind: string): void {
@@ -188,7 +193,7 @@ export class Network {
       this.#kernel.after(this.options.delayMs, EventKind.connectFailed, from, to, { life, reason: 'no such address' })
       return
     }
-    const latencyMs = this.options.delayMs * (0.5 + this.#random.fraction()) + this.#slownessMs[to]!
+    const latencyMs = this.#links.delayMs(from, to) * (0.5 + this.#random.fraction()) + this.#slownessMs[to]!
     this.#kernel.after(latencyMs, EventKind.dial, to, from, life)
   }
 
@@ -196,7 +201,7 @@ export class Network {
   dialled(to: number, from: number, life: number): { gone: boolean; connected: boolean } {
     const nothing = { gone: false, connected: false }
     if (!this.#machines.isUp(from) || this.#machines.lifeOf(from) !== life) return nothing
-    const backMs = this.options.delayMs * (0.5 + this.#random.fraction())
+    const backMs = this.#links.delayMs(to, from) * (0.5 + this.#random.fraction())
     if (this.#parted(from, to)) {
       const failure = { life, reason: 'timed out' }
       this.#kernel.after(this.options.dialTimeoutMs, EventKind.connectFailed, from, to, failure)
@@ -339,7 +344,10 @@ export class Network {
 
   /** A copy of a broadcast reaches a node: whether it is the first one. `forward`: the node's driver passes it on. */
   heard(node: number, from: number, publication: Publication): boolean {
-    return !this.#parted(node, from) && this.#machines.isUp(node) && this.#mark(publication, node)
+    if (this.#parted(node, from) || !this.#machines.isUp(node)) return false
+    const first = this.#mark(publication, node)
+    if (!first) this.#links.duplicates += 1
+    return first
   }
 
   forward(node: number, publication: Publication): void {
@@ -362,8 +370,9 @@ export class Network {
     for (const other of this.#random.sample(this.neighbours(node), this.options.fanout)) {
       this.#count('gossip')
       if (this.#random.chance(this.options.loss)) continue
-      const delay = this.options.delayMs * 2 * (0.5 + this.#random.fraction()) + this.#slownessMs[other]!
-      this.#kernel.after(delay, EventKind.gossip, other, node, publication)
+      const farMs = this.#links.delayMs(node, other) * 2 * (0.5 + this.#random.fraction())
+      const heldMs = this.#links.carryPublished(node, other, publication.bytes) + this.#slownessMs[other]!
+      this.#kernel.after(farMs + heldMs, EventKind.gossip, other, node, publication)
     }
   }
 }

@@ -93,19 +93,12 @@ export class Operator {
     const common = { format: 1 as const, fleet: world.fleet, sequence: ++this.#sequence, note: '' }
     switch (action.what) {
       case 'upgrade': {
-        const { schedule, simulate, pieces, future, past } = action
-        const first = action.replaces === undefined ? undefined : (this.#progress[action.replaces]!.made as Entry)
+        const { replaces: index, broken, effort, ...request } = action
+        const first = index === undefined ? undefined : (this.#progress[index]!.made as Entry)
         const replaces = first === undefined ? undefined : world.entries.slice(first.version - 1)
-        const entry = world.makeEntry({
-          lineages: scenario.lineages,
-          schedule,
-          simulate,
-          pieces,
-          future,
-          past,
-          replaces
-        })
-        if (action.broken !== undefined) world.broken.set(entry.version, action.broken)
+        const entry = world.makeEntry({ ...request, lineages: scenario.lineages, replaces })
+        if (broken !== undefined) world.broken.set(entry.version, broken)
+        if (effort !== undefined) world.efforts.set(entry.version, effort)
         this.lastVersion = entry.version
         this.#simulator.onMade()
         return entry

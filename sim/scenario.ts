@@ -4,8 +4,11 @@
 
 import type { PeerLimits } from '../src/overlay/events.ts'
 import type { Condition, Schedule } from '../src/schedule/schedule.ts'
+import type { Effort } from './authority.ts'
 import { calmHost, type HostOptions } from './host.ts'
+import type { Bandwidth } from './links.ts'
 import { calmNetwork, type NetworkOptions } from './network.ts'
+import type { Places, Topology } from './places.ts'
 
 /** Something the operator does. He repeats it at another peer until one accepts it. */
 export type Action = { atMs: number } & (
@@ -14,13 +17,19 @@ export type Action = { atMs: number } & (
       schedule: Schedule
       /** When future SOs are started that nobody called. @default never */
       simulate?: Condition
+      /** Of lineages that have one of their own. */
+      schedules?: Record<string, Schedule>
       pieces: number
+      /** @default the least that a bundle may have */
+      pieceBytes?: number
       future: boolean
       past: boolean
       /** It replaces what the action of this index made, and all that was chained on it since. */
       replaces?: number
       /** The share of nodes on which no object of it proves its health. */
       broken?: number
+      /** What it costs, and where else it goes wrong. */
+      effort?: Effort
     }
   /** Members by index; the whole group if left out. */
   | { what: 'roster'; group: number; number: number; members?: number[] }
@@ -67,6 +76,13 @@ export interface DiskOptions {
   storeMs: readonly [number, number]
 }
 
+export interface CallOptions {
+  /** Over the whole fleet. @default 0 */
+  perSecond: number
+  /** For so long a call is tried, ms. @default 5000 */
+  deadlineMs: number
+}
+
 export interface Scenario {
   seed: number
   peers: number
@@ -76,6 +92,14 @@ export interface Scenario {
   unavailable: number
   /** Values of the label `region`, which peers take in turn. @default none */
   regions: string[]
+  /** Other labels: of each, its values and the share of peers that has each. @default none */
+  labels: Record<string, Record<string, number>>
+  /** Regions or clusters, which then give the label `region`; null: all peers are equally far from each other. */
+  places: Places | null
+  /** Whom peers are told of at start. @default random */
+  topology: Topology
+  /** The first whose labels match bounds a peer's line. @default none */
+  bandwidth: Bandwidth[]
   /** Objects of each node, by their lineage's name. */
   lineages: string[]
   limits: Partial<PeerLimits>
@@ -91,6 +115,8 @@ export interface Scenario {
   disk: DiskOptions
   actions: Action[]
   faults: Fault[]
+  /** Calls between peers. */
+  calls: CallOptions
   /** Writes of clients a second, over the whole fleet. */
   writesPerSecond: number
   /** Virtual time after which a run that has not converged is stuck, ms. */
@@ -123,6 +149,10 @@ export function scenario(fields: Partial<Scenario> & { seed: number; peers: numb
     groupSize,
     unavailable: groupSize > 0 ? 1 : Number.POSITIVE_INFINITY,
     regions: [],
+    labels: {},
+    places: null,
+    topology: 'random',
+    bandwidth: [],
     lineages: ['Thing'],
     limits: {},
     bootstrap: 3,
@@ -138,6 +168,7 @@ export function scenario(fields: Partial<Scenario> & { seed: number; peers: numb
       { atMs: 20_000, ...upgrade, schedule }
     ],
     faults: [],
+    calls: { perSecond: 0, deadlineMs: 5000 },
     writesPerSecond: 20,
     durationMs: 600_000,
     idleMs: 0,

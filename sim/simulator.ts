@@ -8,15 +8,19 @@ import { Peer } from '../src/overlay/peer.ts'
 import { Generator } from '../src/prng.ts'
 import { judgesOthers, type Schedule, wholeOf } from '../src/schedule/schedule.ts'
 import { World } from './authority.ts'
+import { type Availability, Callers, type CallersAround } from './callers.ts'
 import { Checkers, type Violation } from './checkers.ts'
 import { applyFault } from './faults.ts'
 import type { InFlight } from './host.ts'
 import { EventKind, Kernel } from './kernel.ts'
+import { Links } from './links.ts'
 import { Machine, type MakePeer, type Surroundings } from './machine.ts'
+import { Measures, type Percentiles, percentiles } from './measures.ts'
 import { addressOf, groupName, peerName } from './names.ts'
 import { Network, type Publication } from './network.ts'
 import { Operator } from './operator.ts'
 import { type Shape, shapeOf } from './overlay.ts'
+import { Introductions, labelsOf } from './places.ts'
 import type { Scenario } from './scenario.ts'
 
 /** How often the simulator looks whether everything has converged, virtual ms. */
@@ -26,12 +30,6 @@ const MINUTE_MS = 60_000
 const GOSSIP_MEMORY_MS = 120_000
 /** A run ends early with this many violations: what follows from the first is noise. */
 const MAX_VIOLATIONS = 5
-
-export interface Percentiles {
-  p50: number
-  p99: number
-  max: number
-}
 
 export interface Result {
   seed: number
@@ -47,7 +45,10 @@ export interface Result {
   informed: Percentiles
   fetched: Percentiles
   upgraded: Percentiles
+  availability: Availability
   groupDownMax: number
+  /** Means of a peer's, and copies of broadcasts that came again. */
+  traffic: { bytesPerPeer: number; duplicates: number }
   /** At the end. */
   overlay: Shape
   messages: number
@@ -84,13 +85,13 @@ export class Simulator {
   readonly network: Network
   readonly machines: Machine[] = []
   readonly operator: Operator
+  readonly links: Links
+  readonly callers: Callers
+  readonly measures: Measures
   readonly alarms: Record<string, number> = {}
   readonly #options: RunOptions
   readonly #byPeer = new Map<string, number>()
   readonly #workload: Generator
-  readonly #informedAt: Float64Array
-  readonly #fetchedAt: Float64Array
-  readonly #upgradedAt: Float64Array
   readonly #messagesPerMinute: number[] = []
   #writes = 0
   /** Where the last look for convergence stopped: most looks end at the same laggard. */
@@ -114,15 +115,19 @@ export class Simulator {
       text,
       history: this.machines[machine.index]?.history() ?? []
     }))
-    this.network = new Network(this.kernel, peers, scenario.network, new Generator(seed, 3), {
+    this.links = new Links(this.kernel, scenario, (bundle) => this.world.pieceBytes(bundle))
+    this.network = new Network(this.kernel, this.links, scenario.network, new Generator(seed, 3), {
       lifeOf: (node) => this.machines[node]!.process,
       isUp: (node) => this.machines[node]!.up
     })
     this.operator = new Operator(this, new Generator(seed, 4))
-    this.#informedAt = new Float64Array(peers).fill(Number.NaN)
-    this.#fetchedAt = new Float64Array(peers).fill(Number.NaN)
-    this.#upgradedAt = new Float64Array(peers).fill(Number.NaN)
+    this.measures = new Measures(peers, () => this.kernel.now, {
+      bytes: () => this.links.bytes,
+      calls: () => this.callers.counts.calls,
+      failed: () => this.callers.counts.failed
+    })
     this.#makeMachines()
+    this.callers = new Callers(this.#callersAround(), scenario.calls, new Generator(seed, 8))
     this.#schedule()
   }
 
@@ -145,7 +150,7 @@ export class Simulator {
 
   /** A new version is what everything has to reach now: times are of the last upgrade. */
   onMade(): void {
-    for (const times of [this.#informedAt, this.#fetchedAt, this.#upgradedAt]) times.fill(Number.NaN)
+    this.measures.onMade()
   }
 
   indexOf(peer: string): number | undefined {
@@ -157,16 +162,16 @@ export class Simulator {
   #makeMachines(): void {
     const { scenario, random } = this
     const around = this.#surroundings()
+    const introductions = new Introductions(scenario, random)
     for (let index = 0; index < scenario.peers; index++) {
       const peer = peerName(index)
       this.#byPeer.set(peer, index)
       const group = scenario.groupSize > 0 ? Math.floor(index / scenario.groupSize) : -1
-      const earlier = new Set<number>()
-      for (let draw = 0; draw < scenario.bootstrap && index > 0; draw++) earlier.add(random.below(index))
+      const earlier = introductions.of(index)
       const init = {
         peer,
         group: group < 0 ? null : groupName(group),
-        labels: regionOf(scenario.regions, index),
+        labels: labelsOf(scenario, index),
         addresses: [addressOf(index)],
         classes: null,
         bootstrap: [...earlier].map((one) => ({ peer: peerName(one), addresses: [addressOf(one)] })),
@@ -175,6 +180,11 @@ export class Simulator {
       }
       this.machines.push(new Machine(around, init, index, group, random.fork()))
     }
+  }
+
+  #callersAround(): CallersAround {
+    const { kernel, machines, scenario, world } = this
+    return { kernel, machines, scenario, simulationOf: (version) => world.efforts.get(version)?.simulation }
   }
 
   #surroundings(): Surroundings {
@@ -196,14 +206,15 @@ export class Simulator {
         this.alarms[alarm.name] = (this.alarms[alarm.name] ?? 0) + 1
       },
       unpacked: (node, bundle) => {
-        if (this.world.bundles.get(bundle)?.version === this.operator.lastVersion)
-          note(this.#fetchedAt, node, this.kernel.now)
+        if (this.world.bundles.get(bundle)?.version === this.operator.lastVersion) this.measures.onFetched(node)
       },
       serving: (node, _, version) => {
-        if (version === this.operator.lastVersion) note(this.#upgradedAt, node, this.kernel.now)
+        this.measures.onServing(node, version)
+        if (version === this.operator.lastVersion) this.measures.onUpgraded(node)
       },
       sealed: (node, record) => {
-        if (record.head.version === this.operator.lastVersion) note(this.#informedAt, node, this.kernel.now)
+        this.measures.onSealed(node, record)
+        if (record.head.version === this.operator.lastVersion) this.measures.onInformed(node)
         this.#checkFailures(node)
       }
     }
@@ -273,7 +284,7 @@ export class Simulator {
       case EventKind.operator:
         return this.operator.act(about)
       case EventKind.call:
-        return this.#write()
+        return about === 0 ? this.#write() : this.callers.act(kernel.payload)
       case EventKind.restart:
         return machine.boot()
       case EventKind.left:
@@ -428,10 +439,15 @@ export class Simulator {
       trace: kernel.trace,
       converged,
       endedAtMs: converged ? this.#convergedAt : kernel.now,
-      informed: percentiles(this.#informedAt, since),
-      fetched: percentiles(this.#fetchedAt, since),
-      upgraded: percentiles(this.#upgradedAt, since),
+      informed: percentiles(this.measures.informed.at, since),
+      fetched: percentiles(this.measures.fetched.at, since),
+      upgraded: percentiles(this.measures.upgraded.at, since),
+      availability: this.callers.end(),
       groupDownMax: checkers.groupDownMax,
+      traffic: {
+        bytesPerPeer: Math.round(this.links.bytes / scenario.peers),
+        duplicates: this.links.duplicates
+      },
       overlay,
       messages: this.network.sent,
       messagesByKind: this.network.sentByKind,
@@ -449,24 +465,4 @@ export class Simulator {
       return why === undefined ? [] : [{ peer: machine.id, why }]
     })
   }
-}
-
-const note = (times: Float64Array, node: number, now: number): void => {
-  if (Number.isNaN(times[node])) times[node] = now
-}
-
-/** Peers take the label `region` in turn. */
-function regionOf(regions: readonly string[], node: number): Record<string, string> {
-  const region = regions[node % Math.max(1, regions.length)]
-  return region === undefined ? {} : { region }
-}
-
-function percentiles(times: Float64Array, since: number): Percentiles {
-  const passed = times
-    .filter((time) => !Number.isNaN(time))
-    .map((time) => Math.max(0, time - since))
-    .sort()
-  const at = (share: number) =>
-    Math.round(passed[Math.min(passed.length - 1, Math.ceil(share * passed.length) - 1)] ?? 0)
-  return { p50: at(0.5), p99: at(0.99), max: at(1) }
 }

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { EventKind, Kernel } from '../../sim/kernel.ts'
+import { Links } from '../../sim/links.ts'
 import { calmNetwork, Network, type NetworkOptions, type Publication } from '../../sim/network.ts'
+import { scenario } from '../../sim/scenario.ts'
 import type { Message } from '../../src/overlay/messages.ts'
 import { Generator } from '../../src/prng.ts'
 
@@ -15,7 +17,9 @@ class Fleet {
   constructor(count: number, options: Partial<NetworkOptions> = {}, seed = 1) {
     this.up = new Array<boolean>(count).fill(true)
     this.lives = new Array<number>(count).fill(1)
-    this.network = new Network(this.kernel, count, { ...calmNetwork, ...options }, new Generator(seed), {
+    const network = { ...calmNetwork, ...options }
+    const links = new Links(this.kernel, scenario({ seed, peers: count, network }), () => 1)
+    this.network = new Network(this.kernel, links, network, new Generator(seed), {
       lifeOf: (node) => this.lives[node]!,
       isUp: (node) => this.up[node]!
     })
