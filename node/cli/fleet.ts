@@ -4,6 +4,7 @@ import { createLogUpdate } from 'log-update'
 import { Refusal } from '../../src/errors.ts'
 import { kindOf, parseStatement } from '../../src/upgrade/entry.ts'
 import { MAX_ENTRY_BYTES } from '../../src/upgrade/manifest.ts'
+import { checkStrategies } from '../../src/upgrade/scheduling.ts'
 import { openTrust } from '../../src/upgrade/trust.ts'
 import type { CallTarget, Value } from '../../src/versions/types.ts'
 import { ofFile } from '../obstacles.ts'
@@ -26,6 +27,7 @@ async function injectUpgrade(connect: Connect, path: string, options: Connection
   try {
     // The same refusals as the peer's, before anything is sent.
     const entry = ofFile(path, () => trust.openEntry(file.envelope.bytes))
+    ofFile(path, () => checkStrategies(entry.manifest))
     if (trust.expired(file.envelope.bytes, Date.now())) {
       throw new Refusal(
         'Expired',

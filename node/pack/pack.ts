@@ -12,6 +12,7 @@ import type { Signer } from '../../src/upgrade/keys.ts'
 import { UpgradeLog } from '../../src/upgrade/log.ts'
 import type { ClassUpgrade, Manifest, Simulation } from '../../src/upgrade/manifest.ts'
 import { pieceTable } from '../../src/upgrade/pieces.ts'
+import { checkSchedules } from '../../src/upgrade/scheduling.ts'
 import { createArchive } from './archive.ts'
 import { buildModules, bundledPath } from './build.ts'
 import { writeUpgradeFile } from './file.ts'
@@ -271,6 +272,10 @@ export async function pack(options: PackOptions): Promise<Packed> {
     ...(options.checked === undefined ? {} : { checked: options.checked }),
     bundle: pieceTable(bundle)
   }
+  checkSchedules(
+    manifest,
+    options.parents.map((one) => one.content)
+  )
   const entry = signEntry(manifest, options.expiresMs, options.signers ?? [])
   checkReplaced(parseEntry(entry), options, earlier)
   await writeUpgradeFile(

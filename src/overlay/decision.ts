@@ -81,7 +81,7 @@ export class Decision {
       this.#owner.progress(next, durable)
     )
     const { progress } = this.#owner.state
-    const wait = (kind: 'pause' | 'turn', sentence: string, inMs?: number): Verdict & { go: false } => ({
+    const wait = (kind: 'pause' | 'turn' | 'unknown', sentence: string, inMs?: number): Verdict & { go: false } => ({
       go: false,
       progress,
       reason: { kind, sentence },

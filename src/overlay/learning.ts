@@ -4,7 +4,8 @@
  */
 import { Refusal } from '../errors.ts'
 import type { UpgradeLog } from '../upgrade/log.ts'
-import type { Entry } from '../upgrade/manifest.ts'
+import type { Entry, Manifest } from '../upgrade/manifest.ts'
+import { checkSchedules } from '../upgrade/scheduling.ts'
 import type { Statement } from '../upgrade/statement.ts'
 import type { StatementSet } from '../upgrade/statements.ts'
 import type { Authority, Event, Topic } from './events.ts'
@@ -81,6 +82,8 @@ export class Learning {
     const leads = attempt(() => this.#log.wouldLead(entry))
     if (leads instanceof Refusal) return leads
     if (!leads) return this.#stale(entry)
+    const scheduled = attempt(() => checkSchedules(entry.manifest, this.#before(entry)))
+    if (scheduled instanceof Refusal) return scheduled
     if (!event.bundleHeld)
       return new Refusal(
         'WrongBundle',
@@ -88,6 +91,14 @@ export class Learning {
       )
     const learned = this.#addEntry(entry)
     return 'refusal' in learned ? learned.refusal : entry
+  }
+
+  /** The manifests that an entry is chained on, ascending. */
+  #before(entry: Entry): Manifest[] {
+    const before: Manifest[] = []
+    for (let one = this.#log.get(entry.parent); one !== undefined; one = this.#log.get(one.parent))
+      before.unshift(one.manifest)
+    return before
   }
 
   #stale(entry: Entry): Refusal {

@@ -260,7 +260,8 @@ export class Panels implements Pins {
     for (const [object, versions] of log.schema.lineages) {
       const classes = versions.map((one) => one.className)
       for (const { entry, upgrade } of versions) {
-        const filters = panelsOf(wholeOf(upgrade.schedule), classes)
+        const { schedule, simulate = schedule.when } = upgrade
+        const filters = panelsOf({ kind: 'all', of: [wholeOf(schedule), simulate] }, classes)
         if (filters.length > 0) schedules.push(filters.map((filter) => this.#pinning(entry, object, filter)))
       }
     }

@@ -77,9 +77,14 @@ export function awaitCohorts(
   const last = cohorts.findLast((one) => one.judged.length > 0) ?? cohorts.at(-1)
   const said = last === undefined ? 'waits' : `waits for ${say(last, terms)}`
   const settledMs = least(cohorts)
-  if (settledMs === undefined) return wait(clock.stopped(), `${said}; is cut off from all other peers`)
-  if (settledMs < SETTLE_MS)
-    return wait(clock.stopped(), `${said}; makes sure that there are no others`, SETTLE_MS - settledMs)
+  // What is known may be old, or not be all: neither yes nor no.
+  const unsure = { unsure: true } as const
+  if (settledMs === undefined)
+    return { ...wait(clock.stopped(), `${said}; is cut off from all other peers`), ...unsure }
+  if (settledMs < SETTLE_MS) {
+    const sentence = `${said}; makes sure that there are no others`
+    return { ...wait(clock.stopped(), sentence, SETTLE_MS - settledMs), ...unsure }
+  }
   if (last === undefined || last.judged.length === 0) return { go: true, progress: clock.progress }
   const soaking = clock.counted(SOAKS, passedMs, terms.soakMs)
   const leftMs = terms.soakMs - soaking.soakedMs

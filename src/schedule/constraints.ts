@@ -4,7 +4,8 @@
  * the group's to give (SPEC P); what else a constraint asks for is judged here.
  */
 import { sayDuration } from './duration.ts'
-import { earlier, evaluate, type Facts, type Progress, type Verdict } from './evaluate.ts'
+import { earlier, evaluate, type Facts, type Progress, type Verdict, waits } from './evaluate.ts'
+import { sayUnknown } from './reading.ts'
 import type { Constraint } from './schedule.ts'
 
 /** How the version fares, as one kind of evidence shows it. */
@@ -72,6 +73,8 @@ function judge(
       return notWhile(constraint, path, progress, passedMs, facts)
     case 'guard':
       return guard(constraint, progress, facts)
+    case 'unknown':
+      return waits('unknown', progress, sayUnknown([constraint])!)
   }
 }
 

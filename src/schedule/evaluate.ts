@@ -5,6 +5,7 @@
 import { evaluateAfterClass, evaluateDomains } from './domains.ts'
 import { sayDuration } from './duration.ts'
 import type { Others } from './panel.ts'
+import { sayUnknown } from './reading.ts'
 import { branchOf, type Condition, type Constraint } from './schedule.ts'
 import { evaluateSignalled } from './signals.ts'
 import { evaluateWaves } from './waves.ts'
@@ -98,6 +99,8 @@ function at(condition: Condition, path: string, progress: Progress, moment: Mome
       return evaluateAfterClass(condition, path, progress, moment.passedMs, moment.others())
     case 'signalled':
       return evaluateSignalled(condition, path, progress, moment.others)
+    case 'unknown':
+      return waits('unknown', progress, sayUnknown([condition])!)
     case 'random':
       return random(condition, path, progress, moment)
     case 'byClass': {
@@ -135,7 +138,7 @@ function at(condition: Condition, path: string, progress: Progress, moment: Mome
   }
 }
 
-const waits = (kind: Condition['kind'], progress: Progress, sentence: string, inMs?: number): Verdict => ({
+export const waits = (kind: Reason['kind'], progress: Progress, sentence: string, inMs?: number): Verdict => ({
   go: false,
   progress,
   reason: { kind, sentence },

@@ -5,6 +5,7 @@
  */
 import { z } from 'zod'
 import { nameSchema, versionSchema } from '../names.ts'
+import type { Unknown } from './reading.ts'
 import { windowError } from './window.ts'
 
 /** Nesting and width of conditions are bounded, so that a schedule costs little to parse and to evaluate. */
@@ -37,6 +38,7 @@ export type Condition =
   | { kind: 'signalled'; of: Signalling; share: number }
   | { kind: 'random'; withinMs: number }
   | { kind: 'byClass'; classes: Record<string, Condition>; otherwise: Condition }
+  | Unknown
 
 /** Whose readiness counts: the peers it is connected with, the members of its group, or all that it knows of. */
 export type Signalling = 'neighbours' | 'group' | 'sample'
@@ -47,6 +49,7 @@ export type Constraint =
   | { kind: 'notWhile'; condition: Condition }
   /** Shares of the peers known; at least one of them is given. */
   | { kind: 'guard'; failedPerMillion?: number; unhealthyPerMillion?: number }
+  | Unknown
 
 export interface Schedule {
   when: Condition
@@ -184,8 +187,13 @@ export const constraintSchema: z.ZodType<Constraint> = z.discriminatedUnion('kin
     .refine((guard) => Object.keys(guard).length > 1, 'a guard names at least one share that halts')
 ])
 
+export const whenSchema: z.ZodType<Condition> = conditionSchema.refine(
+  (when) => panelsOf(when).length <= MAX_PANELS,
+  `it looks at more than ${MAX_PANELS} sets of other peers (waves, domains, classes); name fewer`
+)
+
 export const scheduleSchema: z.ZodType<Schedule> = z
-  .strictObject({ when: conditionSchema, constraints: z.array(constraintSchema).max(8) })
+  .strictObject({ when: whenSchema, constraints: z.array(constraintSchema).max(8) })
   .refine(
     (schedule) => panelsOf(wholeOf(schedule)).length <= MAX_PANELS,
     `it looks at more than ${MAX_PANELS} sets of other peers (waves, domains, classes); name fewer`

@@ -6,7 +6,7 @@ import { z } from 'zod'
 import { Refusal } from '../errors.ts'
 import { nameSchema, versionSchema } from '../names.ts'
 import { defaultSchedule, immediately } from '../schedule/combinators.ts'
-import { type Condition, conditionSchema, type Schedule, scheduleSchema } from '../schedule/schedule.ts'
+import { type Condition, type Schedule, scheduleSchema, whenSchema } from '../schedule/schedule.ts'
 import { explain } from './canonical.ts'
 import { MAX_CLASSES, MAX_REPLACED } from './manifest.ts'
 
@@ -109,7 +109,7 @@ const classSchema = z.strictObject({
   future: moduleSchema.optional(),
   past: z.union([z.literal('subtype'), moduleSchema]).optional(),
   schedule: scheduleSchema.optional(),
-  simulate: conditionSchema.optional(),
+  simulate: whenSchema.optional(),
   spec: moduleSchema.optional(),
   new: z.literal(true).optional()
 })

@@ -13,6 +13,7 @@ import { MAX_STATEMENT_BYTES } from '../overlay/messages.ts'
 import { canonicalText, decode, encode, explain, sha256 } from './canonical.ts'
 import type { Signer } from './keys.ts'
 import { MAX_ENTRY_BYTES, type Manifest, manifestSchema } from './manifest.ts'
+import { checkStrategies } from './scheduling.ts'
 import { type StatementBody, statementBodySchema } from './statement.ts'
 
 export const SPECIFICATION = '1.0.31'
@@ -108,32 +109,27 @@ function envelope<Content>(shape: Shape, content: Content, limit: number, what: 
   }
 }
 
-/** A schedule of a kind that this release does not know is told apart: the mend is a newer release. */
-function refusalOf(error: z.ZodError, value: unknown, what: string): Refusal {
-  const unknown = error.issues.find((issue) => issue.path.includes('schedule') && issue.path.at(-1) === 'kind')
-  if (unknown !== undefined) {
-    const kind = unknown.path.reduce<any>((at, key) => at?.[key], value)
-    if (typeof kind === 'string') {
-      const text = `${what}: this release knows no schedule "${kind.slice(0, 64)}"; install a newer release of upstart-peer`
-      return new Refusal('UnknownStrategy', text)
-    }
-  }
-  return new Refusal('Malformed', `${what}: ${explain(error)}`)
-}
-
-/** Shape and encoding only; bounded, no signature is checked. */
+/** Shape and encoding only; bounded, no signature is checked. A schedule may be of a later release (S45). */
 export function parseEntry(bytes: Uint8Array): Envelope<Manifest> {
   const value = decode(bytes, MAX_ENTRY_BYTES, 'entry')
   const parsed = entrySchema.safeParse(value)
-  if (!parsed.success) throw refusalOf(parsed.error, value, 'entry')
-  return envelope(parsed.data, parsed.data.signed[UPGRADE_FIELD], MAX_ENTRY_BYTES, 'entry')
+  if (!parsed.success) throw new Refusal('Malformed', `entry: ${explain(parsed.error)}`)
+  // Hashed is what was written: what this release does not know of a schedule, too.
+  return envelope(value as Shape, parsed.data.signed[UPGRADE_FIELD], MAX_ENTRY_BYTES, 'entry')
 }
 
 /** Shape and encoding only; bounded, no signature is checked. */
 export function parseStatement(bytes: Uint8Array): Envelope<StatementBody> {
   const parsed = statementSchema.safeParse(decode(bytes, MAX_STATEMENT_BYTES, 'statement'))
-  if (!parsed.success) throw refusalOf(parsed.error, null, 'statement')
+  if (!parsed.success) throw new Refusal('Malformed', `statement: ${explain(parsed.error)}`)
   return envelope(parsed.data, parsed.data.signed[STATEMENT_FIELD], MAX_STATEMENT_BYTES, 'statement')
+}
+
+/** What is to be signed must be understood (S45). */
+function parseToSign(bytes: Uint8Array): Envelope<Manifest> {
+  const found = parseEntry(bytes)
+  checkStrategies(found.content)
+  return found
 }
 
 /** One signature a key, however often it signs; those of others are kept. */
@@ -160,7 +156,7 @@ function unsigned(version: number, field: string, content: unknown, expiresMs: n
 
 /** An entry with the signatures of `signers`, perhaps none yet. `expiresMs` bounds its first injection. */
 export function signEntry(manifest: Manifest, expiresMs: number, signers: readonly Signer[]): Uint8Array {
-  return signedWith(parseEntry(unsigned(manifest.version, UPGRADE_FIELD, manifest, expiresMs)), signers)
+  return signedWith(parseToSign(unsigned(manifest.version, UPGRADE_FIELD, manifest, expiresMs)), signers)
 }
 
 export function signStatement(body: StatementBody, expiresMs: number, signers: readonly Signer[]): Uint8Array {
@@ -180,5 +176,5 @@ export function kindOf(bytes: Uint8Array): 'entry' | 'statement' {
 
 /** Adds one more signature to what others have signed before (k of n people, one after another). */
 export function addSignature(bytes: Uint8Array, signer: Signer): Uint8Array {
-  return signedWith(kindOf(bytes) === 'entry' ? parseEntry(bytes) : parseStatement(bytes), [signer])
+  return signedWith(kindOf(bytes) === 'entry' ? parseToSign(bytes) : parseStatement(bytes), [signer])
 }

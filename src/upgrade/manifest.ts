@@ -4,7 +4,7 @@
  */
 import { z } from 'zod'
 import { hashSchema, nameSchema, pathSchema, versionSchema } from '../names.ts'
-import { conditionSchema, scheduleSchema } from '../schedule/schedule.ts'
+import { readConditionSchema, readScheduleSchema } from '../schedule/reading.ts'
 
 /** Limits of an entry and its bundle (SPEC U2, U3). */
 export const MAX_ENTRY_BYTES = 64 * 1024
@@ -50,9 +50,9 @@ export const classUpgradeSchema = z.strictObject({
   transform: pathSchema.nullable(),
   future: simulationSchema.nullable(),
   past: z.union([simulationSchema, z.literal('subtype')]).nullable(),
-  schedule: scheduleSchema,
+  schedule: readScheduleSchema,
   /** L21: when nodes start the future SO though nobody calls it yet; absent: at the first call. */
-  simulate: conditionSchema.optional(),
+  simulate: readConditionSchema.optional(),
   /** R2: TFs from the other versions that a node may hold, each named by the entry it came with. */
   ways: z
     .array(z.strictObject({ entry: hashSchema, transform: pathSchema.nullable() }))
