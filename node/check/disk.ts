@@ -5,6 +5,7 @@
 import { access, constants, mkdtemp, readdir, readFile, rm, statfs } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { hooked } from '../../src/spec/hooks.ts'
 import { same } from '../../src/spec/plain.ts'
 import { type Hooks, RerunDiffers, type Stage, type Subject } from '../../src/spec/subject.ts'
@@ -14,6 +15,7 @@ import type { LinkPlan, TransformPlan } from '../host/host.ts'
 import { ObjectRuntime, type RuntimeOutward } from '../host/runtime.ts'
 import { State } from '../host/state.ts'
 import { Transform } from '../host/transform.ts'
+import { Life } from './life.ts'
 
 /** The links of both versions, and the TF. */
 export interface DiskCode {
@@ -26,6 +28,8 @@ export interface DiskCode {
 
 const PEER = 'the-node-under-check'
 const STOP_MS = 1_000
+/** Of a call whose files are in memory: none works longer. */
+const PATIENCE_MS = 10
 
 /** The links of a node that has upgraded or not, with its future SO if that was started. */
 export function linksOf({ old, new: next, past, future }: DiskCode, upgraded: boolean, simulated: boolean): LinkPlan[] {
@@ -45,6 +49,10 @@ export class DiskStage implements Stage {
     const subject = new DiskSubject(this.#code, await mkdtemp(join(await place(), 'upstart-check-')), hooks)
     await subject.begin()
     return subject
+  }
+
+  patience(): Promise<void> {
+    return setTimeout(PATIENCE_MS)
   }
 }
 
@@ -69,6 +77,7 @@ class DiskSubject implements Subject {
   readonly #hooks: Hooks
   /** Null after an upgrade that failed. */
   #runtime: ObjectRuntime | null = null
+  #life: Life
   #attempt = 1
   #upgraded = false
   #simulated = false
@@ -78,6 +87,7 @@ class DiskSubject implements Subject {
     this.#code = code
     this.#directory = directory
     this.#hooks = hooks
+    this.#life = new Life(hooks)
   }
 
   begin(): Promise<void> {
@@ -86,18 +96,19 @@ class DiskSubject implements Subject {
 
   call(version: number, method: string, args: readonly Value[]): Promise<Value> {
     this.#calls += 1
-    return this.#running.call({ version, method, args: [...args], callId: `call-${this.#calls}`, held: false })
+    const call = { version, method, args: [...args], callId: `call-${this.#calls}`, held: false }
+    return this.#life.run(() => this.#running.call(call))
   }
 
   async simulate(): Promise<void> {
-    if (this.#simulated || this.#upgraded || this.#code.future === null) return
-    await this.#running.simulate(this.#code.future)
+    const { future } = this.#code
+    if (this.#simulated || this.#upgraded || future === null) return
+    await this.#life.run(() => this.#running.simulate(future))
     this.#simulated = true
   }
 
   async upgrade(interruptedAfter?: number): Promise<void> {
-    await this.#running.stop(STOP_MS)
-    this.#runtime = null
+    await this.#stop()
     const made = await this.#transformed()
     if (interruptedAfter !== undefined) {
       const again = await this.#transformed()
@@ -110,13 +121,15 @@ class DiskSubject implements Subject {
   }
 
   async restart(): Promise<void> {
+    const over = this.#life.end()
     this.#running.crash(new Error('the check killed it'))
     this.#runtime = null
+    await over
     await this.#start()
   }
 
   async close(): Promise<void> {
-    await this.#runtime?.stop(STOP_MS)
+    await this.#stop()
     await rm(this.#directory, { recursive: true, force: true })
   }
 
@@ -126,9 +139,17 @@ class DiskSubject implements Subject {
     const runtime = await ObjectRuntime.warm(plan, outward, (construct, link) =>
       hooked(construct, link.interface, this.#hooks)
     )
-    await runtime.start()
+    this.#life = new Life(this.#hooks)
+    await this.#life.run(() => runtime.start())
     runtime.serve()
     this.#runtime = runtime
+  }
+
+  async #stop(): Promise<void> {
+    const runtime = this.#runtime
+    this.#runtime = null
+    if (runtime !== null) await this.#life.run(() => runtime.stop(STOP_MS))
+    await this.#life.end()
   }
 
   get #running(): ObjectRuntime {

@@ -61,7 +61,7 @@ export function* crashAnywhere(calls: readonly CallStep[], bench: Bench): Genera
 }
 
 /** Points of one call that are tried, at most. */
-const MAX_POINTS = 12
+const MAX_POINTS = 32
 
 /** The last two calls at once, or an observer beside the last one; before the upgrade and after it. */
 export function* togetherAnywhere(calls: readonly CallStep[], bench: Bench, alike?: number): Weaving {
@@ -114,10 +114,13 @@ export async function exhaust(
   for (let length = 0; length <= bounds.mutators; length++) {
     for (const sequence of sequences(bench.spec, calls, length)) {
       const weaving = weave(sequence, bench, bounds.alike)
+      let wasHeld = false
       for (let next = weaving.next(); !next.done; ) {
         const steps = next.value
-        let wasHeld = false
-        if (isPossible(bench, steps) && draws.chance(share(length))) {
+        // A call that is held at its first point is held at all of them.
+        const isDrawn = wasHeld || draws.chance(share(length))
+        wasHeld = false
+        if (isDrawn && isPossible(bench, steps)) {
           coverage.begin()
           const held = (isHeld: boolean) => {
             wasHeld = isHeld

@@ -19,7 +19,7 @@ import {
 import { keyOf } from './plain.ts'
 import { Run } from './run.ts'
 import type { Specification } from './specification.ts'
-import type { Stage, Subject } from './subject.ts'
+import type { Hooks, Stage, Subject } from './subject.ts'
 
 export type Step =
   | ({ readonly do: 'call' } & Call)
@@ -99,7 +99,7 @@ export async function judge(
 ): Promise<Violation | undefined> {
   const holder = new Holder()
   const isHeld = steps.some((step) => step.do === 'together' || step.do === 'cut')
-  const subject = await bench.stage.open(isHeld ? { point: () => holder.point() } : {})
+  const subject = await bench.stage.open(isHeld ? hooksOf(holder) : {})
   const run = new Run(bench, subject, holder, options)
   const { observers } = options
   try {
@@ -120,6 +120,8 @@ export async function judge(
     await subject.close()
   }
 }
+
+const hooksOf = (holder: Holder): Hooks => ({ point: () => holder.point(), isKilled: () => holder.isKilled() })
 
 export type Observers = Readonly<Record<Side, readonly CallStep[]>>
 

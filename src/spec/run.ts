@@ -111,11 +111,11 @@ export class Run {
       const missing = await this.#simulateFor(call)
       if (missing !== undefined) return missing
     }
-    const { spec } = this.#bench
+    const { spec, stage } = this.#bench
     const call = (one: Call) => answerOf(this.#subject, this.#bench, one)
     this.#coverage?.event(step.do, this.phase)
     if (step.do === 'cut') {
-      const first = this.#holder.hold(step.heldAt, () => call(step.first))
+      const first = this.#holder.hold(step.heldAt, 'killed', () => call(step.first))
       const isHeld = await first.held
       this.#held(isHeld)
       await this.#subject.restart()
@@ -124,9 +124,9 @@ export class Run {
       this.pairs = this.pairs.flatMap((pair) => [pair, this.#next(pair, step.first)])
       return undefined
     }
-    const first = this.#holder.hold(step.heldAt, () => call(step.first))
+    const first = this.#holder.hold(step.heldAt, 'waits', () => call(step.first))
     this.#held(await first.held)
-    const answers = [await this.#holder.beside(call(step.second)), await first.answer]
+    const answers = [await this.#holder.beside(call(step.second), stage.patience?.bind(stage)), await first.answer]
     const got = answers.map(gotKey).toReversed()
     this.lines.push({ step, got: got.join(', ') })
     const orders = this.pairs.flatMap((pair) =>

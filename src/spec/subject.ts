@@ -50,10 +50,14 @@ export interface Stage {
   /** How it is named in reports: 'in memory', 'on a disk', 'in processes'. */
   readonly name: string
   open(hooks?: Hooks): Promise<Subject>
+  /** When a call that has not ended is taken to wait for another one. @default after some turns without input or output */
+  patience?(): Promise<void>
 }
 
 /** What a check may do at the points where code waits. */
 export interface Hooks {
   /** Awaited at each point of a running call: interleavings and crashes happen here (SPEC Q8). */
   point?(): Promise<void> | void
+  /** Code that does not wait can only be killed at its points: whether it is at this one. */
+  isKilled?(): boolean
 }
