@@ -16,6 +16,7 @@ import { ObjectRuntime, type RuntimeOutward } from '../host/runtime.ts'
 import { State } from '../host/state.ts'
 import { Transform } from '../host/transform.ts'
 import { Life } from './life.ts'
+import { isRepeatable, persist } from './persist.ts'
 
 /** The links of both versions, and the TF. */
 export interface DiskCode {
@@ -29,7 +30,7 @@ export interface DiskCode {
 const PEER = 'the-node-under-check'
 const STOP_MS = 1_000
 /** Of a call whose files are in memory: none works longer. */
-const PATIENCE_MS = 10
+const PATIENCE_MS = 25
 
 /** The links of a node that has upgraded or not, with its future SO if that was started. */
 export function linksOf({ old, new: next, past, future }: DiskCode, upgraded: boolean, simulated: boolean): LinkPlan[] {
@@ -97,7 +98,10 @@ class DiskSubject implements Subject {
   call(version: number, method: string, args: readonly Value[]): Promise<Value> {
     this.#calls += 1
     const call = { version, method, args: [...args], callId: `call-${this.#calls}`, held: false }
-    return this.#life.run(() => this.#running.call(call))
+    const life = this.#life
+    // Whoever was killed with its callee asks nobody again.
+    const isAllowed = () => this.#life === life && isRepeatable(this.#code, version, method)
+    return persist(isAllowed, () => life.run(() => this.#running.call(call)))
   }
 
   async simulate(): Promise<void> {

@@ -10,6 +10,7 @@ import type { Value } from '../../src/versions/types.ts'
 import { ChildHost } from '../host/child.ts'
 import type { ObjectProcess, Outward } from '../host/host.ts'
 import { type DiskCode, linksOf } from './disk.ts'
+import { isRepeatable, persist } from './persist.ts'
 
 const PEER = 'the-node-under-check'
 const STOP_MS = 5_000
@@ -56,7 +57,11 @@ class ProcessSubject implements Subject {
 
   call(version: number, method: string, args: readonly Value[]): Promise<Value> {
     const callId = `call-${++this.#calls}`
-    return this.#process.call({ version, method, args: [...args], callId, held: false, timeoutMs: CALL_MS })
+    const call = { version, method, args: [...args], callId, held: false, timeoutMs: CALL_MS }
+    return persist(
+      () => isRepeatable(this.#code, version, method),
+      () => this.#process.call(call)
+    )
   }
 
   async simulate(): Promise<void> {

@@ -14,9 +14,9 @@ import {
   isDisallowed,
   methodOf,
   type Phase,
-  type Side
+  type Side,
+  stateKey
 } from './model.ts'
-import { keyOf } from './plain.ts'
 import type { Specification } from './specification.ts'
 import { type CheckedCode, type CheckedSimulation, NeedsDirectory, type Stage, type Subject } from './subject.ts'
 
@@ -78,7 +78,8 @@ async function tell(
         const state = above === 'new' ? pair.next : pair.old
         const wanted = above === 'new' ? after(spec, pair, call).next : after(spec, pair, call).old
         const got = told.reduce((left, one) => effectOf(methodOf(spec, one), left, one.args), state)
-        if (keyOf(got) !== keyOf(wanted)) return violationOf(bench, lines, call, told, keyOf(got), keyOf(wanted))
+        const [made, must] = [stateKey(got), stateKey(wanted)]
+        if (made !== must) return violationOf(bench, lines, call, told, made, must)
       }
       pair = next
     }

@@ -1,5 +1,6 @@
 /** What authors of specifications import from 'upstart-peer/spec'. */
 export { alike, domain, oneOf } from './domain.ts'
+export { fresh } from './opaque.ts'
 export {
   type Domain,
   defineSpec,

@@ -5,17 +5,7 @@
 import type { Value } from '../versions/types.ts'
 import type { Coverage } from './coverage.ts'
 import { Holder } from './holder.ts'
-import {
-  type Call,
-  effectOf,
-  initialPair,
-  methodOf,
-  type Outcome,
-  outcomeKey,
-  resultOf,
-  type Side,
-  smallCalls
-} from './model.ts'
+import { type Call, type Outcome, outcomeKey, type Side, smallCalls } from './model.ts'
 import { keyOf } from './plain.ts'
 import { Run } from './run.ts'
 import type { Specification } from './specification.ts'
@@ -130,43 +120,3 @@ export const observersOf = (spec: Specification, alike?: number): Observers => (
   old: smallCalls(spec, 'old', 'observer', alike).map(callStep),
   new: smallCalls(spec, 'new', 'observer', alike).map(callStep)
 })
-
-/** States that calls by others may lead to, at most; beyond it an answer counts as explained. */
-const MAX_STATES = 2_000
-
-/**
- * Whether calls by others, at any points, explain what one side's own calls answered: then what is wrong is their order
- * (sequence), else the link does not behave as its own type says.
- */
-export function isExplained(spec: Specification, side: Side, lines: readonly Line[]): boolean {
-  const mutators = smallCalls(spec, side, 'mutator')
-  const closed = (states: Map<string, unknown>): Map<string, unknown> => {
-    const open = [...states.values()]
-    for (let state = open.pop(); state !== undefined && states.size < MAX_STATES; state = open.pop()) {
-      for (const call of mutators) {
-        const next = effectOf(methodOf(spec, call), state, call.args)
-        if (states.has(keyOf(next))) continue
-        states.set(keyOf(next), next)
-        open.push(next)
-      }
-    }
-    return states
-  }
-  const { old, next } = initialPair(spec)
-  const start = side === 'old' ? old : next
-  let states = closed(new Map([[keyOf(start), start]]))
-  for (const { step, got } of lines) {
-    if (step.do !== 'call' || step.side !== side || got === 'refused') continue
-    const model = methodOf(spec, step)
-    const left = new Map<string, unknown>()
-    for (const state of states.values()) {
-      if (outcomeKey({ value: resultOf(model, state, step.args) }) !== got) continue
-      const after = effectOf(model, state, step.args)
-      left.set(keyOf(after), after)
-    }
-    if (left.size === 0) return false
-    states = closed(left)
-    if (states.size >= MAX_STATES) return true
-  }
-  return true
-}

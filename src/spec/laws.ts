@@ -4,6 +4,7 @@
  */
 import {
   after,
+  asGiven,
   type Call,
   effectOf,
   expect,
@@ -15,9 +16,10 @@ import {
   pairKey,
   resultOf,
   type Side,
-  smallCalls
+  smallCalls,
+  stateKey
 } from './model.ts'
-import { keyOf, same } from './plain.ts'
+import { keyOf } from './plain.ts'
 import { type Specification, type TypeModel, undetermined } from './specification.ts'
 
 export type Law = 'invariant' | 'mapping' | 'shadow' | 'undetermined'
@@ -99,7 +101,7 @@ function checkMapping(spec: Specification, { pair, calls }: Reached, note: (brea
     const { old, next } = after(spec, { old: pair.old, next: mapped.next }, call)
     const again = mappedBy(spec, old)
     // A state that MF has nothing for is named when its own turn comes.
-    if ('lacks' in again || same(again.next, next)) continue
+    if ('lacks' in again || pairKey({ old, next: again.next }) === pairKey({ old, next })) continue
     const text = `MF and the shadow of ${call.method} disagree: after ${written(call)} on ${keyOf(pair.old)} MF gives ${keyOf(again.next)}, the shadow ${keyOf(next)}; the moment at which the future SO starts would be visible`
     note({ law: 'mapping', text, calls })
   }
@@ -116,7 +118,8 @@ function mappedBy(spec: Specification, old: unknown): { next: unknown } | { lack
 
 function checkShadows(spec: Specification, { pair, phase, calls }: Reached, note: (breach: Breach) => void): void {
   for (const side of ['old', 'new'] as const) {
-    for (const call of smallCalls(spec, side, 'mutator')) {
+    for (const small of smallCalls(spec, side, 'mutator')) {
+      const call = asGiven(spec, pair, small)
       if (isDisallowed(spec, pair, phase, call)) continue
       const next = after(spec, pair, call)
       if (!spec.invariant(next.old, next.next))
@@ -145,10 +148,10 @@ const within = new WeakMap<TypeModel<any>, Map<string, Surroundings>>()
 function legal(spec: Specification, side: Side, from: unknown, to: unknown): boolean {
   const known = within.get(spec[side]) ?? new Map<string, Surroundings>()
   within.set(spec[side], known)
-  const key = keyOf(from)
+  const key = stateKey(from)
   const around = known.get(key) ?? { seen: new Set([key]), edge: [from], left: MAX_SHADOW_CALLS }
   known.set(key, around)
-  const wanted = keyOf(to)
+  const wanted = stateKey(to)
   while (!around.seen.has(wanted) && around.left > 0 && around.edge.length > 0) widen(spec, side, around)
   return around.seen.has(wanted)
 }
@@ -158,7 +161,7 @@ function widen(spec: Specification, side: Side, around: Surroundings): void {
   for (const state of around.edge) {
     for (const { method, args } of smallCalls(spec, side, 'mutator')) {
       const after = effectOf(methodOf(spec, { side, method }), state, args)
-      const key = keyOf(after)
+      const key = stateKey(after)
       if (around.seen.has(key)) continue
       around.seen.add(key)
       next.push(after)
@@ -171,7 +174,8 @@ function widen(spec: Specification, side: Side, around: Surroundings): void {
 function checkAnswers(spec: Specification, { pair, phase, calls }: Reached, note: (breach: Breach) => void): void {
   for (const side of ['old', 'new'] as const) {
     for (const kind of ['observer', 'mutator'] as const) {
-      for (const call of smallCalls(spec, side, kind)) {
+      for (const small of smallCalls(spec, side, kind)) {
+        const call = asGiven(spec, pair, small)
         if (isDisallowed(spec, pair, phase, call)) continue
         const value = resultOf(methodOf(spec, call), side === 'old' ? pair.old : pair.next, call.args)
         if (value !== undetermined) continue

@@ -3,6 +3,7 @@
  * The pair is what the node's object and SO states stand for; whether a call is served or refused follows from it.
  */
 import type { Value } from '../versions/types.ts'
+import { canonical, settled, unusedIn } from './opaque.ts'
 import { keyOf } from './plain.ts'
 import { type Domain, type MethodModel, type Result, type Specification, undetermined } from './specification.ts'
 
@@ -20,6 +21,8 @@ export interface Call {
   readonly side: Side
   readonly method: string
   readonly args: readonly Value[]
+  /** Its arguments are what they stand for. */
+  readonly isGiven?: true
 }
 
 export type Outcome = { readonly value: Result } | { readonly refused: true }
@@ -35,6 +38,14 @@ export const initialPair = (spec: Specification): Pair => ({
   next: spec.mapping(spec.old.initial)
 })
 
+/** The call with what its arguments stand for in this pair. */
+export function asGiven(spec: Specification, pair: Pair, call: Call): Call {
+  const model = methodOf(spec, call)
+  if (call.isGiven === true || model.kind === 'observer' || model.given === undefined) return call
+  const args = model.given(call.side === 'old' ? pair.old : pair.next, ...call.args) as Value[]
+  return { ...call, args, isGiven: true }
+}
+
 export const methodOf = (spec: Specification, { side, method }: Pick<Call, 'side' | 'method'>): MethodModel<any> =>
   spec[side].methods[method]!
 
@@ -42,22 +53,30 @@ export const methodOf = (spec: Specification, { side, method }: Pick<Call, 'side
 export function isDisallowed(spec: Specification, pair: Pair, phase: Phase, call: Call): boolean {
   const refusing: Side = phase === 'before' ? 'new' : 'old'
   if (call.side !== refusing) return false
-  return spec.disallows[phase][call.method]?.(pair.old, pair.next, ...call.args) ?? false
+  const { args } = asGiven(spec, pair, call)
+  return spec.disallows[phase][call.method]?.(pair.old, pair.next, ...args) ?? false
 }
 
-export function expect(spec: Specification, pair: Pair, phase: Phase, call: Call): Expected {
-  if (isDisallowed(spec, pair, phase, call)) return { outcome: { refused: true }, pair }
-  const value = resultOf(methodOf(spec, call), call.side === 'old' ? pair.old : pair.next, call.args)
-  return { outcome: { value }, pair: after(spec, pair, call) }
+/** @param made names what the call makes that is opaque (Q24). @default a name that the pair does not have */
+export function expect(spec: Specification, pair: Pair, phase: Phase, call: Call, made?: string): Expected {
+  const given = asGiven(spec, pair, call)
+  if (isDisallowed(spec, pair, phase, given)) return { outcome: { refused: true }, pair }
+  const value = resultOf(methodOf(spec, given), given.side === 'old' ? pair.old : pair.next, given.args)
+  if (spec.opaque === undefined) return { outcome: { value }, pair: after(spec, pair, given) }
+  const name = made ?? unusedIn(pair.old, pair.next)
+  return { outcome: { value: settled(value, name) }, pair: after(spec, pair, given, name) }
 }
 
 /** The pair after a call that is not refused: its effect on its own state, its shadow on the other. */
-export function after(spec: Specification, pair: Pair, { side, method, args }: Call): Pair {
+export function after(spec: Specification, pair: Pair, call: Call, made?: string): Pair {
+  const { side, method, args } = asGiven(spec, pair, call)
   const model = spec[side].methods[method]!
   if (model.kind === 'observer') return pair
-  if (side === 'old')
-    return { old: model.effect(pair.old, ...args), next: spec.shadows.new[method]!(pair.next, ...args) }
-  return { old: spec.shadows.old[method]!(pair.old, ...args), next: model.effect(pair.next, ...args) }
+  const next =
+    side === 'old'
+      ? { old: model.effect(pair.old, ...args), next: spec.shadows.new[method]!(pair.next, ...args) }
+      : { old: spec.shadows.old[method]!(pair.old, ...args), next: model.effect(pair.next, ...args) }
+  return spec.opaque === undefined ? next : settled(next, made ?? unusedIn(pair.old, pair.next))
 }
 
 export function resultOf(model: MethodModel<any>, state: unknown, args: readonly Value[]): Result {
@@ -65,8 +84,11 @@ export function resultOf(model: MethodModel<any>, state: unknown, args: readonly
 }
 
 /** The state of a call's own type after it. */
-export const effectOf = (model: MethodModel<any>, state: unknown, args: readonly Value[]): any =>
-  model.kind === 'mutator' ? model.effect(state, ...args) : state
+export function effectOf(model: MethodModel<any>, state: unknown, args: readonly Value[]): any {
+  if (model.kind === 'observer') return state
+  const next = model.effect(state, ...(model.given?.(state, ...args) ?? args))
+  return settled(next, '') === next ? next : settled(next, unusedIn(state))
+}
 
 /** Every call of a side and kind with small arguments; of alike values only the first `alike`. */
 export function smallCalls(
@@ -88,7 +110,8 @@ function combinations(lists: readonly (readonly Value[])[]): Value[][] {
   return lists.reduce<Value[][]>((left, list) => left.flatMap((args) => list.map((value) => [...args, value])), [[]])
 }
 
-export const pairKey = (pair: Pair): string => `${keyOf(pair.old)} / ${keyOf(pair.next)}`
+export const pairKey = (pair: Pair): string => canonical(`${keyOf(pair.old)} / ${keyOf(pair.next)}`)
+export const stateKey = (state: unknown): string => canonical(keyOf(state))
 
 export function outcomeKey(outcome: Outcome): string {
   if ('refused' in outcome) return 'refused'

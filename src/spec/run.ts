@@ -1,5 +1,7 @@
 /** One history under way (SPEC Q6): the node, the pairs of states that it may stand for, and what was answered so far. */
+import type { Value } from '../versions/types.ts'
 import type { Coverage } from './coverage.ts'
+import { isExplained } from './explain.ts'
 import type { Holder } from './holder.ts'
 import {
   answerOf,
@@ -7,14 +9,13 @@ import {
   type CallStep,
   type Got,
   gotKey,
-  isExplained,
   type Line,
   type Step,
   type Violation,
   written
 } from './judge.ts'
 import {
-  after,
+  asGiven,
   type Call,
   expect,
   initialPair,
@@ -24,18 +25,35 @@ import {
   type Phase,
   type Side
 } from './model.ts'
+import { Answered, type Names, shown, unified } from './opaque.ts'
 import { NeedsDirectory, type Subject } from './subject.ts'
+
+/** What the node may stand for: a pair of states, and which of the code's opaque texts are which of the model's. */
+interface World {
+  pair: Pair
+  names: Names
+}
+
+/** A call as the model knows its arguments, and as the code does. */
+interface Asked {
+  given: Call
+  real: Call
+  /** Names what it makes that is opaque. */
+  made: string
+}
 
 export class Run {
   readonly lines: Line[] = []
   /** More than one after calls whose order, or outcome, only later answers tell. */
-  pairs: Pair[]
+  #worlds: World[]
   phase: Phase = 'before'
   readonly #bench: Bench
   readonly #subject: Subject
   readonly #holder: Holder
   readonly #coverage: Coverage | undefined
   readonly #held: (isHeld: boolean) => void
+  readonly #answered: Answered | undefined
+  #calls = 0
   /** Whether calls of the new version can be answered already. */
   simulated = false
 
@@ -50,7 +68,8 @@ export class Run {
     this.#holder = holder
     this.#coverage = coverage
     this.#held = held
-    this.pairs = [initialPair(bench.spec)]
+    this.#worlds = [{ pair: initialPair(bench.spec), names: new Map() }]
+    this.#answered = bench.spec.opaque && new Answered(bench.spec.opaque)
   }
 
   /** Whether observers of a side are part of the history now. */
@@ -89,15 +108,35 @@ export class Run {
   async #call(step: CallStep): Promise<Violation | undefined> {
     const missing = await this.#simulateFor(step)
     if (missing !== undefined) return missing
-    const got = await answerOf(this.#subject, this.#bench, step)
+    const asked = this.#asked(step)
+    if (asked === undefined) return undefined
+    const got = await this.#answer(asked)
     this.lines.push({ step, got: gotKey(got) })
     const { spec } = this.#bench
-    const expected = this.pairs.map((pair) => expect(spec, pair, this.phase, step))
+    const expected = this.#worlds.map(({ pair, names }) => {
+      const one = expect(spec, pair, this.phase, asked.given, asked.made)
+      return { ...one, names: unified(outcomeKey(one.outcome), gotKey(got), names) }
+    })
     this.#coverage?.call(step, this.phase, 'refused' in expected[0]!.outcome)
-    const left = expected.filter((one) => outcomeKey(one.outcome) === gotKey(got))
+    const left = expected.flatMap(({ pair, names }) => (names === null ? [] : [{ pair, names }]))
     if (left.length === 0) return this.#violation(step, expected[0]!.outcome, got)
-    this.pairs = left.map((one) => one.pair)
+    this.#worlds = left
     return undefined
+  }
+
+  /** Undefined if it would need an opaque text that nobody was given: nobody can make this call. */
+  #asked(call: Call): Asked | undefined {
+    const made = `${++this.#calls}`
+    const { pair, names } = this.#worlds[0]!
+    const given = asGiven(this.#bench.spec, pair, call)
+    const args = this.#answered === undefined ? given.args : this.#answered.real(given.args, names)
+    return args === null ? undefined : { given, made, real: { ...call, args: args as Value[] } }
+  }
+
+  async #answer({ real }: Asked): Promise<Got> {
+    const got = await answerOf(this.#subject, this.#bench, real)
+    if (this.#answered === undefined || !('value' in got)) return got
+    return { value: this.#answered.named(got.value) }
   }
 
   async #simulateFor({ side }: Call): Promise<Violation | undefined> {
@@ -111,51 +150,54 @@ export class Run {
       const missing = await this.#simulateFor(call)
       if (missing !== undefined) return missing
     }
-    const { spec, stage } = this.#bench
-    const call = (one: Call) => answerOf(this.#subject, this.#bench, one)
+    const [first, second] = [this.#asked(step.first), step.do === 'cut' ? null : this.#asked(step.second)]
+    if (first === undefined || second === undefined) return undefined
     this.#coverage?.event(step.do, this.phase)
-    if (step.do === 'cut') {
-      const first = this.#holder.hold(step.heldAt, 'killed', () => call(step.first))
-      const isHeld = await first.held
-      this.#held(isHeld)
+    const end = step.do === 'cut' ? 'killed' : 'waits'
+    const { held, answer } = this.#holder.hold(step.heldAt, end, () => this.#answer(first))
+    const isHeld = await held
+    this.#held(isHeld)
+    if (second === null) {
       await this.#subject.restart()
-      this.lines.push({ step, got: isHeld ? 'unknown' : gotKey(await first.answer) })
+      this.lines.push({ step, got: isHeld ? 'unknown' : gotKey(await answer) })
       this.#holder.kill()
-      this.pairs = this.pairs.flatMap((pair) => [pair, this.#next(pair, step.first)])
+      this.#worlds = this.#worlds.flatMap((world) => [world, { ...world, pair: this.#next(world.pair, first) }])
       return undefined
     }
-    const first = this.#holder.hold(step.heldAt, 'waits', () => call(step.first))
-    this.#held(await first.held)
-    const answers = [await this.#holder.beside(call(step.second), stage.patience?.bind(stage)), await first.answer]
-    const got = answers.map(gotKey).toReversed()
+    const { stage } = this.#bench
+    const other = await this.#holder.beside(this.#answer(second), stage.patience?.bind(stage))
+    const got = [await answer, other].map(gotKey)
     this.lines.push({ step, got: got.join(', ') })
-    const orders = this.pairs.flatMap((pair) =>
-      [
-        [step.first, step.second],
-        [step.second, step.first]
-      ].flatMap(([one, other]) => {
-        const begun = expect(spec, pair, this.phase, one!)
-        const ended = expect(spec, begun.pair, this.phase, other!)
-        const outcomes = [begun, ended].map((each) => outcomeKey(each.outcome))
-        const inOrder = one === step.first ? outcomes : outcomes.toReversed()
-        return inOrder.join(', ') === got.join(', ') ? [ended.pair] : []
-      })
-    )
-    if (orders.length > 0) {
-      this.pairs = orders
+    const worlds = this.#worlds.flatMap((world) => [
+      ...this.#inOrder(world, [first, second], got),
+      ...this.#inOrder(world, [second, first], got.toReversed())
+    ])
+    if (worlds.length > 0) {
+      this.#worlds = worlds
       return undefined
     }
-    const text = `${written(this.#bench, step.first)} and ${written(this.#bench, step.second)} at once answer ${got.join(' and ')}, which no order explains`
+    const text = `${written(this.#bench, first.given)} and ${written(this.#bench, second.given)} at once answer ${got.join(' and ')}, which no order explains`
     return { rule: 'sequence', lines: this.lines, expected: 'the answers of one order', text }
   }
 
-  #next(pair: Pair, call: Call): Pair {
-    const { spec } = this.#bench
-    return 'value' in expect(spec, pair, this.phase, call).outcome ? after(spec, pair, call) : pair
+  /** The world after calls one after the other, if that is what they answered. */
+  #inOrder({ pair, names }: World, calls: readonly Asked[], got: readonly string[]): World[] {
+    let world: World = { pair, names }
+    for (const [at, { given, made }] of calls.entries()) {
+      const one = expect(this.#bench.spec, world.pair, this.phase, given, made)
+      const known = unified(outcomeKey(one.outcome), got[at]!, world.names)
+      if (known === null) return []
+      world = { pair: one.pair, names: known }
+    }
+    return [world]
+  }
+
+  #next(pair: Pair, { given, made }: Asked): Pair {
+    return expect(this.#bench.spec, pair, this.phase, given, made).pair
   }
 
   #violation(step: CallStep, outcome: Outcome, got: Got): Violation {
-    const expected = 'refused' in outcome ? 'refused' : outcomeKey(outcome)
+    const expected = shown(outcomeKey(outcome), this.#worlds[0]!.names)
     const called = written(this.#bench, step)
     const common = { lines: this.lines, expected }
     if ('refused' in outcome) {

@@ -35,6 +35,8 @@ export interface MutatorModel<State, D extends Domains = Domains> {
   effect(state: State, ...args: Values<D>): State
   /** What it answers, by the state before. @default nothing */
   result?(state: State, ...args: Values<D>): Result
+  /** What arguments stand for that only say what they are in this state: `current`, say. @default themselves */
+  given?(state: State, ...args: Values<D>): Values<D>
 }
 export type MethodModel<State> = ObserverModel<State, any> | MutatorModel<State, any>
 export type Methods<State> = Record<string, MethodModel<State>>
@@ -65,6 +67,8 @@ export interface SpecificationInit<O, N, OM extends Methods<O>, NM extends Metho
     readonly before?: { [K in keyof NM]?: (old: NoInfer<O>, next: NoInfer<N>, ...args: ArgsOf<NM[K]>) => boolean }
     readonly after?: { [K in keyof OM]?: (old: NoInfer<O>, next: NoInfer<N>, ...args: ArgsOf<OM[K]>) => boolean }
   }
+  /** Texts in answers that look like this mean nothing beside being equal or not: models have `fresh()` for them. @default none */
+  readonly opaque?: RegExp
 }
 
 type Shadow = (state: any, ...args: any[]) => any
@@ -81,6 +85,7 @@ export interface Specification {
     readonly before: Readonly<Record<string, Predicate>>
     readonly after: Readonly<Record<string, Predicate>>
   }
+  readonly opaque?: RegExp
 }
 
 /** Makes methods of a type whose state is known, so that authors need not name its type again. */
@@ -92,14 +97,20 @@ export interface Kinds<State> {
   mutator<const D extends Domains>(
     args: D,
     effect: (state: State, ...args: Values<D>) => State,
-    result?: (state: State, ...args: Values<D>) => Result
+    result?: (state: State, ...args: Values<D>) => Result,
+    given?: (state: State, ...args: Values<D>) => Values<D>
   ): MutatorModel<State, D>
 }
 
 const kinds: Kinds<any> = {
   observer: (args, result) => ({ kind: 'observer', args, result }),
-  mutator: (args, effect, result) =>
-    result === undefined ? { kind: 'mutator', args, effect } : { kind: 'mutator', args, effect, result }
+  mutator: (args, effect, result, given) => ({
+    kind: 'mutator',
+    args,
+    effect,
+    ...(result === undefined ? {} : { result }),
+    ...(given === undefined ? {} : { given })
+  })
 }
 
 /** Q1. A type's model; the type of its states is that of `initial`. */

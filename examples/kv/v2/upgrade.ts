@@ -10,6 +10,7 @@ export default defineUpgrade({
       transform: './transform.ts',
       future: './future-kv2.ts',
       past: './past-kv.ts',
+      spec: './spec.ts',
       schedule: { when: immediately(), constraints: [rolling({ by: 'group', unavailable: 1 })] }
     }
   }

@@ -1,16 +1,15 @@
 /** SPEC F4, Q: the check over a disk finds what is wrong with variants of the example, and nothing in the example. */
 import assert from 'node:assert/strict'
-import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import spec from '../../../examples/files/v2/spec.ts'
 import { withPlan } from '../../../node/check/plan.ts'
 import { type ClassReport, runChecks } from '../../../node/check/worker.ts'
 import { pack } from '../../../node/pack/pack.ts'
 import { breaches } from '../../../src/spec/laws.ts'
+import { ROOT, variantOf } from '../variant.ts'
 
-const ROOT = fileURLToPath(new URL('../../../', import.meta.url))
 const FILES = join(ROOT, 'examples/files')
 const EFFORT = { calls: 6_000, histories: 30, killed: 0, seed: 1 }
 
@@ -41,19 +40,7 @@ describe('examples/files under check', function () {
 
   /** The check of a copy of version 2 in which texts of one file were replaced. */
   async function variant(file: string, ...changes: [from: string, to: string][]): Promise<ClassReport> {
-    const copy = await mkdtemp(join(directory, 'variant-'))
-    await cp(FILES, copy, { recursive: true })
-    for (const entry of await readdir(copy, { recursive: true, withFileTypes: true })) {
-      if (!entry.isFile()) continue
-      const path = join(entry.parentPath, entry.name)
-      const text = (await readFile(path, 'utf8')).replaceAll('../../../src/', `${ROOT}src/`)
-      const own = path === join(copy, 'v2', file) ? changes : []
-      for (const [from] of own) assert.ok(text.includes(from), `${file} has no ${from}`)
-      await writeFile(
-        path,
-        own.reduce((left, [from, to]) => left.replace(from, to), text)
-      )
-    }
+    const copy = await variantOf('files', directory, join('v2', file), ...changes)
     return await checked(join(copy, 'v2'))
   }
 

@@ -1,14 +1,14 @@
 /** SPEC Q23, F2: defects of the example's own files that only a kill between its writes shows, and the check finds. */
 import assert from 'node:assert/strict'
-import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { load } from '../../../scripts/checking/modules.ts'
 import { crashAnywhere, cutAnywhere } from '../../../src/spec/histories.ts'
-import { type Bench, callStep, judge, observersOf, type Violation } from '../../../src/spec/judge.ts'
+import { type Bench, callStep } from '../../../src/spec/judge.ts'
 import { defineSpec, type Specification } from '../../../src/spec/specification.ts'
+import { judgeEach, variantOf } from '../variant.ts'
 
-const ROOT = join(import.meta.dirname, '../../..')
 const PARTS = {
   old: 'v1/perm-fs.ts',
   new: 'v2/acl-fs.ts',
@@ -57,45 +57,21 @@ describe('examples/files, killed between its own writes', function () {
 
   /** The example with one text of tree.ts replaced, on a disk, under the part of its specification that this is about. */
   async function bench(from = '', to = ''): Promise<Bench> {
-    const copy = await mkdtemp(join(directory, 'variant-'))
-    await cp(join(ROOT, 'examples/files'), copy, { recursive: true })
-    for (const entry of await readdir(copy, { recursive: true, withFileTypes: true })) {
-      if (!entry.isFile()) continue
-      const path = join(entry.parentPath, entry.name)
-      const text = (await readFile(path, 'utf8')).replaceAll('../../../src/', `${ROOT}/src/`)
-      assert.ok(entry.name !== 'tree.ts' || text.includes(from), `tree.ts has no ${from}`)
-      await writeFile(path, entry.name === 'tree.ts' ? text.replace(from, to) : text)
-    }
+    const copy = await variantOf('files', directory, 'tree.ts', [from, to])
     const { default: spec } = (await import(join(copy, 'v2/spec.ts'))) as { default: Specification }
     const { bench } = await load(copy, { from: 1, to: 2 }, PARTS, contents(spec), 'disk')
     return bench
   }
 
-  /** Every history of this weave over one sequence of calls, until one violates something. */
-  async function judged(bench: Bench, weave: typeof cutAnywhere): Promise<Violation | undefined> {
-    const observers = observersOf(bench.spec, 1)
-    const weaving = weave(CALLS, bench)
-    let wasHeld = false
-    const held = (isHeld: boolean) => {
-      wasHeld = isHeld
-    }
-    for (let next = weaving.next(); !next.done; next = weaving.next(wasHeld)) {
-      wasHeld = false
-      const violation = await judge(bench, next.value, { observers, held })
-      if (violation !== undefined) return violation
-    }
-    return undefined
-  }
-
   it('nothing is wrong with the example', async () => {
-    assert.equal(await judged(await bench(), cutAnywhere), undefined)
+    assert.equal(await judgeEach(await bench(), CALLS, cutAnywhere), undefined)
   })
 
   for (const [what, from, to] of DEFECTS)
     it(`${what}: found so, and not by kills between calls`, async () => {
       const broken = await bench(from, to)
-      assert.equal(await judged(broken, crashAnywhere), undefined)
-      const found = await judged(broken, cutAnywhere)
+      assert.equal(await judgeEach(broken, CALLS, crashAnywhere), undefined)
+      const found = await judgeEach(broken, CALLS, cutAnywhere)
       assert.ok(found?.lines.some(({ step }) => step.do === 'cut'))
     })
 })
