@@ -297,7 +297,7 @@ function constrain(random: Generator, actions: Action[]): void {
 /** Upgrades without past SOs, after which old bundles are needed by nobody. Returns how long those stay. */
 function letBundlesGo(random: Generator, actions: Action[]): number {
   for (const action of actions) if (action.what === 'upgrade' && random.chance(0.4)) action.past = false
-  return random.pick([5000, 20_000, 600_000])
+  return random.pick([30_000, 60_000, 600_000])
 }
 
 type Weights = Record<Exclude<Fault['what'], 'stop' | 'heal' | 'depart'>, number>

@@ -22,6 +22,13 @@ interface Synced {
   times: number
 }
 
+/** Those that rounds are held with. */
+export interface Neighbourhood {
+  readonly size: number
+  has(peer: string): boolean
+  all(): Iterable<string>
+}
+
 const ROUNDS_WITH_THE_SAME_PAIR = 3
 const ASK_AGAIN_MS = 500
 /** Statements in a digest, about: a larger set is told in slices by hash, one after the other. */
@@ -31,6 +38,8 @@ const isInSlice = (hash: string, [index, of]: readonly [number, number]): boolea
   Number.parseInt(hash.slice(0, 8), 16) % of === index
 
 export class AntiEntropy {
+  readonly #self: string
+  readonly #freshen: () => void
   readonly #log: UpgradeLog
   readonly #statements: StatementSet
   readonly #view: View
@@ -43,8 +52,14 @@ export class AntiEntropy {
   #intervalMs: number
   #nextRound = 0
   #slice = 0
+  #hasNews = false
+  /** Not before this time are records exchanged for their own sake, in a fleet larger than the view. */
+  #recordsAt = 0
 
+  /** @param parts.freshen Makes the own record say what is so now: before the view is told of. */
   constructor(parts: {
+    self: string
+    freshen(): void
     log: UpgradeLog
     statements: StatementSet
     view: View
@@ -52,6 +67,8 @@ export class AntiEntropy {
     generator: Generator
     outbox: Outbox
   }) {
+    this.#self = parts.self
+    this.#freshen = () => parts.freshen()
     this.#log = parts.log
     this.#statements = parts.statements
     this.#view = parts.view
@@ -61,8 +78,9 @@ export class AntiEntropy {
     this.#intervalMs = parts.limits.roundMs
   }
 
-  /** Something changed here: the next round comes soon again. */
-  wake(now: number): void {
+  /** Something changed here: the next round comes soon again. `news`: records that others should have soon, too. */
+  wake(now: number, news = false): void {
+    this.#hasNews ||= news
     this.#intervalMs = this.#limits.roundMs
     this.#nextRound = Math.min(this.#nextRound, now + this.#jitter())
   }
@@ -73,33 +91,51 @@ export class AntiEntropy {
   }
 
   /** Begins a round if it is time. Returns when the next one is due, ms. */
-  round(neighbours: readonly string[], now: number): number {
-    if (neighbours.length === 0) return Number.POSITIVE_INFINITY
+  round(neighbours: Neighbourhood, now: number): number {
+    if (neighbours.size === 0) return Number.POSITIVE_INFINITY
     if (this.#nextRound === 0) this.#nextRound = now + this.#jitter()
     if (now < this.#nextRound) return this.#nextRound
-    const present = new Set(neighbours)
-    this.#order = this.#order.filter((peer) => present.has(peer))
-    if (this.#order.length === 0) this.#order = this.#generator.shuffle([...neighbours])
+    this.#order = this.#order.filter((peer) => neighbours.has(peer))
+    if (this.#order.length === 0) this.#order = this.#generator.shuffle([...neighbours.all()])
     this.summarise(this.#order.pop()!)
-    this.#intervalMs = Math.min(this.#limits.roundMaxMs, this.#intervalMs * 2)
+    const { roundMaxMs, roundMaxLargeMs } = this.#limits
+    const mostMs = this.#view.isFull ? Math.max(roundMaxMs, roundMaxLargeMs) : roundMaxMs
+    this.#intervalMs = Math.min(mostMs, this.#intervalMs * 2)
+    if (this.#intervalMs >= roundMaxMs) this.#hasNews = false
     this.#nextRound = now + this.#jitter()
     return this.#nextRound
   }
 
   summarise(peer: string): void {
+    this.#freshen()
     this.#send(peer, {
       kind: 'summary',
       head: this.#log.head,
       statements: this.#statements.digest,
-      records: this.#view.digest
+      records: this.#view.digest,
+      ...(this.#hasNews ? { news: true as const } : {})
     })
   }
 
+  /**
+   * Whoever is met may know what our neighbours do not: after a partition, say. One of the two begins; where that word is
+   * lost, a round says it again.
+   */
+  greet(peer: string): void {
+    if (this.#synced.has(peer)) return
+    this.#synced.set(peer, { mine: '', theirs: '', times: 0 })
+    if (this.#self < peer) this.summarise(peer)
+  }
+
   /** A summary that is what both sides had after their last round needs no answer. */
-  onSummary(from: string, summary: MessageOf<'summary'>): void {
+  onSummary(from: string, summary: MessageOf<'summary'>, now: number): void {
+    this.#freshen()
     const theirs = `${summary.head.hash}/${summary.statements}/${summary.records}`
     const mine = this.#mine()
     if (theirs === mine) return
+    // Of a fleet larger than a view no two peers know the same: they tell each other of it now and then.
+    const isOfRecords = summary.head.hash === this.#log.head.hash && summary.statements === this.#statements.digest
+    if (isOfRecords && this.#view.isFull && summary.news !== true && now < this.#recordsAt) return
     const synced = this.#synced.get(from)
     const times = synced?.mine === mine && synced.theirs === theirs ? synced.times + 1 : 0
     this.#synced.set(from, { mine, theirs, times })
@@ -107,7 +143,9 @@ export class AntiEntropy {
     this.#sendDigest(from, true)
   }
 
-  onDigest(from: string, digest: MessageOf<'digest'>): void {
+  onDigest(from: string, digest: MessageOf<'digest'>, now: number): void {
+    this.#freshen()
+    this.#recordsAt = now + this.#jittered(this.#limits.recordsMs)
     const theirStatements = new Set(digest.statements)
     const slice = digest.slice ?? [0, 1]
     const isMissing = (hash: string) => isInSlice(hash, slice) && !theirStatements.has(hash)
@@ -136,9 +174,10 @@ export class AntiEntropy {
   }
 
   /** Sends one's own new record at once to those who act on it (SPEC O5). */
-  push(peers: Iterable<string>, bytes: Uint8Array): void {
-    for (const peer of peers)
-      this.#send(peer, { kind: 'delta', entries: [], statements: [], records: [bytes], more: false })
+  push(peers: Iterable<string>, bytes: Uint8Array | undefined): void {
+    if (bytes === undefined) return
+    const message: Message = { kind: 'delta', entries: [], statements: [], records: [bytes], more: false }
+    for (const peer of peers) this.#send(peer, message)
   }
 
   get #slices(): number {
@@ -192,6 +231,10 @@ export class AntiEntropy {
   }
 
   #jitter(): number {
-    return Math.ceil(this.#intervalMs * (0.75 + this.#generator.fraction() / 2))
+    return this.#jittered(this.#intervalMs)
+  }
+
+  #jittered(ms: number): number {
+    return Math.ceil(ms * (0.75 + this.#generator.fraction() / 2))
   }
 }

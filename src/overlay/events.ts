@@ -165,6 +165,9 @@ export interface PeerLimits {
   /** First and longest distance between anti-entropy rounds, ms. @default 1000, 60000 */
   roundMs: number
   roundMaxMs: number
+  /** Longest distance between rounds, and between exchanges of records, in a fleet larger than the view, ms. @default 600000, 900000 */
+  roundMaxLargeMs: number
+  recordsMs: number
   /** Bound on the drain of running calls, ms. @default 10000 */
   drainMs: number
   /** Pieces asked for at once, over all neighbours. @default 8 */
@@ -183,6 +186,8 @@ export const DEFAULT_LIMITS: PeerLimits = {
   silentMs: 3 * 24 * 3_600_000,
   roundMs: 1_000,
   roundMaxMs: 60_000,
+  roundMaxLargeMs: 10 * 60_000,
+  recordsMs: 15 * 60_000,
   drainMs: 10_000,
   piecesInFlight: 8,
   keepMs: 600_000,

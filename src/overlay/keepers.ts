@@ -51,6 +51,11 @@ export class Keepers {
     this.pieces = new Pieces(init.limits, init.generator, init.outbox, reach)
   }
 
+  /** Whether the duties of this peer depend on whom it knows: not before a bundle is needed no more. */
+  get watchesView(): boolean {
+    return this.#isWithOld
+  }
+
   /** Decides what is fetched and what is removed. Returns when to look again, ms. */
   turn(now: number): number {
     const { view } = this.#init
@@ -115,7 +120,7 @@ export class Keepers {
   #removeIdle(now: number): number {
     let next = Number.POSITIVE_INFINITY
     for (const [sha256, since] of this.#idleSince) {
-      const at = since + this.#init.limits.keepMs
+      const at = Math.max(since, this.pieces.wantedAt(sha256)) + this.#init.limits.keepMs
       if (at > now) next = Math.min(next, at)
       else {
         if (this.pieces.remove(sha256)) this.#idleSince.delete(sha256)

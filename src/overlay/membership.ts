@@ -26,9 +26,12 @@ export class Membership {
   readonly #shuffles: Shuffles
   readonly #view: View
   readonly #self: string
+  readonly #hasGroup: boolean
   readonly #outbox: Outbox
   readonly #limits: PeerLimits
   readonly #generator: Generator
+  /** Grows with everything heard of other peers' places: connections, neighbours, contacts. */
+  changes = 0
   #probeAt = 0
   #probed = ''
   /** This peer has said farewell itself. */
@@ -46,6 +49,7 @@ export class Membership {
   }) {
     const { init, limits, statements, view, generator, outbox } = parts
     this.#self = init.peer
+    this.#hasGroup = init.group !== null
     this.#outbox = outbox
     this.#view = view
     this.#limits = limits
@@ -60,7 +64,7 @@ export class Membership {
       addresses,
       candidates: () => this.#candidates(),
       fit: (peer: string) => !this.#left && !hasLeft(view.get(peer)),
-      isLarge: () => view.size >= limits.view,
+      isLarge: () => view.isFull,
       group: () => this.#group.members,
       seeds: () => this.#contacts.seeds()
     }
@@ -74,6 +78,11 @@ export class Membership {
       heard: (peer: string, at: number) => view.heard(peer, at)
     }
     this.#shuffles = new Shuffles({ around, passive: this.passive, generator, outbox, silentMs: limits.silentMs })
+  }
+
+  /** Whether new records may change whom this peer dials: members of its group, or strangers while it has too few. */
+  get watchesView(): boolean {
+    return this.#hasGroup || this.neighbours.isShortOf > 0
   }
 
   /** Without any neighbour, though others are known of: what this peer knows may be old. */
@@ -90,11 +99,13 @@ export class Membership {
   }
 
   onConnected(peer: string, now: number): void {
+    this.changes += 1
     this.#view.heard(peer, now)
     this.neighbours.onConnected(peer, now)
   }
 
   onDisconnected(peer: string, now: number): void {
+    this.changes += 1
     this.#view.heard(peer, now)
     if (this.neighbours.has(peer)) this.#shuffles.wake(now)
     this.#shuffles.forget(peer)
@@ -102,6 +113,7 @@ export class Membership {
   }
 
   onConnectFailed(peer: string, now: number): void {
+    this.changes += 1
     this.passive.drop(peer)
     this.neighbours.onConnectFailed(peer, now)
     // O11: silent for long, and not to be reached either.
@@ -110,14 +122,25 @@ export class Membership {
     this.#view.drop(peer)
   }
 
+  /** Members of the own group that are neighbours: they act on each other's words. */
+  fellows(): string[] {
+    return [...this.#group.members].filter((peer) => this.neighbours.has(peer))
+  }
+
+  isFellow(peer: string): boolean {
+    return this.#group.members.has(peer)
+  }
+
   /** Somebody announced itself: by multicast on the local network, say. */
   onFound(contact: Contact, now: number): void {
+    this.changes += 1
     if (contact.peer !== this.#self && !this.neighbours.has(contact.peer))
       this.passive.note({ ...contact, heardAt: now })
   }
 
   /** Returns the peer if it has just become a neighbour. */
   onNeighbour(from: string, message: MessageOf<'neighbour'>, now: number): string | undefined {
+    this.changes += 1
     const was = this.neighbours.has(from)
     const added = this.neighbours.onMessage(from, message, now)
     if (added !== undefined) {
@@ -130,12 +153,14 @@ export class Membership {
   }
 
   onShuffle(from: string, message: MessageOf<'shuffle'>, now: number): void {
+    if (this.neighbours.isShortOf > 0) this.changes += 1
     if (this.neighbours.has(from)) this.#shuffles.onMessage(from, message, now)
     else this.neighbours.disown(from)
   }
 
   /** A peer has said farewell: it is looked for no more. */
   onLeft(peer: string): void {
+    this.changes += 1
     this.passive.drop(peer)
     this.neighbours.part(peer)
   }

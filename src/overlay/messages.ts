@@ -23,7 +23,14 @@ const MAX_SLICES = 1_000_000
 
 export const messageSchema = z.discriminatedUnion('kind', [
   /** Opens a round of anti-entropy: constant size; equal summaries end it. */
-  z.strictObject({ kind: z.literal('summary'), head: headSchema, statements: digest, records: digest }),
+  z.strictObject({
+    kind: z.literal('summary'),
+    head: headSchema,
+    statements: digest,
+    records: digest,
+    /** There are records that others should have soon. */
+    news: z.literal(true).optional()
+  }),
   /** What the sender has, in full; `answer` asks for the receiver's digest in return. */
   z.strictObject({
     kind: z.literal('digest'),

@@ -77,6 +77,11 @@ export class Neighbours {
     return this.#neighbours.size
   }
 
+  /** How many strangers are missing. */
+  get isShortOf(): number {
+    return Math.max(0, this.#limits.degree - this.#strangers())
+  }
+
   onConnected(peer: string, now: number): void {
     this.connected.add(peer)
     this.#dials.delete(peer)
@@ -166,7 +171,7 @@ export class Neighbours {
     let next = Number.POSITIVE_INFINITY
     for (const peer of this.#places.group())
       if (!this.#neighbours.has(peer)) next = Math.min(next, this.#reach(peer, now))
-    const missing = this.#limits.degree - this.#strangers()
+    const missing = this.isShortOf
     if (missing > 0) next = Math.min(next, this.#reachStrangers(missing, now))
     for (const at of this.#asked.values()) next = Math.min(next, at + ASK_TIMEOUT_MS)
     return Math.min(next, this.#explore(now))

@@ -1,8 +1,9 @@
 /**
- * One's own record (SPEC O3, O5): made anew, signed and put into the view when what others act on has changed.
+ * One's own record (SPEC O3, O5): it is noted what there is to say, and signed when it is to be told.
  */
 import { Refusal } from '../errors.ts'
 import type { Authority, PeerInit } from './events.ts'
+import { BEGUN } from './lifecycle.ts'
 import type { Outbox } from './outbox.ts'
 import { boundedObjects, type ObjectRecord, type PeerRecord, type PermitRecord } from './record.ts'
 import type { View } from './view.ts'
@@ -24,7 +25,11 @@ export class OwnRecord {
   /** 0 until the first start of this process: then it is silent. */
   #incarnation: number
   #counter = 0
-  #key = ''
+  /** What the last record of this incarnation says, and what the next one will, if there is to be one. */
+  #said: Present | undefined
+  #next: Present | undefined
+  /** The objects as they were noted last: since when they are so. */
+  #noted: Readonly<Record<string, ObjectRecord>> = {}
 
   /** @param kept what an earlier life persisted as `peer`. @throws Refusal DamagedStore for another format */
   constructor(init: PeerInit, authority: Authority, view: View, outbox: Outbox, kept: unknown) {
@@ -45,17 +50,28 @@ export class OwnRecord {
   /** A new life, or our own voice from one whose disk is lost: speak with a later incarnation from now on. */
   outlive(incarnation: number): void {
     this.#incarnation = Math.max(this.#incarnation, incarnation) + 1
+    this.#said = undefined
     this.#outbox.persist('peer', { format: SNAPSHOT_FORMAT, incarnation: this.#incarnation })
   }
 
-  /** The signed bytes if it had to be made anew. */
-  refresh({ head, addresses, objects, permit, left }: Present, now: number): Uint8Array | undefined {
-    const said = Object.entries(objects).map(([name, object]) => [name, essenceOf(object)])
-    const key = JSON.stringify([this.#incarnation, head.hash, addresses, said, permit, left])
-    if (key === this.#key || this.#incarnation === 0) return undefined
-    this.#key = key
-    const before = this.#view.get(this.#init.peer)?.objects ?? {}
+  /** Takes what there is to say now. Returns who should hear of it soon; undefined if the last record says the same. */
+  note(present: Present, now: number): News | undefined {
+    if (this.#incarnation === 0) return undefined
+    const objects = dated(present.objects, this.#noted, now)
+    this.#noted = objects
+    const news = this.#said === undefined ? { forFellows: true, forAll: false } : newsIn(this.#said, present)
+    this.#next = news === undefined ? undefined : { ...present, objects }
+    return news
+  }
+
+  /** Signs what was noted last, if anything, and puts it into the view. Returns the bytes of a record that is new. */
+  seal(now: number): Uint8Array | undefined {
+    const present = this.#next
+    if (present === undefined) return undefined
+    this.#next = undefined
+    this.#said = present
     this.#counter += 1
+    const { head, addresses, objects, permit, left } = present
     const record: PeerRecord = {
       format: 1,
       peer: this.#init.peer,
@@ -65,7 +81,7 @@ export class OwnRecord {
       group: this.#init.group,
       labels: this.#init.labels,
       addresses: addresses.slice(0, 8),
-      objects: boundedObjects(dated(objects, before, now)),
+      objects: boundedObjects(objects),
       permit,
       ...(left ? { left } : {})
     }
@@ -78,12 +94,53 @@ export class OwnRecord {
 /** Kinds of reasons that name one after another of many peers. */
 const OF_MANY: ReadonlySet<string> = new Set(['canary', 'waves', 'domains', 'afterClass', 'any', 'guard'])
 
-/** Figures within a reason change with every piece and second, those that it waits for in turns: these alone make no new record. */
-function essenceOf({ reason, why, ...object }: ObjectRecord): unknown {
-  const kind = why?.kind ?? ''
-  const figures = OF_MANY.has(kind) ? /…\w+( does not yet.*$)?|\d+/g : /\d+/g
-  return [object, reason.replace(figures, '#'), kind, why?.statement, OF_MANY.has(kind) ? [] : why?.peers]
+/** What is new in a record. */
+export interface News {
+  /** Members of the group act on it: permits, and who serves. */
+  forFellows: boolean
+  /** Everybody should know it soon: failures, and where the peer is. */
+  forAll: boolean
 }
+
+function newsIn(said: Present, present: Present): News | undefined {
+  let isNew = said.head.hash !== present.head.hash
+  let forFellows = said.left !== present.left || !same(said.permit, present.permit)
+  let forAll = !same(said.addresses, present.addresses)
+  for (const [name, now] of Object.entries(present.objects)) {
+    const before = said.objects[name]
+    if (before?.serving !== now.serving) forFellows = true
+    if (!same(before?.failed, now.failed) || before?.crashes !== now.crashes || isDown(before) !== isDown(now)) forAll = true
+    isNew ||= before === undefined || !saysTheSame(before, now)
+  }
+  return isNew || forFellows || forAll ? { forFellows, forAll } : undefined
+}
+
+/** Not for an upgrade. */
+const isDown = (one: ObjectRecord | undefined): boolean =>
+  one !== undefined && one.version > 0 && !one.serving && !BEGUN.has(one.phase)
+
+/** Figures within a reason change with every piece and second, those that it waits for in turns: these alone make no new record. */
+function saysTheSame(a: ObjectRecord, b: ObjectRecord): boolean {
+  const kind = a.why?.kind ?? ''
+  const figures = OF_MANY.has(kind) ? /…\w+( does not yet.*$)?|\d+/g : /\d+/g
+  return (
+    a.version === b.version &&
+    a.entry === b.entry &&
+    a.lowest === b.lowest &&
+    a.highest === b.highest &&
+    a.phase === b.phase &&
+    a.target === b.target &&
+    a.why?.kind === b.why?.kind &&
+    a.why?.statement === b.why?.statement &&
+    (OF_MANY.has(kind) || same(a.why?.peers, b.why?.peers)) &&
+    (a.reason === b.reason || a.reason.replace(figures, '#') === b.reason.replace(figures, '#'))
+  )
+}
+
+/** Of plain values. */
+const same = (a: unknown, b: unknown): boolean => a === b || JSON.stringify(a) === JSON.stringify(b)
+
+const stageOf = (one: ObjectRecord): string => `${one.phase}/${one.target}/${one.serving}/${one.why?.kind ?? ''}`
 
 /** O20: with the time since when each object is where it is, and waits for what it waits for. */
 function dated(
@@ -91,10 +148,9 @@ function dated(
   before: Readonly<Record<string, ObjectRecord>>,
   now: number
 ): Record<string, ObjectRecord> {
-  const stage = (one: ObjectRecord) => `${one.phase}/${one.target}/${one.serving}/${one.why?.kind ?? ''}`
   const entries = Object.entries(objects).map(([name, object]) => {
     const last = before[name]
-    const same = last?.since !== undefined && stage(last) === stage(object)
+    const same = last?.since !== undefined && stageOf(last) === stageOf(object)
     return [name, { ...object, since: same ? last.since : Math.floor(now / 1000) }]
   })
   return Object.fromEntries(entries)

@@ -37,6 +37,7 @@ import type { Pieces } from './pieces.ts'
 import { hasLeft, type ObjectRecord, type PeerRecord } from './record.ts'
 import { type Resolved, resolveClass } from './resolve.ts'
 import { type Surroundings, surroundingsOf } from './surroundings.ts'
+import { Turns } from './turns.ts'
 import { View } from './view.ts'
 
 export class Peer {
@@ -63,6 +64,7 @@ export class Peer {
   #addresses: string[]
   readonly #ownRecord: OwnRecord
   readonly #leaving: Leaving
+  readonly #turns: Turns
   #wakeAt = Number.POSITIVE_INFINITY
   #knownLog = -1
   #now = 0
@@ -117,18 +119,19 @@ export class Peer {
       connect: (peer) => this.membership.connect(peer)
     })
     this.pieces = this.#keepers.pieces
-    this.#antiEntropy = new AntiEntropy(parts)
+    this.#antiEntropy = new AntiEntropy({ ...parts, freshen: () => this.#ownRecord.seal(this.#now) })
     this.#learning = new Learning(parts)
     this.#injections = this.#makeInjections()
     this.#guards = new Guards(parts)
     this.#permit = new OwnPermit({ ...parts, connected: this.neighbours.connected, kept: snapshot.get('permit') })
+    this.#turns = this.#makeTurns()
     this.#around = this.#surroundings(generator)
     this.#restore(snapshot)
   }
 
   /** Why this peer, which is to leave the fleet, is still here; undefined if it is to stay. */
   get leaving(): string | undefined {
-    return this.#leaving.isOrdered ? (this.#obstacleToLeaving() ?? 'says farewell') : undefined
+    return this.#leaving.isOrdered ? (this.#turns.obstacleToLeaving() ?? 'says farewell') : undefined
   }
   get neighbours(): Neighbours {
     return this.membership.neighbours
@@ -185,8 +188,7 @@ export class Peer {
         return this.#onMessage(event.from, event.message)
       case 'connected':
         this.membership.onConnected(event.peer, this.#now)
-        // Whoever is met may know what our neighbours do not: after a partition, say.
-        this.#antiEntropy.summarise(event.peer)
+        this.#antiEntropy.greet(event.peer)
         return
       case 'disconnected':
         this.membership.onDisconnected(event.peer, this.#now)
@@ -211,6 +213,7 @@ export class Peer {
       case 'head-seen':
         return this.#onHeadSeen(event)
       case 'wanted':
+        this.#turns.touch()
         return this.objects.get(event.object)?.onWanted(event.version)
       case 'piece-stored': {
         const guilty = this.pieces.onStored(event, this.#now)
@@ -224,19 +227,23 @@ export class Peer {
         this.#outbox.send({ type: 'alarm', name: event.wrong ? 'WrongBundle' : 'UnpackFailed', text: event.reason })
         return
       case 'done':
+        this.#turns.touch()
         return this.objects.get(event.object)?.onDone(event, this.#now)
       case 'died':
+        this.#turns.touch()
         return this.objects.get(event.object)?.onDied(event, this.#now)
       case 'quarantined':
+        this.#turns.touch()
         return this.objects.get(event.object)?.onQuarantined(event.version, event.reason)
       case 'addresses':
         this.#addresses = event.addresses
+        this.#turns.touch()
         return
     }
   }
 
   #boot(bundles: Extract<Event, { type: 'boot' }>['bundles']): void {
-    this.#ownRecord.outlive(0)
+    this.#outlive(0)
     this.pieces.boot(bundles)
     this.#onLogChange()
     for (const object of this.objects.values()) object.boot()
@@ -245,15 +252,15 @@ export class Peer {
   #onMessage(from: string, message: Message): void {
     switch (message.kind) {
       case 'summary':
-        return this.#antiEntropy.onSummary(from, message)
+        return this.#antiEntropy.onSummary(from, message, this.#now)
       case 'digest':
-        return this.#antiEntropy.onDigest(from, message)
+        return this.#antiEntropy.onDigest(from, message, this.#now)
       case 'delta':
         return this.#onDelta(from, message)
       case 'have':
         return this.pieces.onHave(from, message)
       case 'want':
-        return this.pieces.onWant(from, message)
+        return this.pieces.onWant(from, message, this.#now)
       case 'piece':
         return this.pieces.onPiece(from, message)
       case 'lack':
@@ -270,9 +277,9 @@ export class Peer {
 
   /** A new neighbour is told at once what it needs to begin: who we are, what we know, what we hold. */
   #welcome(peer: string): void {
-    const own = this.view.signed(this.id)
-    if (own !== undefined) this.#antiEntropy.push([peer], own.bytes)
-    this.#antiEntropy.summarise(peer)
+    // A fellow may have missed what was told to the neighbours since it was greeted.
+    if (this.membership.isFellow(peer)) this.#antiEntropy.push([peer], this.view.signed(this.id)?.bytes)
+    this.#antiEntropy.greet(peer)
     this.pieces.announceTo(peer)
     this.#antiEntropy.wake(this.#now)
   }
@@ -303,9 +310,14 @@ export class Peer {
 
   #onRecord(record: PeerRecord): void {
     if (hasLeft(record)) this.membership.onLeft(record.peer)
-    if (record.peer === this.id) this.#ownRecord.outlive(record.incarnation)
-    else if ((record.group !== null && record.group === this.#init.group) || this.#guards.isAlarming(record))
-      this.#antiEntropy.wake(this.#now)
+    if (record.peer === this.id) this.#outlive(record.incarnation)
+    else if (this.#guards.isAlarming(record)) this.#antiEntropy.wake(this.#now, true)
+    else if (record.group !== null && record.group === this.#init.group) this.#antiEntropy.wake(this.#now)
+  }
+
+  #outlive(incarnation: number): void {
+    this.#ownRecord.outlive(incarnation)
+    this.#turns.touch()
   }
 
   /** Whether the sender may go on. A forgery costs it its session, and only that. */
@@ -338,8 +350,8 @@ export class Peer {
   /** Everything that follows from the new state. */
   #settle(): void {
     if (this.#knownLog !== this.log.size) this.#onLogChange()
-    if (this.#panels.takeNews()) this.#antiEntropy.wake(this.#now)
-    this.#wake(this.#leaving.isGone ? this.#leaving.turn(this.#now) : this.#live())
+    if (this.#panels.takeNews()) this.#antiEntropy.wake(this.#now, true)
+    this.#wake(this.#leaving.isGone ? this.#leaving.turn(this.#now) : this.#turns.take(this.#now))
   }
 
   #wake(at: number): void {
@@ -347,38 +359,6 @@ export class Peer {
     if (next === this.#wakeAt || !Number.isFinite(next)) return
     this.#wakeAt = next
     this.#outbox.send({ type: 'wake', at: next })
-  }
-
-  /** Returns when to look again without an event, ms. */
-  #live(): number {
-    let next = Number.POSITIVE_INFINITY
-    // An object's wish changes the permit, and a permit lets an object go: a few turns settle both.
-    for (let turn = 0; turn < 4; turn++) {
-      next = Number.POSITIVE_INFINITY
-      for (const object of this.objects.values()) next = Math.min(next, object.advance(this.#now))
-      if (!this.#permit.decide(this.objects.values())) break
-    }
-    next = Math.min(next, this.statements.nextLapse(this.#now), this.#keepers.turn(this.#now))
-    next = Math.min(next, this.pieces.ask([...this.neighbours.all()], this.#now))
-    this.pieces.announce(this.neighbours.all())
-    if (this.#leaving.isOrdered && this.#obstacleToLeaving() === undefined) return this.#sayFarewell()
-    this.#refreshOwnRecord()
-    next = Math.min(next, this.membership.turn(this.#now))
-    return Math.min(next, this.#antiEntropy.round([...this.neighbours.all()], this.#now))
-  }
-
-  #obstacleToLeaving(): string | undefined {
-    const busy = [...this.objects.values()].find((object) => object.busy)
-    const obstacle = this.#leaving.obstacle(this.#permit.state, busy?.state.object)
-    return obstacle ?? this.#keepers.soleCopy(this.neighbours.all())
-  }
-
-  /** O12: the last record, then the neighbours are given up. */
-  #sayFarewell(): number {
-    this.#leaving.farewell(this.#now)
-    this.#refreshOwnRecord()
-    this.membership.leave()
-    return this.#leaving.turn(this.#now)
   }
 
   /** New entries: new classes may be hosted here, and bundles are wanted before anybody says what it waits for. */
@@ -392,22 +372,43 @@ export class Peer {
       if (this.objects.has(lineage) || !schema.versions(lineage).some(isWanted)) continue
       this.objects.set(lineage, new HostedObject(state, this.#around))
     }
+    this.#turns.touch()
     this.#keepers.turn(this.#now)
     this.#antiEntropy.wake(this.#now)
   }
 
-  /** One's own record is made anew when what others act on has changed, and told to the neighbours at once (O5). */
+  /** O5: what members of the group act on they hear at once; all else goes with the next round, which it may bring forward. */
   #refreshOwnRecord(): void {
     const objects: Record<string, ObjectRecord> = {}
     for (const [name, object] of this.objects) objects[name] = object.record()
-    const permit = this.#permit.record
-    const bytes = this.#ownRecord.refresh(
-      { head: this.log.head, addresses: this.#addresses, objects, permit, left: this.#leaving.isGone },
-      this.#now
-    )
-    if (bytes === undefined) return
-    this.#antiEntropy.push(this.neighbours.all(), bytes)
-    this.#antiEntropy.wake(this.#now)
+    const left = this.#leaving.isGone
+    const present = { head: this.log.head, addresses: this.#addresses, objects, permit: this.#permit.record, left }
+    const news = this.#ownRecord.note(present, this.#now)
+    if (news === undefined) return
+    const { neighbours } = this.membership
+    if (left) this.#antiEntropy.push(neighbours.all(), this.#ownRecord.seal(this.#now))
+    else if (news.forFellows && this.#init.group !== null)
+      this.#antiEntropy.push(this.membership.fellows(), this.#ownRecord.seal(this.#now))
+    else if (neighbours.size === 0) this.#ownRecord.seal(this.#now)
+    // In a large fleet a view is a sample: nobody waits for one peer of it, unless it failed, has moved, or is judged.
+    const isAwaited = news.forAll || this.#panels.has(this.id)
+    if (isAwaited || !this.view.isFull) this.#antiEntropy.wake(this.#now, isAwaited)
+  }
+
+  #makeTurns(): Turns {
+    return new Turns({
+      log: this.log,
+      statements: this.statements,
+      view: this.view,
+      objects: this.objects,
+      hasGroup: this.#init.group !== null,
+      permit: this.#permit,
+      keepers: this.#keepers,
+      leaving: this.#leaving,
+      membership: this.membership,
+      antiEntropy: this.#antiEntropy,
+      refresh: () => this.#refreshOwnRecord()
+    })
   }
 
   // ---- what is known of others

@@ -26,6 +26,8 @@ interface Bundle {
   unpacking: boolean
   /** It was removed, and neighbours have not been told yet. */
   isToBeDenied: boolean
+  /** When somebody last asked for a piece of it, ms. */
+  wantedAt: number
   /** Pieces held when neighbours were last told. */
   announced: number
   failures: number
@@ -69,10 +71,13 @@ export class Pieces {
 
   /** Grows when an operator brings a bundle: it may be one that is not needed here. */
   arrivals = 0
+  /** Grows with everything heard of pieces that may lead to something here. */
+  changes = 0
 
   /** An entry of the log names this bundle. It is fetched as far as `arrange` says. */
   want(table: BundleTable, version: number): void {
     if (this.#bundles.has(table.sha256)) return
+    this.changes += 1
     const stored = this.#atBoot.get(table.sha256)
     const held = new Set(stored === undefined ? [] : indexes(stored.pieces, table.pieces.length))
     const unpacked = stored?.unpacked ?? false
@@ -87,6 +92,7 @@ export class Pieces {
       unpacked,
       unpacking: false,
       isToBeDenied: false,
+      wantedAt: 0,
       announced: held.size,
       failures: 0,
       searchAt: Number.POSITIVE_INFINITY,
@@ -112,8 +118,14 @@ export class Pieces {
     return bundle !== undefined && (bundle.held.size > 0 || bundle.unpacked)
   }
 
+  /** When somebody last asked for a bundle, ms. */
+  wantedAt(sha256: string): number {
+    return this.#bundles.get(sha256)?.wantedAt ?? 0
+  }
+
   /** B5: it is deleted, and neighbours are told, so that nobody asks in vain. False while the disk works on it. */
   remove(sha256: string): boolean {
+    this.changes += 1
     const bundle = this.#bundles.get(sha256)
     if (bundle === undefined) return true
     if (bundle.unpacking || [...bundle.asked.values()].some((one) => !Number.isFinite(one.deadline))) return false
@@ -128,6 +140,7 @@ export class Pieces {
 
   /** All pieces were verified and stored by the driver (an operator's injection). */
   holdAll(sha256: string): void {
+    this.changes += 1
     const bundle = this.#bundles.get(sha256)
     if (bundle === undefined) return
     for (let i = 0; i < bundle.table.pieces.length; i++) bundle.held.add(i)
@@ -156,9 +169,11 @@ export class Pieces {
 
   /** Tells neighbours of new pieces: the first, then each eighth of the bundle, then the whole (one message each). */
   announce(neighbours: Iterable<string>): void {
-    const peers = [...neighbours]
+    let peers: string[] | undefined
     for (const [sha256, bundle] of this.#bundles) {
       const { size } = bundle.held
+      if (size === bundle.announced && !bundle.isToBeDenied) continue
+      peers ??= [...neighbours]
       if (bundle.isToBeDenied) for (const peer of peers) this.#have(peer, sha256, bundle)
       bundle.isToBeDenied = false
       if (size === bundle.announced) continue
@@ -172,6 +187,7 @@ export class Pieces {
   }
 
   onHave(from: string, message: MessageOf<'have'>): void {
+    this.changes += 1
     const offers = this.#offers.get(from) ?? new Map<string, Set<number>>()
     this.#offers.set(from, offers)
     const known = this.#bundles.get(message.bundle)
@@ -183,13 +199,16 @@ export class Pieces {
     )
   }
 
-  onWant(from: string, message: MessageOf<'want'>): void {
+  onWant(from: string, message: MessageOf<'want'>, now: number): void {
     const { bundle, index } = message
-    if (this.#bundles.get(bundle)?.held.has(index)) this.#outbox.send({ type: 'send-piece', to: from, bundle, index })
+    const known = this.#bundles.get(bundle)
+    if (known !== undefined) known.wantedAt = now
+    if (known?.held.has(index)) this.#outbox.send({ type: 'send-piece', to: from, bundle, index })
     else this.#outbox.send({ type: 'send', to: from, message: { kind: 'lack', bundle, index } })
   }
 
   onLack(from: string, message: MessageOf<'lack'>): void {
+    this.changes += 1
     this.#offers.get(from)?.get(message.bundle)?.delete(message.index)
     const asked = this.#bundles.get(message.bundle)?.asked
     if (asked?.get(message.index)?.from === from) asked.delete(message.index)
@@ -197,6 +216,7 @@ export class Pieces {
 
   /** A late piece is as good as one in time: on a thin link all are late. A wrong one costs its sender the session. */
   onPiece(from: string, message: MessageOf<'piece'>): void {
+    this.changes += 1
     const bundle = this.#bundles.get(message.bundle)
     if (bundle === undefined || message.index >= bundle.table.pieces.length) return
     const storing = bundle.asked.get(message.index)?.deadline === Number.POSITIVE_INFINITY
@@ -224,6 +244,7 @@ export class Pieces {
 
   /** Returns the peer to blame if the piece was not what its hash says. */
   onStored(event: Extract<Event, { type: 'piece-stored' }>, now: number): string | undefined {
+    this.changes += 1
     const { index, from } = event
     const bundle = this.#bundles.get(event.bundle)
     if (bundle === undefined) return undefined
@@ -245,6 +266,7 @@ export class Pieces {
   }
 
   onUnpacked(event: Extract<Event, { type: 'unpacked' }>, now: number): void {
+    this.changes += 1
     const bundle = this.#bundles.get(event.bundle)
     if (bundle === undefined) return
     bundle.unpacking = false
@@ -264,6 +286,7 @@ export class Pieces {
   }
 
   forget(peer: string): void {
+    this.changes += 1
     this.#offers.delete(peer)
     for (const bundle of this.#bundles.values()) {
       for (const [index, asked] of bundle.asked)
@@ -272,7 +295,7 @@ export class Pieces {
   }
 
   /** Asks for pieces, by the order of bundles, rarest piece first. Returns when to look again, ms. */
-  ask(neighbours: readonly string[], now: number): number {
+  ask(neighbours: Iterable<string>, now: number): number {
     let next = Number.POSITIVE_INFINITY
     const load = new Map<string, number>()
     let inFlight = 0
@@ -290,6 +313,8 @@ export class Pieces {
       }
     }
     const incomplete = [...this.#bundles.values()].filter(isWanting)
+    if (incomplete.length === 0) return next
+    const peers = [...neighbours]
     for (const bundle of incomplete.sort((a, b) => a.place - b.place)) {
       for (const [index, holders] of this.#rarest(bundle)) {
         if (inFlight >= this.#limits.piecesInFlight) return next
@@ -303,7 +328,7 @@ export class Pieces {
         next = Math.min(next, deadline)
         this.#outbox.send({ type: 'send', to: from, message: { kind: 'want', bundle: bundle.table.sha256, index } })
       }
-      next = Math.min(next, this.#search(bundle, neighbours, now))
+      next = Math.min(next, this.#search(bundle, peers, now))
     }
     return next
   }
@@ -316,7 +341,9 @@ export class Pieces {
     if (bundle.asked.size > 0 || neighbours.length === 0) return Number.POSITIVE_INFINITY
     if (bundle.searchAt === Number.POSITIVE_INFINITY) bundle.searchAt = now + bundle.searchMs
     if (now < bundle.searchAt) return bundle.searchAt
-    bundle.searchMs = Math.min(2 * bundle.searchMs, Math.max(this.#limits.roundMaxMs, this.#limits.pieceTimeoutMs))
+    const { roundMaxMs, keepMs, pieceTimeoutMs } = this.#limits
+    // More often than a holder that needs it no more forgets who asked (B3).
+    bundle.searchMs = Math.min(2 * bundle.searchMs, Math.max(Math.min(roundMaxMs, keepMs / 2), pieceTimeoutMs))
     bundle.searchAt = now + bundle.searchMs
     const missing = [...bundle.table.pieces.keys()].filter((index) => !bundle.held.has(index))
     const index = this.#generator.pick(missing)

@@ -1,15 +1,18 @@
 /**
  * The time that a condition counts (SPEC S3), while the peer is up: in memory at every look, durable when it begins and
- * once a minute, so that a crash costs a soak a minute at most.
+ * every five minutes while it grows, so that a crash costs a soak no more. Each write is a wake and a sync of every peer
+ * that waits.
  */
 import type { Progress, Verdict } from '../schedule/evaluate.ts'
 
-const KEEP_MS = 60_000
+const KEEP_MS = 5 * 60_000
 
 export class Stopwatch {
   /** Undefined until the first look of this process: time while the peer was off does not count. */
   #lookedAt: number | undefined
   #keptAt = 0
+  /** Whether time was counted at the last look: what has been waited for, or waits for others, is not looked at again. */
+  #counts = false
 
   /** The time begins now. */
   begin(now: number): void {
@@ -28,7 +31,9 @@ export class Stopwatch {
     const verdict = judge(passedMs)
     const { progress } = verdict
     const grown = Object.keys(progress).length !== Object.keys(known).length
-    if (grown || Object.entries(progress).some(([path, passed]) => known[path] !== passed)) {
+    const changed = grown || Object.entries(progress).some(([path, passed]) => known[path] !== passed)
+    if (grown || passedMs > 0) this.#counts = changed
+    if (changed) {
       const durable = grown || now - this.#keptAt >= KEEP_MS
       if (durable) this.#keptAt = now
       keep(progress, durable)
@@ -37,8 +42,8 @@ export class Stopwatch {
   }
 
   /** When to look again, ms: what is counted is kept in time; what waits for a moment of the clock sleeps until it comes. */
-  lookAgain({ inMs, progress }: Extract<Verdict, { go: false }>, now: number): number | undefined {
-    if (inMs === undefined || Object.keys(progress).length === 0) return inMs
+  lookAgain({ inMs }: Extract<Verdict, { go: false }>, now: number): number | undefined {
+    if (inMs === undefined || !this.#counts) return inMs
     return Math.min(inMs, Math.max(0, this.#keptAt + KEEP_MS - now))
   }
 }

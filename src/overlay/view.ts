@@ -64,6 +64,10 @@ export class View {
   get size(): number {
     return this.#records.size
   }
+  /** The fleet is larger than what is kept of it, as far as is known. */
+  get isFull(): boolean {
+    return this.#records.size >= this.#init.size
+  }
   get(peer: string): PeerRecord | undefined {
     return this.#records.get(peer)?.signed.record
   }

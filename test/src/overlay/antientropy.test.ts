@@ -22,6 +22,8 @@ class End {
   readonly statements = new StatementSet(hash53)
   readonly outbox = new Outbox()
   readonly core = new AntiEntropy({
+    self: 'peer-a',
+    freshen: () => undefined,
     log: new UpgradeLog(FLEET),
     statements: this.statements,
     view: new View({
@@ -57,7 +59,7 @@ describe('anti-entropy (SPEC O4)', () => {
     for (let asks = 0; asks < 100 && late.statements.digest !== old.statements.digest; asks++) {
       for (const message of late.said()) {
         messages += 1
-        if (message.kind === 'digest') old.core.onDigest('peer-late', message)
+        if (message.kind === 'digest') old.core.onDigest('peer-late', message, 0)
       }
       for (const message of old.said()) {
         if (message.kind !== 'delta') continue

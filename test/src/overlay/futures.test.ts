@@ -75,10 +75,10 @@ describe('future SOs of one object (SPEC L8, L14, L15)', () => {
     peer.inject(NEVER)
     const why = () => peer.peer.objects.get(OBJECT)!.futureReason
     assert.equal(why(), 'the future SO of version 2: waits another 10m of 10m')
-    for (let minute = 1; minute <= 6; minute++) peer.passes(60_000)
+    for (let minute = 1; minute <= 5; minute++) peer.passes(60_000)
     peer.restart()
     peer.answerAll('clean', 'start')
-    peer.passes(4 * 60_000 - 1)
+    peer.passes(5 * 60_000 - 1)
     assert.deepEqual(peer.commands, [])
     peer.passes(1)
     assert.equal(command(peer, 'simulate').version, 2)
