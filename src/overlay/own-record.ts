@@ -109,7 +109,8 @@ function newsIn(said: Present, present: Present): News | undefined {
   for (const [name, now] of Object.entries(present.objects)) {
     const before = said.objects[name]
     if (before?.serving !== now.serving) forFellows = true
-    if (!same(before?.failed, now.failed) || before?.crashes !== now.crashes || isDown(before) !== isDown(now)) forAll = true
+    if (!same(before?.failed, now.failed) || before?.crashes !== now.crashes || isDown(before) !== isDown(now))
+      forAll = true
     isNew ||= before === undefined || !saysTheSame(before, now)
   }
   return isNew || forFellows || forAll ? { forFellows, forAll } : undefined
