@@ -42,6 +42,7 @@ export interface Droppable {
 
 /** Nodes looked at, at most. */
 const MAX_NODES = 3_000
+const NOTHING: ReadonlySet<number> = new Set()
 
 /** A pair, and the pairs that the SO holds possible, calls included that it did not see; pairs by number. */
 interface Node {
@@ -66,6 +67,7 @@ class Explorer {
   readonly #states: string[] = []
   readonly #steps = new Map<Call, { outcome: string; next: number }[]>()
   readonly #around = new Map<number, ReadonlySet<number>>()
+  readonly #texts = new WeakMap<ReadonlySet<number>, string>()
 
   constructor(spec: Specification, phase: Phase, intercepts: readonly string[]) {
     this.#spec = spec
@@ -84,7 +86,7 @@ class Explorer {
     const open: Node[] = []
     const add = (pair: number, possible: Iterable<number>) => {
       const node = { pair, possible: this.#closed(possible) }
-      const key = `${pair} | ${[...node.possible].sort((a, b) => a - b).join(' ')}`
+      const key = `${pair} | ${this.#textOf(node.possible)}`
       if (seen.has(key) || seen.size >= MAX_NODES) return
       seen.add(key)
       open.push(node)
@@ -133,14 +135,31 @@ class Explorer {
     return step
   }
 
+  #textOf(possible: ReadonlySet<number>): string {
+    let text = this.#texts.get(possible)
+    if (text === undefined) {
+      text = [...possible].sort((a, b) => a - b).join(' ')
+      this.#texts.set(possible, text)
+    }
+    return text
+  }
+
   /** Whatever calls may have passed unseen. */
   #closed(from: Iterable<number>): ReadonlySet<number> {
-    const possible = new Set<number>()
+    // Mostly the surroundings of one pair hold all others, and are shared.
+    let shared: ReadonlySet<number> = NOTHING
+    let own: Set<number> | undefined
     for (const pair of from) {
+      const possible = own ?? shared
       if (possible.size >= MAX_NODES) break
-      if (!possible.has(pair)) for (const one of this.#reachable(pair)) possible.add(one)
+      if (possible.has(pair)) continue
+      if (possible.size === 0) shared = this.#reachable(pair)
+      else {
+        own ??= new Set(shared)
+        for (const one of this.#reachable(pair)) own.add(one)
+      }
     }
-    return possible
+    return own ?? shared
   }
 
   #reachable(from: number): ReadonlySet<number> {
