@@ -192,7 +192,10 @@ export class Fleet {
   }
 
   #spawn(args: string[], stdout: 'pipe' | 'ignore', stderr: 'pipe' | 'ignore'): ChildProcess {
-    const env = { ...process.env, NODE_COMPILE_CACHE: join(this.#directory, 'compiled') }
+    const env = {
+      ...process.env,
+      NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'] ?? join(this.#directory, 'compiled')
+    }
     const child = spawn(process.execPath, [PROGRAM, ...args], { stdio: ['ignore', stdout, stderr], env })
     this.#processes.push(child)
     return child

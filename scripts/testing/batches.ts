@@ -24,6 +24,7 @@ export const LONGEST = [
   'test/node/cli/messages.test.ts',
   'test/node/daemon/crash-steps.test.ts',
   'test/scripts/demonstration/demo.test.ts',
+  'test/scripts/demonstration/schedules.test.ts',
   'test/examples/kv/model.test.ts',
   'test/sim/simulator.test.ts',
   'test/examples/sets/oracles.test.ts',

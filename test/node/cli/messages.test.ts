@@ -1,6 +1,8 @@
 /**
  * What the two programs say when something is wrong (SPEC C1, C11), as they are started by users: one line with what, where and
- * the mend, the right stream, the exit code, and the same as JSON. Most cases need no fleet; the others share one peer.
+ * the mend, the right stream, the exit code, and the same as JSON. Most cases need no fleet; the others share one peer. What a
+ * process adds, its streams and its exit code, is looked at once for each command and code; the other texts come from the same
+ * program in this process.
  */
 import assert from 'node:assert/strict'
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
@@ -137,6 +139,14 @@ describe('what the programs say when something is wrong (C1, C11)', function () 
     await chmod(await copy('open'), 0o755)
   }
 
+  /** Those of `upstart-peer`, and of each command of `upstart` the first with each exit code. */
+  function inProcesses(): Set<Case> {
+    const kinds = Map.groupBy(CASES, ({ about, program = 'upstart', args, code }) =>
+      program === 'upstart' ? `${args[0]} ${code}` : about
+    )
+    return new Set([...kinds.values()].map(([first]) => first!))
+  }
+
   before(async () => {
     directory = await mkdtemp(join(tmpdir(), 'upstart-messages-'))
     await makeSources()
@@ -154,10 +164,12 @@ describe('what the programs say when something is wrong (C1, C11)', function () 
     await cp(at('data'), at('used'), { recursive: true })
     peer = await begin('data')
     await makeDamaged()
-    const left = CASES.values()
+    const started = inProcesses()
+    const left = started.values()
     const next = async (): Promise<void> => {
       for (const one of left) said.set(one, await start(one))
     }
+    for (const one of CASES) if (!started.has(one)) said.set(one, await inProcess(one.args))
     await Promise.all(Array.from({ length: AT_ONCE }, next))
   })
 
