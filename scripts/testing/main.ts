@@ -3,6 +3,7 @@
  * failed tests, so that one line tells the whole; a run without any test has failed.
  */
 import { spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { relative, resolve } from 'node:path'
 import { allBatches } from './batches.ts'
@@ -26,9 +27,12 @@ const countErrors = (tool: string, args: string[], error: RegExp): number => {
   return Math.max(1, `${run.stdout}${run.stderr}`.match(error)?.length ?? 0)
 }
 
-/** Paths are meant from where the user stands; mocha runs in the repository's root. */
+/** Paths are meant from where the user stands; mocha runs in the repository's root. Other words are values of options. */
 const fromRoot = (given: string, args: string[]): string[] =>
-  args.map((arg) => (arg.startsWith('-') || given === process.cwd() ? arg : relative('', resolve(given, arg)) || '.'))
+  args.map((arg) => {
+    const isPath = !arg.startsWith('-') && (arg.includes('*') || existsSync(resolve(given, arg)))
+    return isPath ? relative('', resolve(given, arg)) || '.' : arg
+  })
 
 /** All tests in batches, more of them at a time than there are cores, for most of them wait; or what the user chose, by itself. */
 async function runTests(chosen: string[]): Promise<Outcome[]> {

@@ -70,8 +70,14 @@ export class Pool {
     const reporter = ['--reporter', resolve('scripts/testing/reporter.ts'), '--reporter-option', `outcome=${file}`]
     // Half of the start of a process is compiling: what one of them has compiled is there for all.
     const env = { ...process.env, NODE_COMPILE_CACHE: join(this.#directory, 'compiled') }
+    // How long computing takes depends on who else computes: only what waits for something is bounded by itself.
+    const timeout = computes ? ['--timeout', String(boundMs)] : []
     // A group of its own, so that no process of its group outlives it.
-    const child = spawn('mocha', [...reporter, ...args], { env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn('mocha', [...reporter, ...timeout, ...args], {
+      env,
+      detached: true,
+      stdio: ['ignore', 'pipe', 'pipe']
+    })
     this.#running.add(child)
     let end = ''
     const bound = setTimeout(() => {

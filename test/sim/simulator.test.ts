@@ -128,7 +128,7 @@ describe('sim/simulator', () => {
     assert.deepEqual(report(results), [])
     assert.ok(results.some((result) => (result.alarms['UpgradeFailed'] ?? 0) > 0))
     assert.ok(results.some((result) => result.groupDownMax === 2))
-  }).timeout(120_000)
+  }).timeout(480_000)
 
   it('M11: seeds that once found a defect', () => {
     // 128, 171: a lost announcement was never repeated. 184: pieces later than their time-out were thrown away.
