@@ -1,6 +1,8 @@
 /** `upstart rehearse` (SPEC Q20): an upgrade tried on a copy of real state, before anybody signs or injects it. */
 import { type Command, Option } from 'commander'
 import { Refusal } from '../../src/errors.ts'
+import { parseEntry, signEntry } from '../../src/upgrade/entry.ts'
+import { openUpgradeFile, writeUpgradeFile } from '../pack/file.ts'
 import { type Rehearsal, rehearse } from '../rehearse/rehearse.ts'
 import { type Answer, answering, type Terminal } from './command.ts'
 import { several } from './options.ts'
@@ -11,6 +13,7 @@ interface RehearseOptions {
   source?: string
   sandbox: 'none' | 'bwrap' | 'auto'
   work?: string
+  record?: boolean
 }
 
 const MIB = 1024 * 1024
@@ -35,6 +38,7 @@ async function rehearseCommand(upgrade: string, options: RehearseOptions, termin
   const { state, parent = [], source, sandbox, work } = options
   if (!['auto', 'bwrap', 'none'].includes(sandbox))
     throw new Refusal('Usage', `--sandbox ${sandbox}: it is auto, bwrap or none`)
+  if (options.record === true) await checkUnsigned(upgrade)
   const results = await rehearse({
     upgrade,
     state,
@@ -45,7 +49,44 @@ async function rehearseCommand(upgrade: string, options: RehearseOptions, termin
     progress: (text) => terminal.progress?.(text)
   })
   const ok = results.every((one) => one.ok)
-  return { json: { ok, objects: results }, text: results.map(textOf).join('\n'), failed: !ok }
+  const lines = results.map(textOf)
+  let hash: string | null = null
+  if (options.record === true) {
+    hash = ok ? await record(upgrade, results) : null
+    lines.push(hash === null ? 'nothing is recorded: it failed' : `recorded in ${upgrade}; entry ${hash}`)
+  }
+  return { json: { ok, objects: results, recorded: hash }, text: lines.join('\n'), failed: !ok }
+}
+
+/** What is signed cannot change any more. */
+async function checkUnsigned(upgrade: string): Promise<void> {
+  const file = await openUpgradeFile(upgrade)
+  await file.close()
+  if (file.envelope.keys.length > 0)
+    throw new Refusal(
+      'Usage',
+      `${upgrade} is signed, and --record would change it; pack it anew, rehearse it, and sign it then`
+    )
+}
+
+/** Q26: into the upgrade file, for those who sign it and for every status. @returns the entry's new hash */
+async function record(upgrade: string, results: readonly Rehearsal[]): Promise<string> {
+  const file = await openUpgradeFile(upgrade)
+  try {
+    const { content, expires } = file.envelope
+    const rehearsed = results.map(({ object, transformMs, startMs, neededBytes, peakMemoryBytes }) => ({
+      object,
+      transformMs,
+      startMs,
+      neededBytes,
+      peakMemoryBytes
+    }))
+    const entry = signEntry({ ...content, rehearsed }, expires, [])
+    await writeUpgradeFile(upgrade, entry, file.bundle(), file.bundleLength)
+    return parseEntry(entry).hash
+  } finally {
+    await file.close()
+  }
 }
 
 export function rehearseCommands(program: Command, terminal: Terminal): void {
@@ -60,6 +101,7 @@ export function rehearseCommands(program: Command, terminal: Terminal): void {
       )
       .option('--parent <file>', 'upgrade file of an earlier version (may be repeated)', several)
       .option('--source <directory>', 'of upgrade.ts: the observers of its specifications are asked before and after')
+      .option('--record', 'write what it took into the upgrade file, for its signers and for "upstart status"')
       .option('--work <directory>', 'where copies are made, on the disk that peers use for true figures')
       .addOption(new Option('--sandbox <how>', 'auto, bwrap or none').default('auto')),
     terminal,

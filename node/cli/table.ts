@@ -1,6 +1,6 @@
 /** Status as people read it (SPEC C8): what is going on first, then one line per peer with the reason it waits. */
 import { sayDuration } from '../../src/schedule/duration.ts'
-import type { PauseStatus, PeerStatus, Status } from '../daemon/status.ts'
+import type { LoggedUpgrade, PauseStatus, PeerStatus, Status } from '../daemon/status.ts'
 import type { ObjectTally } from '../daemon/tally.ts'
 import { cut, shortHash, shortPeer, table, wrapped } from './screen.ts'
 import { pausedOf } from './statements.ts'
@@ -67,12 +67,26 @@ function headLines(status: Status): string[] {
     const aborted = by === undefined ? 'is aborted' : `is replaced by version ${by.version}`
     lines.push(`version ${one.version} ${one.aborted ? aborted : 'is retired'}`)
   }
-  lines.push(...pauses.map(pauseText))
+  lines.push(...log.filter((one) => isPending(one, status)).flatMap(rehearsedLines), ...pauses.map(pauseText))
   for (const { class: name, version, delegate, count } of guests)
     lines.push(`${name} ${version} was simulated here for ${count} calls at peers that serve ${delegate}`)
   for (const alarm of alarms.slice(-5)) lines.push(`alarm ${alarm.name}: ${alarm.text}`)
   return lines
 }
+
+/** Whether any peer known here runs an older version of what it changes. */
+const isPending = ({ version, classes }: LoggedUpgrade, { tally }: Status): boolean =>
+  tally.objects.some(
+    ({ object, versions }) =>
+      classes.some((one) => one.object === object) && versions.some((one) => one.version < version && one.run > 0)
+  )
+
+const rehearsedLines = ({ version, rehearsed }: LoggedUpgrade): string[] =>
+  rehearsed.map(({ object, transformMs, startMs, neededBytes, peakMemoryBytes }) => {
+    const memory = peakMemoryBytes === null ? '' : `, ${mebibytes(peakMemoryBytes)} of memory`
+    return `version ${version} was rehearsed: ${object} without service for ${sayDuration(transformMs + startMs)}, of it the TF ${sayDuration(transformMs)}; ${mebibytes(neededBytes)} of space${memory}`
+  })
+const mebibytes = (bytes: number): string => `${Math.ceil(bytes / 1024 / 1024)} MiB`
 
 /** Versions, newest first: how many run, simulate and failed each. */
 function tallyText({ tally }: Status): string {

@@ -3,7 +3,7 @@
 import { targetOf } from '../../src/overlay/lifecycle.ts'
 import type { Peer } from '../../src/overlay/peer.ts'
 import { hasLeft, type ObjectRecord, type PeerRecord } from '../../src/overlay/record.ts'
-import type { Entry } from '../../src/upgrade/manifest.ts'
+import type { Entry, Manifest } from '../../src/upgrade/manifest.ts'
 import type { StatementBody } from '../../src/upgrade/statement.ts'
 import type { AnsweredCount } from './callee.ts'
 import type { Alarm } from './driver.ts'
@@ -47,6 +47,8 @@ export interface LoggedUpgrade {
   aborted: boolean
   /** Nobody hosts the past SOs of this version and older ones any more. */
   retired: boolean
+  /** What a rehearsal of it took, object by object; empty if none is recorded. */
+  rehearsed: NonNullable<Manifest['rehearsed']>
   /** `object`: the name that the class's objects keep; `calls`: class → the version that its code calls. */
   classes: { name: string; object: string; calls: Record<string, number> }[]
 }
@@ -167,6 +169,7 @@ function loggedUpgrade({ log, statements }: Peer, { version, hash, manifest }: E
     replaces: manifest.replaces ?? [],
     aborted: log.schema.replaced.has(hash) || statements.abort(hash) !== undefined,
     retired: statements.retired(hash) !== undefined,
+    rehearsed: manifest.rehearsed ?? [],
     classes: manifest.classes.map(({ to, interface: { calls } }) => ({
       name: to,
       object: log.schema.find(to, version)?.object ?? to,

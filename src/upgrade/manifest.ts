@@ -108,6 +108,20 @@ export const manifestSchema = z.strictObject({
       seed: z.int().min(0)
     })
     .optional(),
+  /** What a rehearsal on real state took, object by object (Q26); absent if none was recorded. An estimate, no proof. */
+  rehearsed: z
+    .array(
+      z.strictObject({
+        object: nameSchema,
+        transformMs: z.int().min(0),
+        startMs: z.int().min(0),
+        neededBytes: z.int().min(0),
+        peakMemoryBytes: z.int().min(0).nullable()
+      })
+    )
+    .min(1)
+    .max(MAX_CLASSES)
+    .optional(),
   bundle: bundleSchema
 })
 

@@ -31,6 +31,7 @@ export class FakeFleet {
         replaces: [],
         aborted: false,
         retired: false,
+        rehearsed: [],
         classes: [{ name: 'IntSet', object: 'IntSet', calls: {} }]
       }
     ],

@@ -5,11 +5,14 @@ import { cp, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/pro
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { run } from '../../../node/cli/program.ts'
-import type { UpgradeFile } from '../../../node/pack/file.ts'
+import { openUpgradeFile, type UpgradeFile, writeUpgradeFile } from '../../../node/pack/file.ts'
+import { pack } from '../../../node/pack/pack.ts'
+import { addSignature } from '../../../src/upgrade/entry.ts'
 import { allAt, LiveFleet, until } from '../daemon/live-fleet.ts'
 
 const ROOT = join(import.meta.dirname, '../../..')
 const FILES = join(ROOT, 'examples/files')
+const FAR = Date.parse('2090-01-01T00:00:00Z')
 
 async function upstart(...args: string[]): Promise<{ code: number; out: string; err: string }> {
   const said = { out: '', err: '' }
@@ -143,6 +146,49 @@ describe('upstart rehearse', function () {
     assert.match((await rehearse(ahead, data)).err, /^upstart: StaleParent: version 3 does not follow/)
     assert.match((await rehearse(v1, data)).err, /^upstart: Usage: version 1 brings new classes only/)
     assert.equal((await upstart('rehearse', v2.path, '--state', data, '--sandbox', 'steel')).code, 2)
+  })
+
+  it('Q26: what it took is written into the upgrade file before it is signed, and every peer tells it', async () => {
+    const signed = await rehearse(v2, data, '--record')
+    assert.match(signed.err, /^upstart: Usage: .* is signed, and --record would change it/)
+    const out = join(fleet.directory, 'recorded.upgrade')
+    const { fleet: id } = v1.envelope.content
+    await pack({ source: join(FILES, 'v2'), fleet: id, parents: [v1.envelope], expiresMs: FAR, out })
+    const told = await upstart('rehearse', out, '--state', data, '--sandbox', 'none', '--record', '--json')
+    const { objects, recorded } = JSON.parse(told.out)
+    const file = await openUpgradeFile(out)
+    await file.verify()
+    assert.equal(file.envelope.hash, recorded)
+    const entry = fleet.keys.release.slice(0, 2).reduce(addSignature, file.envelope.bytes)
+    await writeUpgradeFile(out, entry, file.bundle(), file.bundleLength)
+    await file.close()
+
+    const peer = await fleet.embed('p1', null)
+    const client = await fleet.client(peer.addresses())
+    const released = await openUpgradeFile(out)
+    try {
+      await client.injectUpgrade(v1)
+      await client.injectUpgrade(released)
+      const { transformMs, startMs, neededBytes, peakMemoryBytes } = objects[0]
+      assert.deepEqual(peer.status().log.find((one) => one.version === 2)!.rehearsed, [
+        { object: 'PermFS', transformMs, startMs, neededBytes, peakMemoryBytes }
+      ])
+    } finally {
+      await released.close()
+      await peer.close()
+    }
+  })
+
+  it('Q26: a rehearsal that failed is not recorded', async () => {
+    const throws = await changed('transform.ts', 'const tree =', "throw new Error('no such luck')\n  const tree =")
+    const out = join(fleet.directory, 'failed.upgrade')
+    const { fleet: id } = v1.envelope.content
+    await pack({ source: throws, fleet: id, parents: [v1.envelope], expiresMs: FAR, out })
+    const before = await readFile(out)
+    const told = await upstart('rehearse', out, '--state', data, '--sandbox', 'none', '--record')
+    assert.equal(told.code, 1)
+    assert.match(told.out, /nothing is recorded: it failed/)
+    assert.deepEqual(await readFile(out), before)
   })
 
   /** A copy of version 2 of the example with one text of one file replaced. @returns its directory */

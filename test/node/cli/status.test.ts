@@ -54,6 +54,18 @@ describe('status and explain', () => {
   })
   after(() => rm(directory, { recursive: true, force: true }))
 
+  it('Q26: what a rehearsal of a pending version took, until every peer known runs it', async () => {
+    const [first] = fleet.status.log
+    const took = { transformMs: 12_000, startMs: 400, neededBytes: 340 * 1024 ** 2, peakMemoryBytes: 90 * 1024 ** 2 }
+    fleet.status.log.push({ ...first!, version: 2, rehearsed: [{ object: 'IntSet', ...took }] })
+    const line =
+      /version 2 was rehearsed: IntSet without service for 13s, of it the TF 12s; 340 MiB of space, 90 MiB of memory/
+    assert.match(statusText(fleet.status), line)
+    const [object] = fleet.status.tally.objects
+    object!.versions = object!.versions.map((one) => ({ ...one, run: one.version === 2 ? 2 : 0 }))
+    assert.doesNotMatch(statusText(fleet.status), /rehearsed/)
+  })
+
   it('C8: how many run, simulate and failed each version, the phases, the pace, and who failed why', async () => {
     const [object] = fleet.status.tally.objects
     Object.assign(object!, { perMinute: 3.25, leftMs: 90_000 })
