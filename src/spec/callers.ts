@@ -10,9 +10,10 @@ import type { CheckedCode, Hooks, Stage, Subject } from './subject.ts'
 
 const isStateless = (declared: Interface, method: string): boolean => declared.methods[method]?.stateless === true
 
-/** Whether any method of the SOs may run on callers' nodes. */
+/** Whether any method of the SOs may run on callers' nodes; of a subtype every one may (G2). */
 export function claimsStateless({ future, past }: CheckedCode): boolean {
-  return [future, past === 'subtype' ? null : past].some(
+  if (past === 'subtype') return true
+  return [future, past].some(
     (so) => so !== null && Object.values(so.interface.methods).some((method) => method.stateless === true)
   )
 }
@@ -49,8 +50,9 @@ class CallersSubject implements Subject {
       const link = { version, className: next.className, role: 'future' as const, ...future }
       return this.#host(link, { version: from, ...old }, method, args)
     }
-    const so = past === 'subtype' ? null : past
-    if (this.#upgraded && version === from && so !== null && isStateless(so.interface, method)) {
+    const isHosted = past === 'subtype' || (past !== null && isStateless(past.interface, method))
+    if (this.#upgraded && version === from && isHosted) {
+      const so = past === 'subtype' ? { interface: old.interface, intercepts: [], construct: null } : past
       const link = { version, className: old.className, role: 'past' as const, ...so }
       return this.#host(link, { version: to, ...next }, method, args)
     }

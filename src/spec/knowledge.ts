@@ -3,7 +3,7 @@
  * state whenever it runs. From this follows which refusals are needed by its design, and which can be dropped: a
  * refusal is needed if without it some answer, or what the TF has to make, would not follow from what the SO knows.
  */
-import { breaches } from './laws.ts'
+import { breaches, reach } from './laws.ts'
 import {
   type Call,
   expect,
@@ -92,7 +92,8 @@ class Explorer {
       open.push(node)
     }
     for (const pair of from) add(this.#numberOf(pair), [this.#numberOf(pair)])
-    for (let node = open.pop(); node !== undefined; node = open.pop()) {
+    // In the order in which they are found: what is told of the SO names the first of alike values, by the fewest calls.
+    for (const node of open) {
       const { pair } = node
       pairs.add(pair)
       for (const call of this.#unseen) add(this.#step(pair, call).next, node.possible)
@@ -217,6 +218,9 @@ export function droppable(spec: Specification, sight: Sight): Droppable[] {
     for (const fault of faultsOf(changed, sight)) if (!needed.has(fault)) return false
     return true
   }
+  const { reached } = reach(spec)
+  const isEverRefused = (phase: Phase, call: Call) =>
+    reached.some((one) => one.phase === phase && isDisallowed(spec, one.pair, phase, call))
   const found: Droppable[] = []
   for (const phase of ['before', 'after'] as const) {
     for (const method of Object.keys(spec.disallows[phase])) {
@@ -227,9 +231,9 @@ export function droppable(spec: Specification, sight: Sight): Droppable[] {
       const kind = methodOf(spec, { side: sideOf(phase), method }).kind
       const calls = smallCalls(spec, sideOf(phase), kind).filter((call) => call.method === method)
       if (calls.length < 2) continue
-      for (const { args } of calls)
-        if (isEverRefused(spec, phase, method, args) && isNeedless(without(spec, phase, method, args)))
-          found.push({ phase, method, args })
+      for (const call of calls)
+        if (isEverRefused(phase, call) && isNeedless(without(spec, phase, method, call.args)))
+          found.push({ phase, method, args: call.args })
     }
   }
   return found
@@ -247,10 +251,4 @@ function without(spec: Specification, phase: Phase, method: string, args: readon
   const weaker = (old: unknown, next: unknown, ...given: unknown[]) =>
     args !== null && keyOf(given) !== key && predicate(old, next, ...given)
   return { ...spec, disallows: { ...spec.disallows, [phase]: { ...spec.disallows[phase], [method]: weaker } } }
-}
-
-function isEverRefused(spec: Specification, phase: Phase, method: string, args: readonly any[]): boolean {
-  const call: Call = { side: sideOf(phase), method, args }
-  const explorer = new Explorer(spec, phase, [])
-  return explorer.explore([initialPair(spec)]).some((pair) => isDisallowed(spec, pair, phase, call))
 }

@@ -106,6 +106,30 @@ describe('the check of a class upgrade (SPEC Q)', function () {
     assert.equal(first(await run(sets({ future: Refusing }))), 'disallow: getColor(1)@2 = refused')
   })
 
+  it('Q14: a true claim to be a subtype stands, on callers’ nodes too; one that means something else is found', async () => {
+    class Wide extends ColorSet {
+      static override methods = { ...ColorSet.methods, insert: 'mutator' } as never
+      insert(x: number): void {
+        if (!this.contains(x)) this.insertColor(x, 'blue')
+      }
+    }
+    class Other extends Wide {
+      override insert(x: number): void {
+        this.insertColor(x, 'blue')
+      }
+    }
+    const brief = { ...effort, calls: 4_000 }
+    const judged = (next: object) => {
+      const code = sets({ past: 'subtype', next })
+      return check(spec, code, { main: inMemory(code) }, brief)
+    }
+    const report = await judged(Wide)
+    assert.equal(first(report), 'ok')
+    assert.ok(report.passes.some((pass) => pass.name.startsWith('stateless') && pass.calls > 100))
+    const found = 'sequence: *upgrade*; insertColor(1, red)@2; insert(1)@1; getColor(1)@2 = "blue"'
+    assert.equal(first(await judged(Other)), found)
+  })
+
   it('Q8: a concurrent method that makes two delegate calls is found by two calls at once', async () => {
     class Racy extends PastIntSet {
       static override methods = { ...PastIntSet.methods, insert: { kind: 'mutator', concurrent: true } } as never

@@ -93,6 +93,8 @@ describe('a specification by itself (SPEC Q1 to Q4)', () => {
   it('Q4: a direct SO cannot know colours, an interceptor of deletions and insertions can', () => {
     const direct = undecided(spec, { before: [], after: [] })
     assert.deepEqual(direct.map((one) => one.method).sort(), ['getColor', 'transform'])
+    // What is told speaks of the first of alike values, as violations do.
+    assert.ok(direct.every(({ text }) => text.includes('1') && !text.includes('2')))
     assert.deepEqual(undecided(spec, { before: ['insert', 'delete'], after: [] }), [])
     assert.deepEqual(undecided(spec, { before: ['delete'], after: [] }), [])
   })
