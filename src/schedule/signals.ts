@@ -28,7 +28,10 @@ export function evaluateSignalled(
   const needed = Math.ceil((known * share) / MILLION)
   const said = `${ready} of ${known} of ${AMONG[of]} hold it ready; ${needed} must`
   if (ready < needed) return wait(said)
-  if (settledMs === undefined) return wait(`${said}; is cut off from all other peers`)
-  if (settledMs < SETTLE_MS) return wait(`${said}; makes sure that there are no others`, SETTLE_MS - settledMs)
+  // What is known may be old, or not be all: neither yes nor no.
+  const unsure = { unsure: true } as const
+  if (settledMs === undefined) return { ...wait(`${said}; is cut off from all other peers`), ...unsure }
+  if (settledMs < SETTLE_MS)
+    return { ...wait(`${said}; makes sure that there are no others`, SETTLE_MS - settledMs), ...unsure }
   return { go: true, progress: { ...progress, [path]: 1 } }
 }

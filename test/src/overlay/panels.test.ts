@@ -4,7 +4,7 @@ import { Panels } from '../../../src/overlay/panels.ts'
 import type { ObjectRecord, PeerRecord } from '../../../src/overlay/record.ts'
 import { View } from '../../../src/overlay/view.ts'
 import { Generator } from '../../../src/prng.ts'
-import { canary, immediately } from '../../../src/schedule/combinators.ts'
+import { after, all, canary, domains, immediately, waves } from '../../../src/schedule/combinators.ts'
 import { type Condition, type Filter, MILLION } from '../../../src/schedule/schedule.ts'
 import { UpgradeLog } from '../../../src/upgrade/log.ts'
 import type { Entry } from '../../../src/upgrade/manifest.ts'
@@ -65,10 +65,10 @@ class Sample {
     this.entries.push(entry)
   }
 
-  hear(index: number, object: Partial<ObjectRecord> = {}, counter = 1): void {
+  hear(index: number, object: Partial<ObjectRecord> = {}, counter = 1, beside: Partial<PeerRecord> = {}): void {
     const objects = { IntSet: { ...serving, ...object } }
     const head = { version: 1, hash: hashOf(1) }
-    const said = { incarnation: 1, counter, head, group: null, labels: {}, objects }
+    const said = { incarnation: 1, counter, head, group: null, labels: {}, objects, ...beside }
     const record = { peer: nameOf(index), ...said } as unknown as PeerRecord
     this.view.put({ record, bytes: new Uint8Array() }, 0)
   }
@@ -195,5 +195,117 @@ describe('canaries that are known (SPEC O9, S9)', () => {
     assert.equal(settled(21_000), undefined)
     sample.isCutOff = false
     assert.equal(settled(22_000), 0)
+  })
+})
+
+describe('panels of waves, domains and classes (SPEC O9)', () => {
+  const names = (judged: readonly { peer: string }[]) => judged.map((one) => one.peer)
+  const placed = (index: number) => hash53(`${hashOf(2)}/${nameOf(index)}`) / 2 ** 53
+  const zoneOf = (index: number) => ['a', 'b', 'c', 'd'][index % 4]!
+
+  it('O9: of a thousand peers in any order, a view of 32 keeps the lowest of each wave that others wait for', () => {
+    const ends = [0.2, 0.6, 1]
+    for (const seed of [1, 2, 3]) {
+      const sample = new Sample(32, 10, [immediately(), waves(ends, { every: 0 })])
+      for (const index of new Generator(seed).shuffle([...Array(1000).keys()])) sample.hear(index)
+      const others = sample.panels.others(sample.entries[1]!, 'IntSet', 0)
+      const all = lowestOf(2, 1000, 1000)
+      assert.deepEqual(names(others.panel(LOWEST).judged), all.slice(0, 5))
+      const second = all.filter((peer) => placed(Number(peer.slice(4))) >= 0.2)
+      const filter: Filter = { by: 'place', from: 200_000, to: 600_000 }
+      assert.deepEqual(names(others.panel(filter).judged), second.slice(0, 5))
+      // Nobody waits for the last wave: the rest of the view is a sample of all.
+      assert.equal(sample.view.size, 32)
+    }
+  })
+
+  it('O9: by label the lowest of each value are kept, and everybody in the view is judged; a changed label counts', () => {
+    const sample = new Sample(32, 8, [immediately(), domains({ by: 'zone', order: ['a', ['b', 'c']] })])
+    for (const index of new Generator(5).shuffle([...Array(1000).keys()]))
+      sample.hear(index, {}, 1, { labels: { zone: zoneOf(index) } })
+    const others = sample.panels.others(sample.entries[1]!, 'IntSet', 0)
+    const all = lowestOf(2, 1000, 1000)
+    for (const values of [['a'], ['b', 'c']]) {
+      const fitting = all.filter((peer) => values.includes(zoneOf(Number(peer.slice(4)))))
+      const judged = names(others.panel({ by: 'label', label: 'zone', values }).judged)
+      assert.deepEqual(judged.slice(0, 4), fitting.slice(0, 4))
+      const known = [...sample.view.all()].filter(({ record }) => values.includes(record.labels['zone']!))
+      assert.equal(judged.length, known.length)
+    }
+    const [first, second] = all.filter((peer) => zoneOf(Number(peer.slice(4))) === 'a')
+    sample.hear(Number(first!.slice(4)), {}, 2, { labels: { zone: 'z' } })
+    const judged = names(others.panel({ by: 'label', label: 'zone', values: ['a'] }).judged)
+    assert.equal(judged[0], second)
+  })
+
+  it('O9: who hosts a class is held against the version of that class; who does not is none', () => {
+    const sample = new Sample(64, 10, [immediately()])
+    const base = testManifest(FLEET).classes[0]!
+    const schedule = { when: after({ class: 'IntSet', version: 2 }), constraints: [] }
+    const classes = [
+      { ...base, from: 'IntSet', to: 'ColorSet' },
+      { ...base, from: null, to: 'Client', schedule }
+    ]
+    const manifest = testManifest(FLEET, { version: 2, parent: hashOf(1), classes })
+    const entry = { version: 2, hash: hashOf(2), parent: hashOf(1), manifest, bytes: new Uint8Array() }
+    sample.log.add(entry)
+    const two = { ...serving, version: 2, entry: hashOf(2).slice(0, 16), phase: 'idle' as const, target: 0 }
+    for (let index = 0; index < 30; index++) {
+      const objects: PeerRecord['objects'] =
+        index % 3 === 0 ? { Client: serving } : { IntSet: index % 3 === 1 ? two : serving }
+      sample.hear(index, {}, 1, { objects })
+    }
+    const others = sample.panels.others(entry, 'Client', 0)
+    const { judged } = others.panel({ by: 'class', class: 'IntSet', version: 2 })
+    assert.equal(judged.length, 10)
+    for (const { peer, state } of judged) {
+      const index = Number(peer.slice(4))
+      assert.ok(index % 3 !== 0)
+      assert.equal(state, index % 3 === 1 ? 'runs' : 'behind')
+    }
+    assert.deepEqual(others.panel({ by: 'class', class: 'Nobody', version: 2 }).judged, [])
+  })
+
+  it('O9: however many panels there are, no more is pinned than there is room for', () => {
+    const when = all(domains({ by: 'zone', order: ['a', 'b', 'c', 'd'] }), waves([0.1, 0.5, 1], { every: 0 }))
+    const sample = new Sample(40, 12, [immediately(), when, when, when, when, when])
+    for (let index = 0; index < 1000; index++) sample.hear(index, {}, 1, { labels: { zone: zoneOf(index) } })
+    const pinned = [...sample.view.all()].filter(({ record }) => sample.panels.has(record.peer))
+    assert.ok(pinned.length <= 12, `${pinned.length} are pinned`)
+    assert.equal(sample.view.size, 40)
+  })
+
+  it('S41: a record shows whether its peer has heard of the upgrade', () => {
+    const sample = new Sample(64, 3, [immediately(), CANARY])
+    const state = (version: number, counter: number) => {
+      sample.hear(7, { reason: 'is busy' }, counter, { head: { version, hash: hashOf(version) } })
+      return sample.panels.others(sample.entries[1]!, 'IntSet', 0).panel(LOWEST).judged[0]!.state
+    }
+    assert.deepEqual([state(1, 1), state(2, 2), state(3, 3)], ['behind', 'waits', 'waits'])
+  })
+
+  it('S43: who holds the upgrade ready', () => {
+    const sample = new Sample(64, 3, [immediately(), immediately()])
+    const two = { version: 2, entry: hashOf(2).slice(0, 16), target: 0, phase: 'idle' as const }
+    const failed = [{ version: 2, reason: '' }]
+    const ready = (object: Partial<ObjectRecord>, counter: number) => {
+      sample.hear(7, object, counter)
+      const { known, ready } = sample.panels.others(sample.entries[1]!, 'IntSet', 0).ready('sample')
+      assert.equal(known, 1)
+      return ready === 1
+    }
+    const cases: [Partial<ObjectRecord>, boolean][] = [
+      [{ phase: 'idle', target: 0 }, false],
+      [{ phase: 'fetching' }, false],
+      [{ phase: 'waiting' }, true],
+      [{ phase: 'transforming', serving: false }, true],
+      [{ phase: 'waiting', failed }, false],
+      [two, true],
+      [{ ...two, serving: false, reason: 'it fails' }, false],
+      [{ ...two, version: 3, entry: hashOf(3).slice(0, 16) }, true]
+    ]
+    cases.forEach(([object, expected], at) => {
+      assert.equal(ready(object, at + 1), expected, JSON.stringify(object))
+    })
   })
 })
