@@ -7,6 +7,7 @@ import { Generator } from '../src/prng.ts'
 import type { Condition, Constraint } from '../src/schedule/schedule.ts'
 import { hash64 } from './authority.ts'
 import { calmHost } from './host.ts'
+import { lookAtOthers, REGIONS } from './judging.ts'
 import { EventKind } from './kernel.ts'
 import { peerName } from './names.ts'
 import { calmNetwork } from './network.ts'
@@ -144,6 +145,8 @@ export function drawFaults(seed: number, peers?: number): FaultPlan {
   }
   const rate = random.pick([0, 0, 0.03, 0.15])
   const failures = { start: rate, warm: rate / 3, transform: rate / 3, prove: rate / 3, serve: rate, simulate: rate }
+  const lineages = random.chance(0.2) ? ['Thing', 'Other'] : ['Thing']
+  lookAtOthers(new Generator(seed, 11), actions, lineages)
   return {
     summary: `${count} peers in groups of ${groupSize}, k ${unavailable}, ${faults.length} faults until ${untilMs} ms${raw ? ', raw' : ''}`,
     scenario: scenario({
@@ -151,7 +154,8 @@ export function drawFaults(seed: number, peers?: number): FaultPlan {
       peers: count,
       groupSize,
       unavailable,
-      lineages: random.chance(0.2) ? ['Thing', 'Other'] : ['Thing'],
+      lineages,
+      regions: REGIONS,
       limits: { keepMs, ...(random.chance(0.3) ? { view: random.pick([8, 12, 20]), degree: 4, degreeMax: 6 } : {}) },
       lateShare: random.pick([0, 0, 0.2]),
       lateMs: untilMs / 2,

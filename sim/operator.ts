@@ -7,6 +7,7 @@ import type { Effect } from '../src/overlay/events.ts'
 import type { Generator } from '../src/prng.ts'
 import type { Entry } from '../src/upgrade/manifest.ts'
 import type { Statement } from '../src/upgrade/statement.ts'
+import { atVersion } from './judging.ts'
 import { EventKind } from './kernel.ts'
 import { EPOCH_MS, type Machine } from './machine.ts'
 import { groupName, peerName } from './names.ts'
@@ -94,9 +95,10 @@ export class Operator {
     switch (action.what) {
       case 'upgrade': {
         const { replaces: index, broken, effort, ...request } = action
+        const schedule = atVersion(action.schedule, world.entries.length + 1)
         const first = index === undefined ? undefined : (this.#progress[index]!.made as Entry)
         const replaces = first === undefined ? undefined : world.entries.slice(first.version - 1)
-        const entry = world.makeEntry({ ...request, lineages: scenario.lineages, replaces })
+        const entry = world.makeEntry({ ...request, schedule, lineages: scenario.lineages, replaces })
         if (broken !== undefined) world.broken.set(entry.version, broken)
         if (effort !== undefined) world.efforts.set(entry.version, effort)
         this.lastVersion = entry.version

@@ -73,20 +73,37 @@ export function after(what: { delay: Duration } | { class: string; version: numb
 }
 
 /**
- * A few peers first: a fraction of the fleet (0.05), or a number of peers (at most 64), go at once; all others when
- * those have run the version in good health for `soak`. What goes wrong on a canary stops the roll-out there.
+ * A few peers first: a fraction of the fleet (0.05), a number of peers (at most 64), or those whose label has one of some
+ * values; all others when these have run the version in good health for `soak`. More than 1 − `success` of them that
+ * fail stop the roll-out there.
  */
-export function canary(few: ({ fraction: number } | { count: number }) & { soak: Duration }): Condition {
+export function canary(
+  few: ({ fraction: number } | { count: number } | { where: Record<string, string | string[]> }) & {
+    soak: Duration
+    success?: number
+  }
+): Condition {
   const soakMs = durationMs(few.soak)
+  if ('where' in few) return labelledFirst(few.where, few.soak, few.success)
+  const success = few.success === undefined ? {} : { success: millionths(few.success, 'canary: success') }
   if ('count' in few) {
     if (!Number.isInteger(few.count) || few.count < 1 || few.count > MAX_JUDGED)
       throw new Refusal('Malformed', `canary: count is a whole number from 1 to ${MAX_JUDGED}, not ${few.count}`)
-    return { kind: 'canary', share: { count: few.count }, soakMs }
+    return { kind: 'canary', share: { count: few.count }, soakMs, ...success }
   }
-  const perMillion = Math.round(few.fraction * 1_000_000)
-  if (!(perMillion >= 1 && perMillion < 1_000_000))
+  const perMillion = Math.round(few.fraction * MILLION)
+  if (!(perMillion >= 1 && perMillion < MILLION))
     throw new Refusal('Malformed', `canary: a fraction lies between 0 and 1 (like 0.05), not ${few.fraction}`)
-  return { kind: 'canary', share: { perMillion }, soakMs }
+  return { kind: 'canary', share: { perMillion }, soakMs, ...success }
+}
+
+/** Canaries that a label names are the first of two domains. */
+function labelledFirst(labels: Record<string, string | string[]>, every: Duration, success?: number): Condition {
+  const [first, ...more] = Object.entries(labels)
+  if (first === undefined || more.length > 0)
+    throw new Refusal('Malformed', 'canary: where names one label, like { ring: "early" }')
+  const [by, values] = first
+  return domains({ by, order: [[values].flat()], every, ...(success === undefined ? {} : { success }) })
 }
 
 /**

@@ -22,7 +22,7 @@ export type Condition =
   | { kind: 'immediately' }
   | { kind: 'manual' }
   | { kind: 'after'; delayMs: number }
-  | { kind: 'canary'; share: { perMillion: number } | { count: number }; soakMs: number }
+  | { kind: 'canary'; share: { perMillion: number } | { count: number }; soakMs: number; success?: number }
   | { kind: 'never' }
   | { kind: 'at'; timeMs: number }
   | { kind: 'gradual'; overMs: number; shape: 'even' | 'growing' }
@@ -112,7 +112,9 @@ const leaf = [
       z.strictObject({ perMillion: z.int().min(1).max(999_999) }),
       z.strictObject({ count: z.int().min(1).max(64) })
     ]),
-    soakMs: z.int().min(0).max(MAX_DELAY_MS)
+    soakMs: z.int().min(0).max(MAX_DELAY_MS),
+    /** Share of the judged that must run well, per million; absent: all. */
+    success: shareSchema.optional()
   }),
   z.strictObject({ kind: z.literal('never') }),
   z.strictObject({ kind: z.literal('at'), timeMs: z.int().min(0).max(8_640_000_000_000_000) }),

@@ -52,7 +52,7 @@ export function evaluateWaves(
   const terms = {
     kind: condition.kind,
     version: others.version,
-    success: condition.kind === 'waves' ? condition.success : MILLION,
+    success: condition.success ?? MILLION,
     soakMs,
     patientWith: 'nobody',
     fellows: () => others.between(Math.max(from / MILLION, first.at(-1)!.place), to / MILLION)

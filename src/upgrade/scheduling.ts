@@ -4,7 +4,7 @@
  */
 import { Refusal } from '../errors.ts'
 import { sayUnknown } from '../schedule/reading.ts'
-import { type Condition, conditionsOf, wholeOf } from '../schedule/schedule.ts'
+import { type Condition, conditionsOf, partsOf, wholeOf } from '../schedule/schedule.ts'
 import type { ClassUpgrade, Manifest } from './manifest.ts'
 
 /** A class through its upgrades: all its names, and the versions that it has. */
@@ -19,6 +19,12 @@ interface Lineage {
  */
 export function checkSchedules(manifest: Manifest, earlier: Iterable<Manifest>): void {
   checkStrategies(manifest)
+  for (const { to, schedule } of manifest.classes) {
+    const orders = contraryOrders(schedule.when)
+    if (orders === undefined) continue
+    const text = `class ${to}: ${orders.join(' and ')} put the same peers in two orders, so that some would wait for each other; keep one, or say canary({ where }) with the labels of the first domain`
+    throw new Refusal('Malformed', text)
+  }
   const lineages = lineagesOf([...earlier, manifest])
   for (const upgrade of manifest.classes) {
     const names = lineageOf(upgrade, lineages).names
@@ -76,6 +82,31 @@ function checkNames(condition: Condition, { to }: ClassUpgrade, version: number,
   if (awaited.versions.includes(condition.version)) return
   const versions = `it is known at ${awaited.versions.join(', ')}`
   throw new Refusal('UnknownClass', `${said}, which no upgrade brings: ${versions}; give all earlier upgrade files`)
+}
+
+/** Two orders that one peer would have to keep at once, in words; undefined if there are none (S46). */
+export function contraryOrders(when: Condition): [string, string] | undefined {
+  const cases = [...conditionsOf(when)].flatMap((one) => (one.kind === 'byClass' ? Object.keys(one.classes) : []))
+  for (const name of ['', ...cases]) {
+    for (const one of conditionsOf(when, [name])) {
+      if (one.kind !== 'all' && one.kind !== 'sequence') continue
+      const [first, second] = ordersOf(one, [name])
+      if (first !== undefined && second !== undefined) return [first, second]
+    }
+  }
+  return undefined
+}
+
+/** The orders that a condition surely puts peers in: by their place, or domains of a label. */
+function ordersOf(condition: Condition, classes: readonly string[]): ReadonlySet<string> {
+  if (condition.kind === 'canary' || condition.kind === 'waves') return new Set(['canaries or waves'])
+  if (condition.kind === 'domains')
+    return new Set([`domains of ${condition.by} (${condition.order.map((one) => one.join('|')).join(', ')})`])
+  if (condition.kind === 'not') return new Set()
+  const parts = partsOf(condition, classes).map((one) => ordersOf(one, classes))
+  if (condition.kind !== 'any') return new Set(parts.flatMap((one) => [...one]))
+  // Where another branch may hold nobody has to keep the order.
+  return new Set([...(parts[0] ?? [])].filter((order) => parts.every((one) => one.has(order))))
 }
 
 /** Classes that this upgrade lets wait for each other would all wait for ever; one that waits for itself, too. */

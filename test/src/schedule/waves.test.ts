@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { PATIENCE_MS } from '../../../src/schedule/cohorts.ts'
-import { canary, waves } from '../../../src/schedule/combinators.ts'
+import { canary, domains, waves } from '../../../src/schedule/combinators.ts'
 import { MAX_JUDGED, SETTLE_MS, type Shown } from '../../../src/schedule/panel.ts'
 import { conditionSchema } from '../../../src/schedule/schedule.ts'
 import { encode } from '../../../src/upgrade/canonical.ts'
@@ -137,6 +137,16 @@ describe('canary schedules (SPEC S7 to S9)', () => {
     )
     assert.ok(new Onlooker(canary({ count: 2, soak: 0 })).see('runs', 'runs', 'failed').goes(0))
     assert.ok(!new Onlooker(canary({ count: 3, soak: 0 })).see('runs', 'runs', 'failed').goes(0))
+  })
+
+  it('S7: so many canaries may fail as `success` leaves; canaries that a label names are a domain', () => {
+    const most = new Onlooker(canary({ count: 4, soak: 0, success: 0.75 }))
+    assert.ok(most.see('runs', 'failed', 'runs', 'runs').goes(0))
+    assert.ok(!most.see('runs', 'failed', 'failed', 'runs').goes(0))
+    const early = canary({ where: { ring: ['early', 'first'] }, soak: '1h' })
+    assert.deepEqual(early, domains({ by: 'ring', order: [['early', 'first']], every: '1h' }))
+    for (const where of [{}, { a: '1', b: '2' }, { ring: [] }])
+      assert.throws(() => canary({ where, soak: 0 } as Parameters<typeof canary>[0]), { name: 'Malformed' })
   })
 
   it('S1: what is written is plain data without fractions; what makes no sense is refused', () => {

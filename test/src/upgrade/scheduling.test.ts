@@ -1,5 +1,19 @@
 import assert from 'node:assert/strict'
-import { after, all, byClass, immediately, rolling, waves } from '../../../src/schedule/combinators.ts'
+import {
+  after,
+  all,
+  any,
+  byClass,
+  byLabel,
+  canary,
+  deadline,
+  domains,
+  immediately,
+  not,
+  rolling,
+  sequence,
+  waves
+} from '../../../src/schedule/combinators.ts'
 import type { Condition } from '../../../src/schedule/schedule.ts'
 import { canonicalText, encode, sha256 } from '../../../src/upgrade/canonical.ts'
 import { addSignature, parseEntry, signEntry } from '../../../src/upgrade/entry.ts'
@@ -166,6 +180,31 @@ describe('what schedules name of others (SPEC S46)', () => {
     assert.throws(() => check(upgrade('Hall', 'House', byClass({ Client: immediately() }, servers(3)))), {
       name: 'Malformed'
     })
+  })
+
+  it('two orders of the same peers are refused: by place and by label, or two of labels; not where one is enough', () => {
+    const zones = domains({ by: 'zone', order: ['a', 'b'] })
+    const few = canary({ count: 1, soak: 0 })
+    const check = (when: Condition) => checkSchedules(version(1, upgrade(null, 'Server', when)), [])
+    const contrary = [
+      all(few, zones),
+      sequence(zones, waves([0.1, 1], { every: 0 })),
+      all(zones, all(immediately(), sequence(domains({ by: 'zone', order: ['b', 'a'] })))),
+      byClass({ Server: all(few, zones) }),
+      all(byClass({ Server: few }, immediately()), zones)
+    ]
+    for (const when of contrary)
+      assert.throws(() => check(when), { name: 'Malformed', message: /in two orders/ }, JSON.stringify(when))
+    const sound = [
+      all(few, waves([0.1, 1], { every: 0 })),
+      all(zones, immediately(), zones),
+      any(few, zones),
+      all(few, deadline(zones, { after: '1h' })),
+      all(few, not(zones)),
+      byLabel('region', { eu: few, us: zones }),
+      all(byClass({ Server: few }, zones), immediately())
+    ]
+    for (const when of sound) assert.doesNotThrow(() => check(when), JSON.stringify(when))
   })
 
   it('a cycle is refused where it is injected', () => {
