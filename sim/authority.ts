@@ -81,6 +81,8 @@ export class World {
   /** Version → the share of nodes on which its objects prove no health. */
   readonly broken = new Map<number, number>()
   readonly efforts = new Map<number, Effort>()
+  /** Version → the share of calls that fail through its objects' fault. */
+  readonly errors = new Map<number, number>()
   readonly #opened = new WeakMap<Uint8Array, Entry | Statement | PeerRecord>()
   readonly #kinds = new WeakMap<Uint8Array, 'entry' | 'statement' | 'record'>()
   readonly #pieceHashes = new WeakMap<Uint8Array, string>()

@@ -14,6 +14,9 @@ import { calmNetwork } from './network.ts'
 import { type Action, type Fault, immediateSchedule, rollingSchedule, type Scenario, scenario } from './scenario.ts'
 import type { Simulator } from './simulator.ts'
 
+/** A clock that is not farther off is right enough: two of them differ by less than schedules bear. */
+const RIGHT_MS = 120_000
+
 export function applyFault(simulator: Simulator, fault: Fault): void {
   const { kernel, network, machines } = simulator
   switch (fault.what) {
@@ -40,6 +43,14 @@ export function applyFault(simulator: Simulator, fault: Fault): void {
       return
     case 'skew':
       return machines[fault.node]!.skew(fault.skewMs)
+    case 'load':
+      return machines[fault.node]!.load.change(fault.perSecond)
+    case 'lock': {
+      const { forMs, node } = fault
+      return machines[node]!.step({ type: 'lock', request: -1, name: 'backup', reason: 'a backup runs', forMs })
+    }
+    case 'unlock':
+      return machines[fault.node]!.step({ type: 'unlock', request: -1, name: 'backup' })
     case 'forge':
       return forge(simulator, fault.node, fault.from)
     case 'rot':
@@ -106,6 +117,9 @@ function stop(simulator: Simulator): void {
     machine.slowFactor = 1
     machine.rotten = false
     machine.host.failing = false
+    machine.load.change(0)
+    // Whose clock is far off waits for its moments until somebody sets it right (S27).
+    if (Math.abs(machine.skewMs) > RIGHT_MS) machine.skew(Math.sign(machine.skewMs) * RIGHT_MS)
   }
 }
 
@@ -133,6 +147,7 @@ export function drawFaults(seed: number, peers?: number): FaultPlan {
   startFutures(new Generator(seed, 21), actions)
   const weights = drawWeights(random)
   const faults = drawEvents(random, weights, count, untilMs)
+  disturb(new Generator(seed, 9), faults, count, untilMs)
   const raw = random.chance(0.2)
   const network = {
     ...calmNetwork,
@@ -292,9 +307,14 @@ function constrain(random: Generator, actions: Action[]): void {
     const first = { kind: 'not', of: { kind: 'after', delayMs: random.below(30_000) } } as const
     const now = { kind: 'window', cron: '*/3 * * * *', timezone: 'UTC', durationMs: 60_000 } as const
     if (random.chance(0.25)) drawn.push({ kind: 'notWhile', condition: random.pick<Condition>([first, now]) })
+    const local = random.pick<Condition>([
+      { kind: 'quiet', loadBelow: 10, forMs: random.below(20_000) },
+      { kind: 'lock', timeoutMs: random.between(1000, 60_000) }
+    ])
+    const gate: Condition = random.chance(0.3) ? { kind: 'all', of: [when, local] } : when
     const alive = random.chance(0.25)
     const rolling = constraints.map((one) => (alive && one.kind === 'rolling' ? { ...one, minimumAlive: 1 } : one))
-    action.schedule = { when, constraints: [...rolling, ...drawn] }
+    action.schedule = { when: gate, constraints: [...rolling, ...drawn] }
   }
 }
 
@@ -304,7 +324,7 @@ function letBundlesGo(random: Generator, actions: Action[]): number {
   return random.pick([30_000, 60_000, 600_000])
 }
 
-type Weights = Record<Exclude<Fault['what'], 'stop' | 'heal' | 'depart'>, number>
+type Weights = Record<Exclude<Fault['what'], 'stop' | 'heal' | 'depart' | 'load' | 'lock' | 'unlock'>, number>
 
 function drawWeights(random: Generator): Weights {
   const weights: Weights = { crash: 6, kill: 2, partition: 1, flap: 4, slow: 2, skew: 2, forge: 2, rot: 0.5, call: 4 }
@@ -320,6 +340,17 @@ function drawEvents(random: Generator, weights: Weights, count: number, untilMs:
     drawFault(random, drawKind(random, weights, total), random.between(1000, untilMs - 1), count, faults)
   }
   return faults.sort((a, b) => a.atMs - b.atMs)
+}
+
+/** What happens on machines beside faults: load that comes and goes, programs that hold upgrades up. Drawn apart. */
+function disturb(random: Generator, faults: Fault[], count: number, untilMs: number): void {
+  for (let left = random.below(count * 2); left > 0; left--) {
+    const node = random.below(count)
+    const atMs = random.between(1000, untilMs - 1)
+    if (random.chance(0.5)) faults.push({ atMs, what: 'load', node, perSecond: random.below(30) })
+    else faults.push({ atMs, what: 'lock', node, forMs: random.between(1000, 120_000) })
+    if (random.chance(0.3)) faults.push({ atMs: atMs + random.below(20_000), what: 'unlock', node })
+  }
 }
 
 function drawKind(random: Generator, weights: Weights, total: number): keyof Weights {

@@ -4,6 +4,7 @@
  * or corrupt state. What it refuses is a violation of the peer under test, not a failure of the world.
  */
 
+import { CallRate } from '../src/overlay/call-rate.ts'
 import type { Event, HostCommand, HostCommandName } from '../src/overlay/events.ts'
 import type { Generator } from '../src/prng.ts'
 import { EventKind, type Kernel } from './kernel.ts'
@@ -57,6 +58,8 @@ type OpenState = 'starting' | 'serving' | 'draining' | 'proving' | 'proven'
 interface HostedState {
   /** On disk. */
   attempts: Map<number, Attempt>
+  /** Calls that the process of an attempt answered. */
+  rate: { attempt: number; calls: CallRate } | undefined
   highestAttempt: number
   /** Writes acknowledged to clients. */
   acknowledged: number
@@ -95,6 +98,8 @@ export interface HostEvents {
   broken(version: number): boolean
   /** How long a TF to this version takes, if its upgrade says so. */
   transformTimes(version: number): Curve | undefined
+  /** The share of calls at objects of this version that fail through their fault. */
+  errors(version: number): number
 }
 
 /** Commands that a process of their own carries out. */
@@ -138,13 +143,24 @@ export class SimulatedHost {
     }
     attempt.writes += 1
     hosted.acknowledged += 1
+    this.#count(object, hosted)
     return true
+  }
+
+  /** Another call than the write ends as its version draws it; the driver counts it (SPEC S24). */
+  #count(object: string, hosted: HostedState): void {
+    const { attempt, version } = hosted.open!
+    if (hosted.rate?.attempt !== attempt) hosted.rate = { attempt, calls: new CallRate() }
+    const share = this.#events.errors(version)
+    const calls = hosted.rate.calls.count(share > 0 && this.#random.chance(share), this.#kernel.now)
+    if (calls !== undefined) this.#events.deliver({ type: 'measured', object, attempt, ...calls })
   }
 
   /** Every process of this machine is gone; directories stay. */
   crash(): void {
     for (const hosted of this.#objects.values()) {
       hosted.open = null
+      hosted.rate = undefined
       hosted.warmed.clear()
       hosted.inFlight.clear()
     }
@@ -215,6 +231,7 @@ export class SimulatedHost {
     if (hosted === undefined) {
       hosted = {
         attempts: new Map(),
+        rate: undefined,
         highestAttempt: 0,
         acknowledged: 0,
         open: null,
@@ -236,7 +253,7 @@ export class SimulatedHost {
         return this.#beginWarm(hosted, command)
       case 'drain':
         this.#events.down(command.object)
-        if (hosted.open?.state === 'serving') hosted.open.state = 'draining'
+        if (hosted.open?.state === 'serving') this.#drain(command.object, hosted, hosted.open)
         return hosted.open === null || hosted.open.state === 'draining'
           ? undefined
           : `the object is ${hosted.open.state}`
@@ -256,6 +273,19 @@ export class SimulatedHost {
       case 'clean':
         return this.#clean(hosted, command.keep)
     }
+  }
+
+  #drain(object: string, hosted: HostedState, open: NonNullable<HostedState['open']>): void {
+    open.state = 'draining'
+    const { attempt } = open
+    const calls = hosted.rate?.attempt === attempt ? hosted.rate.calls.last() : undefined
+    if (calls !== undefined)
+      this.#kernel.after(0, EventKind.completion, this.#events.node, this.#events.life(), {
+        type: 'measured',
+        object,
+        attempt,
+        ...calls
+      })
   }
 
   #beginStart(hosted: HostedState, command: Extract<HostCommand, { command: 'start' }>): string | undefined {

@@ -12,6 +12,7 @@ import type { World } from './authority.ts'
 import type { Checkers, Watched } from './checkers.ts'
 import { type Curve, type HostEvents, type HostOptions, type InFlight, SimulatedHost } from './host.ts'
 import { EventKind, type Kernel } from './kernel.ts'
+import { SimulatedLoad } from './load.ts'
 import type { Network } from './network.ts'
 import type { DiskOptions } from './scenario.ts'
 
@@ -74,6 +75,7 @@ export class Machine implements Watched, HostEvents {
   readonly failures = new Set<number>()
   readonly #interruptions = new Map<number, number>()
   skewMs = 0
+  readonly load = new SimulatedLoad((event) => this.#complete(event))
   slowFactor = 1
   rotten = false
   readonly #around: Surroundings
@@ -147,6 +149,7 @@ export class Machine implements Watched, HostEvents {
       const { phase } = key.startsWith('object/') ? (state as ObjectState) : { phase: undefined }
       if (phase !== undefined && CUT_SHORT.has(phase.name)) this.interrupted(targetOf(phase))
     }
+    this.load.forget()
     this.host.crash()
     this.#around.network.crash(this.index)
   }
@@ -257,6 +260,8 @@ export class Machine implements Watched, HostEvents {
       case 'left':
         this.#around.kernel.after(0, EventKind.left, this.index, this.process)
         return
+      case 'watch-load':
+        return this.load.watch(effect.thresholds)
       case 'wake':
         return this.#wake(effect.at - EPOCH_MS - this.skewMs)
     }
@@ -381,6 +386,10 @@ export class Machine implements Watched, HostEvents {
   }
   transformTimes(version: number): Curve | undefined {
     return this.#around.world.efforts.get(version)?.transformMs
+  }
+
+  errors(version: number): number {
+    return this.#around.world.errors.get(version) ?? 0
   }
 
   // ---- history

@@ -94,12 +94,13 @@ export class Operator {
     const common = { format: 1 as const, fleet: world.fleet, sequence: ++this.#sequence, note: '' }
     switch (action.what) {
       case 'upgrade': {
-        const { replaces: index, broken, effort, ...request } = action
+        const { replaces: index, broken, errors, effort, ...request } = action
         const schedule = atVersion(action.schedule, world.entries.length + 1)
         const first = index === undefined ? undefined : (this.#progress[index]!.made as Entry)
         const replaces = first === undefined ? undefined : world.entries.slice(first.version - 1)
         const entry = world.makeEntry({ ...request, schedule, lineages: scenario.lineages, replaces })
         if (broken !== undefined) world.broken.set(entry.version, broken)
+        if (errors !== undefined) world.errors.set(entry.version, errors)
         if (effort !== undefined) world.efforts.set(entry.version, effort)
         this.lastVersion = entry.version
         this.#simulator.onMade()

@@ -28,6 +28,8 @@ export type Action = { atMs: number } & (
       replaces?: number
       /** The share of nodes on which no object of it proves its health. */
       broken?: number
+      /** The share of calls that fail through the fault of its objects. */
+      errors?: number
       /** What it costs, and where else it goes wrong. */
       effort?: Effort
     }
@@ -59,6 +61,11 @@ export type Fault = { atMs: number } /** The machine loses power; what was not s
   | { what: 'slow'; node: number; delayMs: number; factor: number }
   /** The peer's clock steps, ahead or back; for a living peer it does not run backwards. */
   | { what: 'skew'; node: number; skewMs: number }
+  /** Clients of the node make so many calls a second from now on. */
+  | { what: 'load'; node: number; perSecond: number }
+  /** A program on the machine holds upgrades up for so long at most. */
+  | { what: 'lock'; node: number; forMs: number }
+  | { what: 'unlock'; node: number }
   /** Someone sends the node forged entries, statements and records. */
   | { what: 'forge'; node: number; from: number }
   /** From now on the pieces that this node sends are not what their hashes say. */

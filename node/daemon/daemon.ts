@@ -29,6 +29,7 @@ import { Driver } from './driver.ts'
 import { Guests } from './guests.ts'
 import { Hosting } from './hosting.ts'
 import { Injection } from './injection.ts'
+import { Measures } from './measures.ts'
 import { Moments } from './moments.ts'
 import { RELEASE } from './release.ts'
 import { type Status, statusOf } from './status.ts'
@@ -119,6 +120,7 @@ class Daemon implements RunningPeer {
   readonly #driver: Driver
   readonly #hosting: Hosting
   readonly #moments = new Moments()
+  readonly #measures = new Measures({ tell: (event) => this.#driver.post(event) })
   readonly #tallying = new Tallying()
   readonly #callee: Callee
   readonly #progress = new Map<string, number>()
@@ -142,6 +144,7 @@ class Daemon implements RunningPeer {
       network,
       bundles,
       run: (command) => this.#hosting.run(command),
+      watchLoad: (thresholds) => this.#measures.watchLoad(thresholds),
       settled: () => {
         this.#moments.settled()
         this.#tallying.look(this.#core)
@@ -249,6 +252,7 @@ class Daemon implements RunningPeer {
     await this.#calls.close()
     this.#driver.close()
     this.#moments.close()
+    this.#measures.close()
     await this.#closeResources()
   }
 
@@ -267,6 +271,8 @@ class Daemon implements RunningPeer {
       outward: (object) => this.#outward(object),
       tell: (event) => this.#driver.post(event),
       progress: (object, fraction) => this.#progress.set(object, fraction),
+      ended: (object, attempt, error) => this.#measures.ended(object, attempt, error),
+      stops: (object, attempt) => this.#measures.stops(object, attempt),
       cut: (object, calls) =>
         this.#options.log.warn(
           { object, calls },

@@ -25,6 +25,8 @@ export interface DriverInit {
   network: Network
   bundles: Bundles
   run(command: HostCommand): void
+  /** From which of these loads on, in calls a second, the core wants to hear. */
+  watchLoad(thresholds: readonly number[]): void
   /** After every step: others look at the peer's new state. */
   settled(): void
   /** This peer has left the fleet. */
@@ -154,6 +156,8 @@ export class Driver {
         this.alarms.push({ at: new Date(this.now()).toISOString(), name: effect.name, text: effect.text })
         if (this.alarms.length > MAX_ALARMS) this.alarms.shift()
         return
+      case 'watch-load':
+        return this.#init.watchLoad(effect.thresholds)
       case 'left':
         return this.#init.left()
       case 'wake':

@@ -42,6 +42,10 @@ export interface HostingInit {
   /** Completions and deaths, for the core. */
   tell(event: Extract<Event, { type: 'done' | 'died' }>): void
   progress?(object: string, fraction: number): void
+  /** A call at the process of an attempt ended; `error` undefined if it was answered. */
+  ended?(object: string, attempt: number, error: unknown): void
+  /** The process of an attempt stops for an upgrade. */
+  stops?(object: string, attempt: number): void
   /** So many calls ran longer than the drain allows; their callers hear OutcomeUnknown. */
   cut?(object: string, calls: number): void
 }
@@ -116,7 +120,15 @@ export class Hosting {
     const { current } = hosted
     if (current === undefined)
       throw new CallError('Unavailable', `${object} is not running here`, { retryAfterMs: 200 })
-    return current.process.call({ ...call, timeoutMs: left })
+    const ended = (error?: unknown) => this.#init.ended?.(object, current.attempt, error)
+    try {
+      const value = await current.process.call({ ...call, timeoutMs: left })
+      ended()
+      return value
+    } catch (error) {
+      ended(error)
+      throw error
+    }
   }
 
   /**
@@ -212,6 +224,7 @@ export class Hosting {
     hosted.closedAt = performance.now()
     const { current } = hosted
     hosted.current = undefined
+    if (current !== undefined) this.#init.stops?.(hosted.name, current.attempt)
     // One that died meanwhile is stopped as well: that is no fault of the version that comes.
     const stopped = await current?.process.stop(boundMs)
     if (stopped === undefined || stopped.cut === 0) return

@@ -46,6 +46,7 @@ export class AntiEntropy {
   readonly #limits: PeerLimits
   readonly #generator: Generator
   readonly #outbox: Outbox
+  readonly #now: () => number
   readonly #synced = new Map<string, Synced>()
   readonly #askedAt = new Map<string, number>()
   #order: string[] = []
@@ -66,6 +67,7 @@ export class AntiEntropy {
     limits: PeerLimits
     generator: Generator
     outbox: Outbox
+    now(): number
   }) {
     this.#self = parts.self
     this.#freshen = () => parts.freshen()
@@ -75,6 +77,7 @@ export class AntiEntropy {
     this.#limits = parts.limits
     this.#generator = parts.generator
     this.#outbox = parts.outbox
+    this.#now = () => parts.now()
     this.#intervalMs = parts.limits.roundMs
   }
 
@@ -113,6 +116,7 @@ export class AntiEntropy {
       head: this.#log.head,
       statements: this.#statements.digest,
       records: this.#view.digest,
+      time: Math.round(this.#now()),
       ...(this.#hasNews ? { news: true as const } : {})
     })
   }

@@ -105,6 +105,13 @@ export type Event =
   | { type: 'quarantined'; object: string; version: number; reason: string }
   /** The object's process ended without being told to; `interrupted`: it was killed from outside. */
   | { type: 'died'; object: string; attempt: number; interrupted?: boolean; reason: string }
+  /** Of the calls that an attempt's process answered, so many failed through its fault (SPEC S24). */
+  | { type: 'measured'; object: string; attempt: number; calls: number; failed: number }
+  /** A program on this host holds upgrades up, or does no more; answered by an `answer` with the same request number. */
+  | { type: 'lock'; request: number; name: string; reason: string; forMs: number }
+  | { type: 'unlock'; request: number; name: string }
+  /** The node's load has gone below a threshold that is watched (`watch-load`), or is not below it any more. */
+  | { type: 'load'; below: number; quiet: boolean }
   /** Addresses at which this peer can be dialled have changed. */
   | { type: 'addresses'; addresses: string[] }
 
@@ -131,6 +138,11 @@ export type Effect =
   | { type: 'run'; command: HostCommand }
   | { type: 'answer'; request: number; ok: boolean; refusal?: RefusalName; text: string }
   | { type: 'alarm'; name: string; text: string }
+  /**
+   * Measure the load, in calls a second that this node answers, and say by `load` events on which side of each threshold
+   * it is: at first, and when that changes. Replaces the last one; with none nothing is measured.
+   */
+  | { type: 'watch-load'; thresholds: number[] }
   /** This peer has left the fleet and said so: end the process cleanly, keep all data. */
   | { type: 'left' }
   /** When to send `wake`, absolute; replaces the last one. */

@@ -6,6 +6,7 @@ import type { Entry } from '../upgrade/manifest.ts'
 import type { StatementSet } from '../upgrade/statements.ts'
 import type { PeerInit } from './events.ts'
 import type { Guards } from './guards.ts'
+import type { Locality } from './locality.ts'
 import type { OwnPermit } from './own-permit.ts'
 import type { Panels } from './panels.ts'
 
@@ -16,6 +17,7 @@ export interface FactsInit {
   readonly panels: Panels
   readonly guards: Guards
   readonly permit: OwnPermit
+  readonly locality: Locality
   readonly generator: Generator
   now(): number
   hash53(text: string): number
@@ -34,6 +36,9 @@ export function factsFor(parts: FactsInit, entry: Entry, object: string): Constr
         .schemaOf(entry.hash)
         .versions(object)
         .map((one) => one.className),
+    clockDoubt: () => parts.locality.clock.doubt(parts.now()),
+    isQuiet: (below) => parts.locality.load.isQuiet(below, parts.now()),
+    locks: parts.locality.locks(parts.now()),
     others: () => parts.panels.others(entry, object, parts.now()),
     evidence: () => parts.guards.evidence(entry, object),
     fellows: () => parts.permit.fellows()

@@ -6,8 +6,8 @@ import type { Culprit, Evidence } from '../schedule/constraints.ts'
 import type { UpgradeLog } from '../upgrade/log.ts'
 import type { Entry } from '../upgrade/manifest.ts'
 import type { StatementSet } from '../upgrade/statements.ts'
-import { hasLeft, type PeerRecord } from './record.ts'
-import { shownBy } from './shown.ts'
+import { hasLeft, type ObjectRecord, type PeerRecord } from './record.ts'
+import { gotWorse, shownBy } from './shown.ts'
 import type { View } from './view.ts'
 
 /** Named in a verdict, at most. */
@@ -47,8 +47,9 @@ export class Guards {
     }
     return this.#guarded.some(({ object, entry }) => {
       const seen = record.objects[object]
-      const state = seen === undefined ? undefined : shownBy(record, object, entry).state
-      return state === 'failed' || state === 'sick'
+      if (seen === undefined) return false
+      const { state } = shownBy(record, object, entry)
+      return state === 'failed' || state === 'sick' || (seen.version === entry.version && gotWorse(seen.calls))
     })
   }
 
@@ -63,6 +64,10 @@ export class Guards {
   #count(entry: Entry, object: string): Evidence {
     const counts = { tried: 0, failed: 0, run: 0, unhealthy: 0 }
     const culprits: Culprit[] = []
+    const calls = { calls: 0, failed: 0, expected: 0, before: 0 }
+    const blame = (peer: string, what: Culprit['what'], reason: string): void => {
+      if (culprits.filter((one) => one.what === what).length < MAX_CULPRITS) culprits.push({ peer, what, reason })
+    }
     for (const record of this.#view.sample()) {
       if (record.objects[object] === undefined || hasLeft(record) || this.#statements.excludedAnywhere(record.peer))
         continue
@@ -71,12 +76,28 @@ export class Guards {
       if (!runs && state !== 'failed') continue
       counts.tried += 1
       if (runs) counts.run += 1
+      const worse = record.objects[object].version === entry.version && compare(record.objects[object].calls, calls)
+      if (worse) blame(record.peer, 'worse', worse)
       if (state === 'runs') continue
       const what = state === 'failed' ? 'failed' : 'unhealthy'
       counts[what] += 1
-      if (culprits.filter((one) => one.what === what).length < MAX_CULPRITS)
-        culprits.push({ peer: record.peer, what, reason })
+      blame(record.peer, what, reason)
     }
-    return { of: 'the peers known', ...counts, culprits }
+    return { of: 'the peers known', ...counts, calls, culprits }
   }
+}
+
+/** S23: adds one peer's calls; in words if they got worse. */
+function compare(
+  calls: ObjectRecord['calls'],
+  all: { calls: number; failed: number; expected: number; before: number }
+): string | false {
+  const { now, before } = calls ?? {}
+  if (now === undefined || before === undefined) return false
+  all.calls += now.calls
+  all.failed += now.failed
+  all.expected += (now.calls * before.failed) / before.calls
+  all.before += before.calls
+  if (!gotWorse(calls)) return false
+  return `${now.failed} of ${now.calls} calls fail, ${before.failed} of ${before.calls} did before`
 }

@@ -9,6 +9,7 @@
  *   L5  a version that failed here is not tried again, unless a later retry says so.
  */
 import type { Progress } from '../schedule/evaluate.ts'
+import type { Calls } from './call-rate.ts'
 import type { PhaseName } from './record.ts'
 
 /** `target` and `entry`: number and hash of the upgrade entry that the object is on its way to. */
@@ -67,6 +68,8 @@ export interface ObjectState {
   /** Retries that discard future SOs and had been stated when some were withheld: one more lifts that (L15). */
   discards?: number
   failures: Failure[]
+  /** How many calls failed at the version before, when it stopped for this one; null: too few to say (S24). */
+  before?: Calls | null
   /** How often the upgrade on the way was cut short from outside (L20). */
   interruptions: number
   /** Of the target's schedule. */

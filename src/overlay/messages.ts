@@ -29,7 +29,9 @@ export const messageSchema = z.discriminatedUnion('kind', [
     statements: digest,
     records: digest,
     /** There are records that others should have soon. */
-    news: z.literal(true).optional()
+    news: z.literal(true).optional(),
+    /** What the sender's clock shows, Unix ms (SPEC S27). */
+    time: count.optional()
   }),
   /** What the sender has, in full; `answer` asks for the receiver's digest in return. */
   z.strictObject({

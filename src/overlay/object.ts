@@ -4,6 +4,7 @@
  */
 import type { Reason } from '../schedule/evaluate.ts'
 import type { LineageVersion } from '../upgrade/schema.ts'
+import type { Calls } from './call-rate.ts'
 import { Deaths } from './deaths.ts'
 import { Decision } from './decision.ts'
 import type { Event, HostCommand } from './events.ts'
@@ -37,6 +38,8 @@ export class HostedObject {
   /** Those that the process which was warmed last hosts, whatever was retired since. */
   #warmPast: readonly number[] = []
   #permitWish: number | null = null
+  /** How many calls fail at the current version, as far as the driver told. */
+  #rate: Calls | undefined
 
   constructor(state: ObjectState, around: Surroundings) {
     this.state = state
@@ -147,7 +150,8 @@ export class HostedObject {
         return this.#onWarm(event, now)
       case 'drain':
         return this.#onStep(event, 'draining', now, () => {
-          this.#keep(enter(this.state, { ...this.#attempt(), name: 'transforming' }))
+          const next = enter(this.state, { ...this.#attempt(), name: 'transforming' })
+          this.#keep({ ...next, before: this.#rate ?? null })
           this.#transform()
         })
       case 'transform':
@@ -162,6 +166,7 @@ export class HostedObject {
         return this.#onStep(event, 'proving', now, () => {
           const { target, attempt } = this.#attempt()
           this.#hostedPast = [...new Set([...this.#warmPast, ...this.pastOf(target)])]
+          this.#rate = undefined
           this.#keep(commit(this.state))
           this.#run({ command: 'serve', object: this.state.object, attempt, version: target })
         })
@@ -188,6 +193,10 @@ export class HostedObject {
     }
   }
 
+  onMeasured({ attempt, calls, failed }: Extract<Event, { type: 'measured' }>): void {
+    if (attempt === this.state.current?.attempt) this.#rate = { calls, failed }
+  }
+
   record(): ObjectRecord {
     const { current, phase, failures, object } = this.state
     const past = current === null ? [] : this.pastOf(current.version)
@@ -206,10 +215,12 @@ export class HostedObject {
     }
   }
 
-  #said(): Pick<ObjectRecord, 'why'> {
-    if (this.#why === undefined) return {}
+  #said(): Pick<ObjectRecord, 'why' | 'calls'> {
+    const [now, before] = [this.#rate, this.state.before ?? undefined]
+    const calls = now === undefined ? {} : { calls: before === undefined ? { now } : { now, before } }
+    if (this.#why === undefined) return calls
     const { kind, peers, statement } = this.#why
-    return { why: { kind, peers: [...(peers ?? [])], ...(statement === undefined ? {} : { statement }) } }
+    return { ...calls, why: { kind, peers: [...(peers ?? [])], ...(statement === undefined ? {} : { statement }) } }
   }
 
   // ---- choosing and scheduling the next version
@@ -284,14 +295,14 @@ export class HostedObject {
       return
     }
     if (this.service === 'serving') {
-      this.#keep(enter(this.state, { name: 'draining', target, entry, attempt }))
+      this.#keep({ ...enter(this.state, { name: 'draining', target, entry, attempt }), before: null })
       this.service = 'stopped'
       this.#run({ command: 'drain', object: this.state.object, boundMs: this.#around.drainMs })
       return
     }
     this.#restartAt = Number.POSITIVE_INFINITY
     if (this.state.current !== null) this.service = 'stopped'
-    this.#keep(enter(this.state, { name: 'transforming', target, entry, attempt }))
+    this.#keep({ ...enter(this.state, { name: 'transforming', target, entry, attempt }), before: null })
     this.#transform()
   }
 

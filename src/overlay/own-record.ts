@@ -6,6 +6,7 @@ import type { Authority, PeerInit } from './events.ts'
 import { BEGUN } from './lifecycle.ts'
 import type { Outbox } from './outbox.ts'
 import { boundedObjects, type ObjectRecord, type PeerRecord, type PermitRecord } from './record.ts'
+import { gotWorse } from './shown.ts'
 import type { View } from './view.ts'
 
 export const SNAPSHOT_FORMAT = 1
@@ -109,8 +110,8 @@ function newsIn(said: Present, present: Present): News | undefined {
   for (const [name, now] of Object.entries(present.objects)) {
     const before = said.objects[name]
     if (before?.serving !== now.serving) forFellows = true
-    if (!same(before?.failed, now.failed) || before?.crashes !== now.crashes || isDown(before) !== isDown(now))
-      forAll = true
+    const trouble = before?.crashes !== now.crashes || gotWorse(before?.calls) !== gotWorse(now.calls)
+    if (!same(before?.failed, now.failed) || trouble || isDown(before) !== isDown(now)) forAll = true
     isNew ||= before === undefined || !saysTheSame(before, now)
   }
   return isNew || forFellows || forAll ? { forFellows, forAll } : undefined
@@ -131,6 +132,7 @@ function saysTheSame(a: ObjectRecord, b: ObjectRecord): boolean {
     a.highest === b.highest &&
     a.phase === b.phase &&
     a.target === b.target &&
+    same(a.calls, b.calls) &&
     a.why?.kind === b.why?.kind &&
     a.why?.statement === b.why?.statement &&
     (OF_MANY.has(kind) || same(a.why?.peers, b.why?.peers)) &&

@@ -23,6 +23,8 @@ import { Keepers } from './keepers.ts'
 import { type Learned, Learning } from './learning.ts'
 import { Leaving } from './leaving.ts'
 import { emptyObject, type ObjectState } from './lifecycle.ts'
+import { Locality } from './locality.ts'
+import type { Lock } from './locks.ts'
 import { Membership } from './membership.ts'
 import type { Message } from './messages.ts'
 import type { Neighbours } from './neighbours.ts'
@@ -57,6 +59,7 @@ export class Peer {
   readonly #injections: Injections
   readonly #panels: Panels
   readonly #guards: Guards
+  readonly #locality: Locality
   readonly #keepers: Keepers
   readonly #states = new Map<string, ObjectState>()
   readonly #permit: OwnPermit
@@ -107,8 +110,14 @@ export class Peer {
       limits: this.limits,
       generator,
       outbox: this.#outbox,
-      hash53: this.#hash53
+      hash53: this.#hash53,
+      now: () => this.#now
     }
+    this.#locality = new Locality({
+      outbox: this.#outbox,
+      kept: snapshot.get('locks'),
+      isNeighbour: (peer) => this.neighbours.has(peer)
+    })
     this.#leaving = new Leaving({ ...parts, kept: snapshot.get('left') })
     this.#ownRecord = new OwnRecord(init, authority, this.view, this.#outbox, snapshot.get('peer'))
     const contacts = (snapshot.get('contacts') as Contact[] | undefined) ?? []
@@ -139,6 +148,10 @@ export class Peer {
   /** The permit's state, for operators and checkers. */
   get permit(): Readonly<PermitState> {
     return this.#permit.state
+  }
+  /** What local programs hold upgrades up with. */
+  get locks(): readonly Lock[] {
+    return this.#locality.locks(this.#now)
   }
   get addresses(): readonly string[] {
     return this.#addresses
@@ -193,6 +206,7 @@ export class Peer {
       case 'disconnected':
         this.membership.onDisconnected(event.peer, this.#now)
         this.#antiEntropy.forget(event.peer)
+        this.#locality.clock.forget(event.peer)
         this.pieces.forget(event.peer)
         return
       case 'connect-failed':
@@ -229,12 +243,19 @@ export class Peer {
       case 'done':
         this.#turns.touch()
         return this.objects.get(event.object)?.onDone(event, this.#now)
+      case 'measured':
+        this.#turns.touch()
+        return this.objects.get(event.object)?.onMeasured(event)
       case 'died':
         this.#turns.touch()
         return this.objects.get(event.object)?.onDied(event, this.#now)
       case 'quarantined':
         this.#turns.touch()
         return this.objects.get(event.object)?.onQuarantined(event.version, event.reason)
+      case 'lock':
+      case 'unlock':
+      case 'load':
+        return this.#locality.on(event, this.#now)
       case 'addresses':
         this.#addresses = event.addresses
         this.#turns.touch()
@@ -252,6 +273,7 @@ export class Peer {
   #onMessage(from: string, message: Message): void {
     switch (message.kind) {
       case 'summary':
+        this.#locality.clock.note(from, message.time, this.#now)
         return this.#antiEntropy.onSummary(from, message, this.#now)
       case 'digest':
         return this.#antiEntropy.onDigest(from, message, this.#now)
@@ -407,6 +429,7 @@ export class Peer {
       leaving: this.#leaving,
       membership: this.membership,
       antiEntropy: this.#antiEntropy,
+      locality: this.#locality,
       refresh: () => this.#refreshOwnRecord()
     })
   }
@@ -438,6 +461,7 @@ export class Peer {
       panels: this.#panels,
       guards: this.#guards,
       permit: this.#permit,
+      locality: this.#locality,
       leaving: this.#leaving,
       hash53: this.#hash53,
       now: () => this.#now

@@ -37,6 +37,10 @@ export const PHASES = [
 ] as const
 export const phaseSchema = z.enum(PHASES)
 
+const callsSchema = z
+  .strictObject({ calls: z.int().min(1).max(Number.MAX_SAFE_INTEGER), failed: count })
+  .refine(({ calls, failed }) => failed <= calls, 'no more calls fail than are made')
+
 export const objectRecordSchema = z.strictObject({
   /** Version and entry hash (first 16 hex digits) of the current object; version 0 while empty. */
   version: z.int().min(0),
@@ -62,6 +66,8 @@ export const objectRecordSchema = z.strictObject({
   since: count.optional(),
   /** It died by itself so often in a row, and has not served for long enough since (SPEC L16). Absent: it is steady. */
   crashes: z.int().min(2).max(1_000_000).optional(),
+  /** How many of its calls failed through its fault: at this version, and on this node before it (SPEC S24). */
+  calls: z.strictObject({ now: callsSchema.optional(), before: callsSchema.optional() }).optional(),
   failed: z.array(z.strictObject({ version: versionSchema, reason: z.string().max(MAX_REASON_LENGTH) })).max(MAX_FAILED)
 })
 

@@ -2,7 +2,7 @@
 import type { Shown } from '../schedule/panel.ts'
 import type { Entry } from '../upgrade/manifest.ts'
 import { BEGUN } from './lifecycle.ts'
-import type { PeerRecord } from './record.ts'
+import type { ObjectRecord, PeerRecord } from './record.ts'
 
 /** A peer that starts, or is down for its next upgrade, has shown nothing against the version. */
 export function shownBy({ head, objects }: PeerRecord, object: string, entry: Entry): { state: Shown; reason: string } {
@@ -25,4 +25,10 @@ export function holdsReady(record: PeerRecord, object: string, entry: Entry): bo
   const { phase, target } = record.objects[object]!
   if (state === 'failed' || state === 'sick') return false
   return state === 'runs' || (target === entry.version && phase !== 'fetching' && phase !== 'idle')
+}
+
+/** S23: of one peer: more calls fail than twice as many as before, and than one. */
+export function gotWorse(calls: ObjectRecord['calls']): boolean {
+  const { now, before } = calls ?? {}
+  return now !== undefined && before !== undefined && now.failed > 1 + (2 * now.calls * before.failed) / before.calls
 }

@@ -6,6 +6,7 @@ import type { StatementSet } from '../upgrade/statements.ts'
 import type { AntiEntropy } from './antientropy.ts'
 import type { Keepers } from './keepers.ts'
 import type { Leaving } from './leaving.ts'
+import type { Locality } from './locality.ts'
 import type { Membership } from './membership.ts'
 import type { HostedObject } from './object.ts'
 import type { OwnPermit } from './own-permit.ts'
@@ -22,6 +23,7 @@ export interface TurnsInit {
   readonly leaving: Leaving
   readonly membership: Membership
   readonly antiEntropy: AntiEntropy
+  readonly locality: Locality
   /** Something that the own record says may have changed. */
   refresh(): void
 }
@@ -35,12 +37,14 @@ export class Turns {
   #words = -1
   #pieces = -1
   #contacts = -1
+  #local = -1
   /** When each part has something to do without an event, ms. */
   #objectsAt = 0
   #keepersAt = 0
   #piecesAt = 0
   #membershipAt = 0
   #lapseAt = 0
+  #lockAt = 0
 
   constructor(init: TurnsInit) {
     this.#init = init
@@ -53,23 +57,26 @@ export class Turns {
 
   /** Takes what turns there are. Returns when the next one is, without an event, ms. */
   take(now: number): number {
-    const { log, statements, view, keepers, leaving, membership, antiEntropy } = this.#init
+    const { log, statements, view, keepers, leaving, membership, antiEntropy, locality } = this.#init
     const { pieces } = keepers
     const words = log.size + statements.size
     const wordsMoved = words !== this.#words
     const viewMoved = view.changes !== this.#view
     const contactsMoved = membership.changes !== this.#contacts
     const piecesMoved = pieces.changes !== this.#pieces
-    const touched = this.#touched || wordsMoved || leaving.isOrdered
+    const localMoved = locality.changes !== this.#local || this.#lockAt <= now
+    const touched = this.#touched || wordsMoved || localMoved || leaving.isOrdered
     this.#touched = false
     this.#words = words
     this.#view = view.changes
     this.#contacts = membership.changes
     this.#pieces = pieces.changes
+    this.#local = locality.changes
     if (wordsMoved || this.#lapseAt <= now) this.#lapseAt = statements.nextLapse(now)
     const seen = (viewMoved || contactsMoved) && this.#areWatchful()
     const objects = touched || piecesMoved || seen || this.#objectsAt <= now
     if (objects) this.#objectsAt = this.#advance(now)
+    this.#lockAt = locality.settle(now)
     const duties = objects || (viewMoved && keepers.watchesView) || this.#keepersAt <= now
     if (duties) this.#keepersAt = keepers.turn(now)
     if (duties || contactsMoved || this.#piecesAt <= now) {
@@ -81,7 +88,8 @@ export class Turns {
     const places = contactsMoved || wordsMoved || (viewMoved && membership.watchesView)
     if (places || this.#membershipAt <= now) this.#membershipAt = membership.turn(now)
     const rounds = antiEntropy.round(membership.neighbours, now)
-    return Math.min(this.#objectsAt, this.#keepersAt, this.#piecesAt, this.#membershipAt, this.#lapseAt, rounds)
+    const own = Math.min(this.#objectsAt, this.#keepersAt, this.#piecesAt, this.#lapseAt, this.#lockAt)
+    return Math.min(own, this.#membershipAt, rounds)
   }
 
   obstacleToLeaving(): string | undefined {

@@ -187,6 +187,24 @@ export function window(times: { cron: string; duration: Duration; timezone?: str
   return { kind: 'window', cron, timezone, durationMs: durationMs(times.duration) }
 }
 
+/**
+ * When this node has answered fewer than `loadBelow` calls a second, over ten seconds each, for so long: quiet({
+ * loadBelow: 5, for: '10m' }).
+ */
+export function quiet({ loadBelow, for: duration }: { loadBelow: number; for: Duration }): Condition {
+  if (!Number.isInteger(loadBelow) || loadBelow < 1 || loadBelow > 1_000_000)
+    throw new Refusal('Malformed', `quiet: loadBelow is a whole number of calls a second, from 1, not ${loadBelow}`)
+  return { kind: 'quiet', loadBelow, forMs: durationMs(duration) }
+}
+
+/** While no program on this host holds a lock (`upstart lock`), or they have held it up for `timeout` in all. */
+export function lock({ timeout }: { timeout: Duration }): Condition {
+  const timeoutMs = durationMs(timeout)
+  if (timeoutMs < 1000)
+    throw new Refusal('Malformed', 'lock: "timeout" is at least a second; without lock() no lock holds')
+  return { kind: 'lock', timeoutMs }
+}
+
 /** On peers whose labels have these values, or one of several: where({ region: ['eu', 'us'] }). */
 export function where(labels: Record<string, string | string[]>): Condition {
   const listed = Object.entries(labels).map(([label, values]) => [label, [values].flat()])
@@ -238,20 +256,45 @@ export function notWhile(condition: Condition): Constraint {
   return { kind: 'notWhile', condition }
 }
 
+/** When the share of failed calls counts as worse: more than `factor` times, and by more than `difference`, than before. */
+export interface WorseThanBaseline {
+  /** @default 2 */
+  factor?: number
+  /** @default 0.01 */
+  difference?: number
+  /** Fewer calls than these, before the upgrade or since, say nothing. @default 100 */
+  calls?: number
+}
+
 /**
  * Halts the upgrade on nodes that have not begun it, as long as it goes badly elsewhere: of the peers known that tried
  * the version a larger share than `failedAbove` went back from it; of those that run it a larger share than
- * `unhealthyAbove` do not serve, or die again and again. Shares lie in [0, 1]; a single peer halts only where it is 0.
+ * `unhealthyAbove` do not serve, or die again and again; or more of their calls fail than did on the same nodes before.
+ * Shares lie in [0, 1]; a single peer halts only where it is 0.
  */
-export function guard(limits: { failedAbove?: number; unhealthyAbove?: number }): Constraint {
-  const { failedAbove, unhealthyAbove } = limits
-  if (failedAbove === undefined && unhealthyAbove === undefined)
-    throw new Refusal('Malformed', 'guard: name at least one of failedAbove and unhealthyAbove')
+export function guard(limits: {
+  failedAbove?: number
+  unhealthyAbove?: number
+  worseThanBaseline?: true | WorseThanBaseline
+}): Constraint {
+  const { failedAbove, unhealthyAbove, worseThanBaseline } = limits
+  if (failedAbove === undefined && unhealthyAbove === undefined && worseThanBaseline === undefined)
+    throw new Refusal('Malformed', 'guard: name at least one of failedAbove, unhealthyAbove and worseThanBaseline')
   return {
     kind: 'guard',
     ...(failedAbove === undefined ? {} : { failedPerMillion: perMillionOf('failedAbove', failedAbove) }),
-    ...(unhealthyAbove === undefined ? {} : { unhealthyPerMillion: perMillionOf('unhealthyAbove', unhealthyAbove) })
+    ...(unhealthyAbove === undefined ? {} : { unhealthyPerMillion: perMillionOf('unhealthyAbove', unhealthyAbove) }),
+    ...(worseThanBaseline === undefined ? {} : { worse: worseOf(worseThanBaseline === true ? {} : worseThanBaseline) })
   }
+}
+
+function worseOf({ factor = 2, difference = 0.01, calls = 100 }: WorseThanBaseline) {
+  if (!(factor >= 1 && factor <= 10_000))
+    throw new Refusal('Malformed', `guard: worseThanBaseline.factor is from 1 to 10000 (like 2), not ${factor}`)
+  if (!(Number.isInteger(calls) && calls >= 32 && calls <= 1_000_000))
+    throw new Refusal('Malformed', `guard: worseThanBaseline.calls is a whole number from 32 to 1000000, not ${calls}`)
+  const differencePerMillion = perMillionOf('worseThanBaseline.difference', difference)
+  return { factorPercent: Math.round(factor * 100), differencePerMillion, calls }
 }
 
 function perMillionOf(name: string, share: number): number {

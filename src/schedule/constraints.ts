@@ -6,7 +6,7 @@
 import { sayDuration } from './duration.ts'
 import { earlier, evaluate, type Facts, type Progress, type Verdict, waits } from './evaluate.ts'
 import { sayUnknown } from './reading.ts'
-import type { Constraint } from './schedule.ts'
+import type { Constraint, Worse } from './schedule.ts'
 
 /** How the version fares, as one kind of evidence shows it. */
 export interface Evidence {
@@ -18,13 +18,23 @@ export interface Evidence {
   /** Peers that run it or a later one. */
   readonly run: number
   readonly unhealthy: number
+  /** Of those that run just it, and tell what became of their calls before, too. */
+  readonly calls: ComparedCalls
   /** Some of those that failed or are unhealthy, with their own words. */
   readonly culprits: readonly Culprit[]
 }
 
+export interface ComparedCalls {
+  readonly calls: number
+  readonly failed: number
+  /** How many would have failed had each peer gone on as before; and from how many calls that is known. */
+  readonly expected: number
+  readonly before: number
+}
+
 export interface Culprit {
   readonly peer: string
-  readonly what: 'failed' | 'unhealthy'
+  readonly what: 'failed' | 'unhealthy' | 'worse'
   readonly reason: string
 }
 
@@ -116,29 +126,54 @@ function notWhile(
   return { go: false, progress: one.progress, reason: { kind: 'notWhile', sentence, ...peers }, inMs }
 }
 
-/** S22. */
+/** S22, S23. */
 function guard(
-  { failedPerMillion, unhealthyPerMillion }: Extract<Constraint, { kind: 'guard' }>,
+  { failedPerMillion, unhealthyPerMillion, worse }: Extract<Constraint, { kind: 'guard' }>,
   progress: Progress,
   facts: ConstraintFacts
 ): Verdict {
   for (const one of facts.evidence()) {
-    const { failed, tried, unhealthy, run } = one
-    const trips =
-      above(failed, tried, failedPerMillion) &&
-      `${failed} of ${one.of} went back from it, of ${tried} that tried it (at most ${percent(failedPerMillion!)})`
-    const ails =
-      above(unhealthy, run, unhealthyPerMillion) &&
-      `${unhealthy} of ${one.of} run it in bad health, of ${run} that run it (at most ${percent(unhealthyPerMillion!)})`
-    const found = trips || ails
-    if (found === false) continue
-    const culprits = one.culprits.filter(({ what }) => what === (trips ? 'failed' : 'unhealthy'))
+    const found = tripped(one, failedPerMillion, unhealthyPerMillion) ?? worsened(one, worse)
+    if (found === undefined) continue
+    const culprits = one.culprits.filter(({ what }) => what === found.what)
     const [first] = culprits
     const by = first === undefined ? '' : `; …${first.peer.slice(-6)}: ${first.reason}`
-    const peers = culprits.map(({ peer }) => peer)
-    return { go: false, progress, reason: { kind: 'guard', sentence: `halted: ${found}${by}`, peers }, inMs: undefined }
+    const reason = {
+      kind: 'guard' as const,
+      sentence: `halted: ${found.sentence}${by}`,
+      peers: culprits.map(({ peer }) => peer)
+    }
+    return { go: false, progress, reason, inMs: undefined }
   }
   return { go: true, progress }
+}
+
+type Tripped = { what: Culprit['what']; sentence: string } | undefined
+
+function tripped(one: Evidence, failedPerMillion?: number, unhealthyPerMillion?: number): Tripped {
+  const { of, failed, tried, unhealthy, run } = one
+  if (above(failed, tried, failedPerMillion)) {
+    const sentence = `${failed} of ${of} went back from it, of ${tried} that tried it (at most ${percent(failedPerMillion!)})`
+    return { what: 'failed', sentence }
+  }
+  if (!above(unhealthy, run, unhealthyPerMillion)) return undefined
+  const sentence = `${unhealthy} of ${of} run it in bad health, of ${run} that run it (at most ${percent(unhealthyPerMillion!)})`
+  return { what: 'unhealthy', sentence }
+}
+
+/** S23: worse by factor, by difference, and by more than chance: three standard errors of two shares. */
+function worsened({ of, calls: compared }: Evidence, worse: Worse | undefined): Tripped {
+  const { calls, failed, expected, before } = compared
+  if (worse === undefined || calls < worse.calls || before < worse.calls) return undefined
+  const [share, base] = [failed / calls, expected / calls]
+  const excess = share - base
+  const pooled = (failed + base * before) / (calls + before)
+  const error = Math.sqrt(pooled * (1 - pooled) * (1 / calls + 1 / before))
+  const isWorse = share * 100 > base * worse.factorPercent && excess * 1_000_000 > worse.differencePerMillion
+  if (!isWorse || excess <= 3 * error) return undefined
+  const said = (one: number) => `${(one * 100).toPrecision(2)} %`
+  const sentence = `of ${calls} calls at ${of} ${said(share)} fail with it; before it ${said(base)} did`
+  return { what: 'worse', sentence }
 }
 
 /** One peer's trouble is no share of a fleet: alone it halts only where none is allowed. */

@@ -4,6 +4,7 @@
  */
 import { evaluateAfterClass, evaluateDomains } from './domains.ts'
 import { sayDuration } from './duration.ts'
+import { evaluateLock, evaluateQuiet } from './local.ts'
 import type { Others } from './panel.ts'
 import { sayUnknown } from './reading.ts'
 import { branchOf, type Condition, type Constraint } from './schedule.ts'
@@ -16,7 +17,7 @@ export type Progress = Readonly<Record<string, number>>
 
 /** What a node waits for, as data and as one sentence. */
 export interface Reason {
-  kind: Condition['kind'] | Constraint['kind'] | 'pause' | 'permit' | 'bundle' | 'turn'
+  kind: Condition['kind'] | Constraint['kind'] | 'clock' | 'pause' | 'permit' | 'bundle' | 'turn'
   sentence: string
   /** Whom it waits for, the first few. */
   peers?: readonly string[]
@@ -57,6 +58,12 @@ export interface Facts {
   draw(): number
   /** All names that the object's class ever had. */
   classes(): readonly string[]
+  /** What is wrong with the peer's clock, in words; undefined while it can be trusted for moments of time (S27). */
+  clockDoubt(): string | undefined
+  /** Whether this node answers fewer calls a second than that; undefined until it was measured (S25). */
+  isQuiet(loadBelow: number): boolean | undefined
+  /** What local programs hold (S26). */
+  locks: readonly { readonly name: string; readonly reason: string }[]
 }
 
 /**
@@ -110,6 +117,8 @@ function at(condition: Condition, path: string, progress: Progress, moment: Mome
     case 'never':
       return waits('never', progress, 'is never for this node')
     case 'at': {
+      const doubt = doubted(progress, moment)
+      if (doubt !== undefined) return doubt
       const inMs = condition.timeMs - moment.now
       if (inMs <= 0) return { go: true, progress }
       const time = new Date(condition.timeMs).toISOString().replace(/\.000Z$/, 'Z')
@@ -118,7 +127,11 @@ function at(condition: Condition, path: string, progress: Progress, moment: Mome
     case 'gradual':
       return gradual(condition, path, progress, moment)
     case 'window':
-      return evaluateWindow(condition, progress, moment.now)
+      return doubted(progress, moment) ?? evaluateWindow(condition, progress, moment.now)
+    case 'quiet':
+      return evaluateQuiet(condition, path, progress, moment.passedMs, moment)
+    case 'lock':
+      return evaluateLock(condition, path, progress, moment.passedMs, moment)
     case 'where':
       return where(condition.labels, progress, moment.labels)
     case 'not':
@@ -144,6 +157,13 @@ export const waits = (kind: Reason['kind'], progress: Progress, sentence: string
   reason: { kind, sentence },
   inMs
 })
+
+/** S27: who does not know the time acts on no moment of it, nor on its absence. */
+function doubted(progress: Progress, { clockDoubt }: Moment): Verdict | undefined {
+  const sentence = clockDoubt()
+  if (sentence === undefined) return undefined
+  return { go: false, progress, reason: { kind: 'clock', sentence }, inMs: undefined, unsure: true }
+}
 
 /** How much faster the last nodes go than the first, where the rate grows. */
 const GROWTH = 64

@@ -28,6 +28,8 @@ export type Condition =
   | { kind: 'gradual'; overMs: number; shape: 'even' | 'growing' }
   | { kind: 'window'; cron: string; timezone: string; durationMs: number }
   | { kind: 'where'; labels: Record<string, string[]> }
+  | { kind: 'quiet'; loadBelow: number; forMs: number }
+  | { kind: 'lock'; timeoutMs: number }
   | { kind: 'not'; of: Condition }
   | { kind: 'any'; of: Condition[] }
   | { kind: 'all'; of: Condition[] }
@@ -48,8 +50,16 @@ export type Constraint =
   | { kind: 'rolling'; by: 'group'; unavailable: number; minimumAlive?: number }
   | { kind: 'notWhile'; condition: Condition }
   /** Shares of the peers known; at least one of them is given. */
-  | { kind: 'guard'; failedPerMillion?: number; unhealthyPerMillion?: number }
+  | { kind: 'guard'; failedPerMillion?: number; unhealthyPerMillion?: number; worse?: Worse }
   | Unknown
+
+/** Shares of failed calls against those before the upgrade: more than so many per cent of it, and so much more in all. */
+export interface Worse {
+  factorPercent: number
+  differencePerMillion: number
+  /** Fewer calls, before or since, say nothing. */
+  calls: number
+}
 
 export interface Schedule {
   when: Condition
@@ -99,8 +109,20 @@ const ofOthers = [
   })
 ] as const
 
+/** Conditions on the node itself. */
+const ofItself = [
+  z.strictObject({
+    kind: z.literal('quiet'),
+    /** Calls a second. */
+    loadBelow: z.int().min(1).max(1_000_000),
+    forMs: z.int().min(0).max(MAX_DELAY_MS)
+  }),
+  z.strictObject({ kind: z.literal('lock'), timeoutMs: z.int().min(1000).max(MAX_DELAY_MS) })
+] as const
+
 const leaf = [
   ...ofOthers,
+  ...ofItself,
   z.strictObject({ kind: z.literal('random'), withinMs: z.int().min(1).max(MAX_DELAY_MS) }),
   z.strictObject({ kind: z.literal('immediately') }),
   z.strictObject({ kind: z.literal('manual') }),
@@ -184,7 +206,14 @@ export const constraintSchema: z.ZodType<Constraint> = z.discriminatedUnion('kin
     .strictObject({
       kind: z.literal('guard'),
       failedPerMillion: perMillion.optional(),
-      unhealthyPerMillion: perMillion.optional()
+      unhealthyPerMillion: perMillion.optional(),
+      worse: z
+        .strictObject({
+          factorPercent: z.int().min(100).max(1_000_000),
+          differencePerMillion: perMillion,
+          calls: z.int().min(32).max(MILLION)
+        })
+        .optional()
     })
     .refine((guard) => Object.keys(guard).length > 1, 'a guard names at least one share that halts')
 ])

@@ -20,6 +20,7 @@ function driven(step: (event: Event) => Effect[], commit: Store['commit']) {
     network: { send: (to: string) => void left.push(to) } as unknown as Network,
     bundles: {} as Bundles,
     run: (command) => left.push(command.command),
+    watchLoad: () => undefined,
     settled: () => left.push('settled'),
     left: () => left.push('left'),
     failed: (error) => failed.resolve(error),

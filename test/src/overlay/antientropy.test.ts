@@ -35,7 +35,8 @@ class End {
     }),
     limits: DEFAULT_LIMITS,
     generator: new Generator(1),
-    outbox: this.outbox
+    outbox: this.outbox,
+    now: () => 0
   })
 
   /** What it says since it was asked last. */

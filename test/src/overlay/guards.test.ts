@@ -137,6 +137,51 @@ describe('constraints and nothing overrides them (SPEC S5, S22)', () => {
   })
 })
 
+describe('calls before and after an upgrade (SPEC S23, S24)', () => {
+  const measured = (peer: LonePeer, attempt: number, calls: number, bad: number) =>
+    peer.step({ type: 'measured', object: OBJECT, attempt, calls, failed: bad })
+  const shown = (peer: LonePeer) => object(peer).record().calls
+
+  it('S24: a record tells the calls at this version, and those before it, through a restart', () => {
+    const peer = new LonePeer()
+    peer.installed()
+    assert.equal(shown(peer), undefined)
+    measured(peer, 1, 128, 2)
+    assert.deepEqual(shown(peer), { now: { calls: 128, failed: 2 } })
+    peer.inject()
+    peer.answer('warm')
+    measured(peer, 1, 200, 3)
+    peer.answerAll('drain', 'transform', 'prove', 'serve', 'clean')
+    assert.equal(shown(peer), undefined, 'nothing is known of the new version yet')
+    measured(peer, 1, 500, 500)
+    assert.equal(shown(peer), undefined, 'a late word of the process before')
+    peer.restart()
+    peer.answerAll('clean', 'start')
+    measured(peer, 2, 128, 64)
+    assert.deepEqual(shown(peer), { now: { calls: 128, failed: 64 }, before: { calls: 200, failed: 3 } })
+  })
+
+  it('S23: a guard compares each peer with itself, and names those that got worse', () => {
+    const peer = new LonePeer()
+    peer.installed()
+    const more = guard({ worseThanBaseline: { factor: 1, difference: 0.05 } })
+    const entry = peer.inject({ when: { kind: 'manual' }, constraints: [more] })
+    const rates = (now: number, before: number) => ({
+      calls: { now: { calls: 1000, failed: now }, before: { calls: 1000, failed: before } }
+    })
+    // One that always fails much, and has more traffic now, makes nothing worse.
+    hear(peer, 'peer-1', 1, { version: 2, ...rates(500, 500) })
+    hear(peer, 'peer-2', 1, { version: 2, ...rates(200, 10) })
+    hear(peer, 'peer-3', 1, { version: 2, calls: { now: { calls: 1000, failed: 1000 } } })
+    peer.state({ what: 'approve', target: entry.hash })
+    const { reason } = object(peer)
+    assert.match(reason, /^halted: of 2000 calls at the peers known 35 % fail with it; before it 26 % did/)
+    assert.match(reason, /…peer-2: 200 of 1000 calls fail, 10 of 1000 did before$/)
+    hear(peer, 'peer-2', 2, { version: 2, ...rates(12, 10) })
+    assert.deepEqual(names(peer), ['warm'])
+  })
+})
+
 describe('the sample of a view (SPEC S22)', () => {
   it('S22: shares are told without the preference that a full view has for failures', () => {
     const pins = { has: () => false, wants: () => false, note: () => undefined, forget: () => undefined }

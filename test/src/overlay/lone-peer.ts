@@ -14,6 +14,8 @@ export class LonePeer {
   readonly world = new World(1, true)
   readonly durable = new Map<string, unknown>()
   readonly alarms: string[] = []
+  /** Thresholds of the load that the peer wants watched. */
+  watched: number[] = []
   peer: Peer
   now = 1_000_000
   record: PeerRecord | undefined
@@ -125,6 +127,7 @@ export class LonePeer {
 
   #perform(effect: Effect): void {
     if (effect.type === 'run') this.commands.push(effect.command)
+    if (effect.type === 'watch-load') this.watched = effect.thresholds
     if (effect.type === 'alarm') this.alarms.push(effect.name)
     if (effect.type === 'persist') {
       for (const key of effect.delete) this.durable.delete(key)

@@ -46,6 +46,9 @@ function fleetAt(versions: number, when = immediately()) {
       place: () => 0,
       draw: () => 0,
       classes: () => [],
+      clockDoubt: () => undefined,
+      isQuiet: () => undefined,
+      locks: [],
       evidence: () => [],
       fellows: () => undefined
     })

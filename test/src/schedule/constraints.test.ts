@@ -3,24 +3,15 @@ import { after, guard, manual, not, notWhile, rolling, window } from '../../../s
 import { type ConstraintFacts, type Evidence, evaluateConstraints } from '../../../src/schedule/constraints.ts'
 import type { Verdict } from '../../../src/schedule/evaluate.ts'
 import { type Constraint, constraintSchema } from '../../../src/schedule/schedule.ts'
+import { CONSTRAINT_FACTS } from './facts.ts'
 
-const FACTS: ConstraintFacts = {
-  approved: false,
-  others: () => assert.fail('no condition here looks at others'),
-  draw: () => 0.5,
-  classes: () => [],
-  now: Date.parse('2026-11-23T12:00:00Z'),
-  labels: {},
-  place: () => 0.5,
-  evidence: () => [],
-  fellows: () => undefined
-}
 const judge = (constraints: Constraint[], facts: Partial<ConstraintFacts> = {}, serves = true): Verdict =>
-  evaluateConstraints(constraints, {}, 0, { ...FACTS, ...facts }, serves)
+  evaluateConstraints(constraints, {}, 0, { ...CONSTRAINT_FACTS, ...facts }, serves)
 const sentence = (verdict: Verdict): string => (verdict.go ? 'goes' : verdict.reason.sentence)
 
 const known = (counts: Partial<Evidence>): Partial<ConstraintFacts> => {
-  const none = { of: 'the peers known', tried: 0, failed: 0, run: 0, unhealthy: 0, culprits: [] }
+  const calls = { calls: 0, failed: 0, expected: 0, before: 0 }
+  const none = { of: 'the peers known', tried: 0, failed: 0, run: 0, unhealthy: 0, calls, culprits: [] }
   return { evidence: () => [{ ...none, ...counts }] }
 }
 const fellows = (serving: number, down: number): Partial<ConstraintFacts> => ({
@@ -60,9 +51,9 @@ describe('constraints (SPEC S5, S20 to S22)', () => {
 
   it('S21: time that notWhile counts goes on, apart from that of the conditions', () => {
     const constraints = [notWhile(not(after({ delay: '10s' })))]
-    const first = evaluateConstraints(constraints, { '': 5 }, 0, FACTS, true)
+    const first = evaluateConstraints(constraints, { '': 5 }, 0, CONSTRAINT_FACTS, true)
     assert.ok(!first.go)
-    const second = evaluateConstraints(constraints, first.progress, 10_000, FACTS, true)
+    const second = evaluateConstraints(constraints, first.progress, 10_000, CONSTRAINT_FACTS, true)
     assert.ok(second.go)
     assert.equal(second.progress[''], 5)
   })
@@ -94,6 +85,28 @@ describe('constraints (SPEC S5, S20 to S22)', () => {
     assert.ok(!judge([guard({ failedAbove: 0 })], known({ tried: 100, failed: 1 })).go)
     assert.ok(judge([guard({ failedAbove: 0 })], known({ tried: 100 })).go)
     assert.ok(!judge([guard({ unhealthyAbove: 0.5 })], known({ tried: 3, run: 3, unhealthy: 2 })).go)
+  })
+
+  it('S23: guard halts when more calls fail than before, by factor, by difference, and not by chance', () => {
+    const worse = (calls: number, failed: number, expected: number, before = calls) =>
+      judge([guard({ worseThanBaseline: true })], known({ calls: { calls, failed, expected, before } }))
+    const verdict = worse(1000, 50, 10)
+    assert.match(sentence(verdict), /^halted: of 1000 calls at the peers known 5.0 % fail with it; before it 1.0 % did/)
+    assert.ok(worse(1000, 19, 10).go, 'not twice as many')
+    assert.ok(worse(1000, 9, 0).go, 'not one per cent more')
+    assert.ok(worse(99, 99, 0).go, 'too few calls since')
+    assert.ok(worse(1000, 500, 10, 99).go, 'too few calls before')
+    assert.ok(worse(100, 4, 1).go, 'two in a hundred more may be chance')
+    assert.ok(!worse(100, 20, 1).go)
+    assert.ok(worse(1000, 0, 500).go)
+    const strict = guard({ worseThanBaseline: { factor: 1, difference: 0, calls: 32 } })
+    assert.ok(!judge([strict], known({ calls: { calls: 10_000, failed: 90, expected: 40, before: 10_000 } })).go)
+    assert.ok(
+      judge([guard({ failedAbove: 0 })], known({ calls: { calls: 99, failed: 99, expected: 0, before: 99 } })).go
+    )
+    assert.throws(() => guard({ worseThanBaseline: { factor: 0.5 } }), { name: 'Malformed' })
+    assert.throws(() => guard({ worseThanBaseline: { calls: 2 } }), { name: 'Malformed' })
+    assert.deepEqual(constraintSchema.parse(JSON.parse(JSON.stringify(strict))), strict)
   })
 
   it('S22: any piece of evidence halts, none lifts what another says', () => {

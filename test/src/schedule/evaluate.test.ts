@@ -28,6 +28,9 @@ const FACTS: Facts = {
   labels: { region: 'eu' },
   place: () => 0.5,
   draw: () => 0.5,
+  clockDoubt: () => undefined,
+  isQuiet: () => undefined,
+  locks: [],
   classes: () => ['Thing']
 }
 

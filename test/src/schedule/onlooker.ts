@@ -61,6 +61,9 @@ export class Onlooker {
       labels: this.labels,
       place: () => 0,
       draw: () => this.drawn,
+      clockDoubt: () => undefined,
+      isQuiet: () => undefined,
+      locks: [],
       classes: () => this.classes
     }
     const verdict = evaluate(this.#condition, this.progress, passedMs, facts)
