@@ -104,6 +104,6 @@ describe('late and returning peers (SPEC L1, L8, R6; real peers)', function () {
     const count = { class: 'ColorSet', version: 3, method: 'count', args: [], to: { peer: late.id } }
     assert.equal(await client.call(count), 2)
     await assert.rejects(client.call({ ...retired, to: { peer: late.id } }), { name: 'Retired' })
-    assert.ok(allAt(stays.status(), OBJECT, 3, 2))
+    await until('the other one knows', () => allAt(stays.status(), OBJECT, 3, 2))
   })
 })
