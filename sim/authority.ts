@@ -4,7 +4,7 @@
  * statements and records are those of the production code.
  */
 import { Refusal } from '../src/errors.ts'
-import type { Authority, PeerInit } from '../src/overlay/events.ts'
+import type { Authority, HostCommandName, PeerInit } from '../src/overlay/events.ts'
 import type { PeerRecord } from '../src/overlay/record.ts'
 import type { Condition, Schedule } from '../src/schedule/schedule.ts'
 import { type Entry, MIN_PIECE_BYTES } from '../src/upgrade/manifest.ts'
@@ -48,8 +48,8 @@ export interface SimulatedBundle {
 
 /** What an upgrade costs where it is made, and where it goes wrong; as told with it. */
 export interface Effort {
-  /** How long its TF takes. */
-  transformMs?: Curve
+  /** How long its commands to the host take, where that is known: the TF, the proof of health. */
+  times?: Partial<Record<HostCommandName, Curve>>
   /** On a share of the peers with these labels no object of it proves its health; the first that matches counts. */
   fails?: { share: number; where: Where }[]
   simulation?: Simulation

@@ -74,7 +74,8 @@ export class Callers {
     this.#around = around
     this.#options = options
     this.#random = random
-    this.#object = around.scenario.lineages[0]!
+    // An object keeps the name of the class that its node installed first.
+    this.#object = `${around.scenario.lineages[0]!}v1`
     this.#wanted = new Int32Array(options.perSecond > 0 ? around.scenario.peers : 0)
     if (options.perSecond > 0) this.#next()
   }
@@ -87,8 +88,9 @@ export class Callers {
     const caller = this.#random.pick(machines)
     const callee = this.#random.below(machines.length)
     const version = caller.up ? caller.host.servedVersion(this.#object) : 0
-    // Who does not serve calls nobody.
-    if (version === 0) return
+    // Who does not serve calls nobody, and nobody knows of who never was there or is gone for ever.
+    const { process, departed } = machines[callee]!
+    if (version === 0 || process === 0 || departed) return
     this.counts.calls += 1
     this.#try({ version, callee, begunAt: this.#around.kernel.now })
   }

@@ -96,8 +96,8 @@ export interface HostEvents {
   interrupted(version: number): void
   /** Whether no object of this version proves its health. */
   broken(version: number): boolean
-  /** How long a TF to this version takes, if its upgrade says so. */
-  transformTimes(version: number): Curve | undefined
+  /** How long a command for this version takes, if its upgrade says so. */
+  times(command: HostCommandName, version: number): Curve | undefined
   /** The share of calls at objects of this version that fail through their fault. */
   errors(version: number): number
 }
@@ -187,8 +187,8 @@ export class SimulatedHost {
     if (problem !== undefined) this.#events.violation('M13', `${describe(command)}: ${problem}`)
     const inFlight: InFlight = { command, cancelled: false, killed: false }
     hosted.inFlight.add(inFlight)
-    const transforms = command.command === 'transform' && command.from !== null
-    const curve = transforms ? this.#events.transformTimes(command.version) : undefined
+    const empty = command.command === 'transform' && command.from === null
+    const curve = empty ? undefined : this.#events.times(command.command, versionOf(command))
     const [least, most] = this.#options.durationsMs[command.command]
     const point = this.#random.fraction()
     const drawnMs = curve === undefined ? least + point * (most - least) : quantile(curve, point)

@@ -4,7 +4,7 @@
  * loses what was not durable together with everything that waited for it.
  */
 
-import type { Authority, Effect, Event, PeerInit } from '../src/overlay/events.ts'
+import type { Authority, Effect, Event, HostCommandName, PeerInit } from '../src/overlay/events.ts'
 import { MOST_INTERRUPTIONS, type ObjectState, targetOf } from '../src/overlay/lifecycle.ts'
 import type { PeerRecord, PhaseName } from '../src/overlay/record.ts'
 import type { Generator } from '../src/prng.ts'
@@ -384,8 +384,8 @@ export class Machine implements Watched, HostEvents {
   broken(version: number): boolean {
     return this.#around.world.breaks(version, this.init)
   }
-  transformTimes(version: number): Curve | undefined {
-    return this.#around.world.efforts.get(version)?.transformMs
+  times(command: HostCommandName, version: number): Curve | undefined {
+    return this.#around.world.efforts.get(version)?.times?.[command]
   }
 
   errors(version: number): number {

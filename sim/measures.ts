@@ -148,10 +148,10 @@ export class Measures {
     if (this.#now() >= this.#pointAt) this.#point()
   }
 
-  #point(): void {
-    const now = this.#now()
-    this.points.push({
-      atMs: now,
+  /** How the fleet looks now. */
+  now(): Point {
+    return {
+      atMs: this.#now(),
       informed: this.informed.count,
       fetched: this.fetched.count,
       upgraded: this.upgraded.count,
@@ -161,13 +161,17 @@ export class Measures {
       bytes: this.#counts.bytes(),
       calls: this.#counts.calls(),
       failed: this.#counts.failed()
-    })
+    }
+  }
+
+  #point(): void {
+    this.points.push(this.now())
     if (this.points.length >= MOST_POINTS) {
       const kept = this.points.filter((_, index) => index % 2 === 0)
       this.points.splice(0, this.points.length, ...kept)
       this.#intervalMs *= 2
     }
-    this.#pointAt = now + this.#intervalMs
+    this.#pointAt = this.#now() + this.#intervalMs
   }
 
   /** Index of a reason without its names and numbers, so that peers that wait for the same are counted together. */

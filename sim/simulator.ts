@@ -28,6 +28,8 @@ const LOOK_MS = 1000
 const MINUTE_MS = 60_000
 /** Gossip remembers what it has seen for this long: after it, what is published again spreads again. */
 const GOSSIP_MEMORY_MS = 120_000
+/** Events between two calls of `watch`. */
+const WATCH_EVENTS = 16_384
 /** A run ends early with this many violations: what follows from the first is noise. */
 const MAX_VIOLATIONS = 5
 
@@ -68,6 +70,8 @@ export interface RunOptions {
   commit?: string
   /** Called with the simulator before the first event: tests put their own stand-ins and probes in. */
   prepare?: (simulator: Simulator) => void
+  /** Called now and then while it runs, for whoever shows how it stands. */
+  watch?: (simulator: Simulator) => void
 }
 
 export function run(scenario: Scenario, options: RunOptions = {}): Result {
@@ -139,6 +143,7 @@ export class Simulator {
       kernel.next(Math.min(durationMs, this.#convergedAt + idleMs))
     ) {
       this.#dispatch()
+      if (this.kernel.events % WATCH_EVENTS === 0) this.#options.watch?.(this)
     }
     return this.#result()
   }

@@ -6,6 +6,7 @@ import { BadNews, exitCodeOf, processTerminal, type Terminal, writeFailure } fro
 import type { Connect } from './connection.ts'
 import { fleetCommands } from './fleet.ts'
 import { rehearseCommands } from './rehearse.ts'
+import { Ended, simCommands } from './sim.ts'
 import { statementCommands } from './statements.ts'
 import { statusCommands } from './status.ts'
 import { trustCommands } from './trust.ts'
@@ -18,7 +19,7 @@ export interface ProgramInit {
   terminal?: Terminal
 }
 
-function createProgram({ connect, release }: ProgramInit, terminal: Terminal): Command {
+function createProgram({ connect, release }: ProgramInit, terminal: Terminal, args: readonly string[]): Command {
   const program = new Command('upstart')
     .description('define, sign and inject upgrades of a fleet, and watch it upgrade itself')
     .version(release)
@@ -31,6 +32,7 @@ function createProgram({ connect, release }: ProgramInit, terminal: Terminal): C
   upgradeCommands(program, terminal)
   checkCommands(program, terminal)
   rehearseCommands(program, terminal)
+  simCommands(program, args)
   statementCommands(program, terminal, connect)
   fleetCommands(program, terminal, connect)
   statusCommands(program, terminal, connect)
@@ -61,13 +63,14 @@ function usageOf(error: unknown, program: Command, args: readonly string[]): unk
 export async function run(args: readonly string[], init: ProgramInit): Promise<number> {
   const terminal = init.terminal ?? processTerminal
   const json = args.includes('--json')
-  const program = createProgram(init, terminal)
+  const program = createProgram(init, terminal, args)
   try {
     await program.parseAsync(args, { from: 'user' })
     return 0
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return 0
     if (error instanceof BadNews) return 1
+    if (error instanceof Ended) return error.code
     if (!json && error instanceof CommanderError && error.code === 'commander.help') {
       const named = program.commands.find((one) => one.name() === args[0])
       terminal.error((named ?? program).helpInformation())
