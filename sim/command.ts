@@ -1,4 +1,4 @@
-/** The command line of the simulator (SPEC C13): `upstart sim` is this, in a process of its own. */
+/** The command line of the simulator (SPEC C16): `upstart sim` is this, in a process of its own. */
 import { execFileSync } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { Command, CommanderError, InvalidArgumentError } from 'commander'

@@ -1,5 +1,5 @@
 /**
- * `upstart sim` (SPEC C13): the simulator in a process of its own, since nothing of this program may import it and a large
+ * `upstart sim` (SPEC C16): the simulator in a process of its own, since nothing of this program may import it and a large
  * fleet wants a heap of its own size. Arguments, streams and the exit code pass through.
  */
 import { spawn } from 'node:child_process'

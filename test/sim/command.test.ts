@@ -1,4 +1,4 @@
-/** The simulator's command line (SPEC C13, M29, M30), in this process. */
+/** The simulator's command line (SPEC C16, M29, M30), in this process. */
 import assert from 'node:assert/strict'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -196,7 +196,7 @@ describe('sim/command', () => {
     [['--sweep', 'network.loss=1,2'], /Malformed: --sweep network\.loss=2: network\.loss: a share is at most 1/]
   ]
   for (const [args, expected] of mistakes) {
-    it(`C13: ${args.join(' ')} is refused in one line with the mend`, async () => {
+    it(`C16: ${args.join(' ')} is refused in one line with the mend`, async () => {
       const { code, out, error } = await say(args)
       assert.notEqual(code, 0)
       assert.match(error, expected)

@@ -1,4 +1,4 @@
-/** `upstart sim` (SPEC C13): arguments, streams and the exit code pass through to the simulator's own process. */
+/** `upstart sim` (SPEC C16): arguments, streams and the exit code pass through to the simulator's own process. */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
@@ -15,7 +15,7 @@ async function upstart(...args: string[]): Promise<{ code: number; stdout: strin
 }
 
 describe('upstart sim', () => {
-  it('C13: answers with one object as its last line, and with nothing else in a pipe', async () => {
+  it('C16: answers with one object as its last line, and with nothing else in a pipe', async () => {
     const { code, stdout, stderr } = await upstart('--json', 'sim', '--peers', '3')
     assert.equal(code, 0)
     assert.equal(stderr, '')
@@ -23,13 +23,13 @@ describe('upstart sim', () => {
     assert.deepEqual([told.peers, told.violations], [3, []])
   })
 
-  it('C13: what it refuses is refused here too', async () => {
+  it('C16: what it refuses is refused here too', async () => {
     const { code, stderr } = await upstart('sim', '--peers', 'many')
     assert.equal(code, 2)
     assert.match(stderr, /^upstart: Usage: .*--peers/)
   })
 
-  it('C13: a run that violates a rule is a failure', async () => {
+  it('C16: a run that violates a rule is a failure', async () => {
     const { code, stdout } = await upstart('sim', '--peers', '3', '--duration', '5s', '--json')
     assert.equal(code, 1)
     assert.deepEqual(
