@@ -1,15 +1,17 @@
 /** The command line of the simulator (SPEC C16): `upstart sim` is this, in a process of its own. */
 import { execFileSync } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { Refusal } from '../src/errors.ts'
 import { ScenarioText } from './document/document.ts'
 import { readyScenarios } from './document/files.ts'
 import { performAll } from './jobs.ts'
 import { merged } from './merge.ts'
-import type { Run } from './outcome.ts'
-import { type Plan, planOf, type RunOptions } from './plan.ts'
+import { NO_CURVES, type Run } from './outcome.ts'
+import { planOf, type RunOptions } from './plan.ts'
 import { progressOn } from './progress.ts'
+import { writeReport } from './report/directory.ts'
 import { sharded, shardIn, shardOf } from './shard.ts'
 import { summarize, tableOf } from './statistics.ts'
 import { sentenceOf } from './text.ts'
@@ -74,7 +76,7 @@ function commitOf(): string {
 export async function simulate(args: readonly string[], streams: Streams): Promise<number> {
   const json = args.includes('--json')
   let failed = false
-  const program = programOf(streams, (result) => {
+  const program = programOf(args, streams, (result) => {
     failed = result
   })
   try {
@@ -95,7 +97,7 @@ export async function simulate(args: readonly string[], streams: Streams): Promi
   }
 }
 
-function programOf(streams: Streams, ended: (failed: boolean) => void): Command {
+function programOf(args: readonly string[], streams: Streams, ended: (failed: boolean) => void): Command {
   const append =
     <T>(parse: (text: string) => T) =>
     (text: string, before: T[]): T[] => [...before, parse(text)]
@@ -133,8 +135,9 @@ function programOf(streams: Streams, ended: (failed: boolean) => void): Command 
     .option('--out <directory>', 'write the runs, CSV time series and an HTML report there')
     .exitOverride()
     .configureOutput({ writeOut: (text) => streams.out(text), writeErr: () => undefined })
+  const said = ['upstart sim', ...args].join(' ')
   program.action(async (scenario: string | undefined) =>
-    ended(await runAll(scenario, program.opts<Options>(), streams))
+    ended(await runAll(scenario, program.opts<Options>(), said, streams))
   )
   program
     .command('merge')
@@ -142,7 +145,9 @@ function programOf(streams: Streams, ended: (failed: boolean) => void): Command 
     .argument('<file...>')
     .action(async (files: string[]) => {
       const runs = merged(await Promise.all(files.map(async (file) => ({ file, text: await readAll(file) }))))
-      ended(await tell(runs, { description: '', tasks: [] }, program.opts<Options>(), streams))
+      const options = program.opts<Options>()
+      if (options.json) for (const { outcome } of runs) streams.out(`${JSON.stringify(outcome)}\n`)
+      ended(await tell(runs, options, { description: '', said }, streams))
     })
   program
     .command('scenarios')
@@ -169,7 +174,12 @@ async function listed(json: boolean): Promise<string> {
   return `${rows.join('\n')}\n`
 }
 
-async function runAll(scenario: string | undefined, options: Options, streams: Streams): Promise<boolean> {
+async function runAll(
+  scenario: string | undefined,
+  options: Options,
+  said: string,
+  streams: Streams
+): Promise<boolean> {
   const plan = await planOf(scenario, options, commitOf())
   const shard = options.shard === undefined ? shardIn(streams.environment) : shardOf(options.shard)
   const tasks = shard === undefined ? plan.tasks : sharded(plan.tasks, shard)
@@ -180,11 +190,7 @@ async function runAll(scenario: string | undefined, options: Options, streams: S
     run: (run) => {
       progress.ended()
       // A million runs' curves would fill the memory; only a report draws them.
-      runs.push(
-        options.out === undefined
-          ? { outcome: run.outcome, curves: { points: [], acceptedAtMs: 0, sentBytes: [] } }
-          : run
-      )
+      runs.push(options.out === undefined ? { outcome: run.outcome, curves: NO_CURVES } : run)
       if (options.json) streams.out(`${JSON.stringify(run.outcome)}\n`)
       else if (tasks.length <= SENTENCES || run.outcome.violations.length > 0) {
         progress.done()
@@ -193,25 +199,27 @@ async function runAll(scenario: string | undefined, options: Options, streams: S
     }
   })
   progress.done()
-  return tell(runs, plan, options, streams, { runsTold: true })
+  if (tasks.length === 0) throw new Refusal('Usage', 'this shard has no run; there are more shards than runs')
+  return tell(runs, options, { description: plan.description, said }, streams)
 }
 
 /** Up to so many runs are told one by one. */
 const SENTENCES = 24
 
+/** What all runs say together. Returns whether one of them broke a rule. */
 async function tell(
   runs: Run[],
-  _plan: Plan,
-  { json }: Options,
-  streams: Streams,
-  { runsTold = false } = {}
+  { json, out }: Options,
+  about: { description: string; said: string },
+  streams: Streams
 ): Promise<boolean> {
   const outcomes = runs.map(({ outcome }) => outcome)
-  if (json && !runsTold) for (const outcome of outcomes) streams.out(`${JSON.stringify(outcome)}\n`)
-  const summaries = summarize(outcomes)
+  if (out !== undefined) await writeReport(out, runs, about.description, about.said)
   if (outcomes.length > 1) {
+    const summaries = summarize(outcomes)
     if (json) streams.out(`${JSON.stringify({ runs: outcomes.length, summaries })}\n`)
     else streams.out(`${tableOf(summaries)}\n`)
   }
+  if (out !== undefined && !json) streams.out(`${join(out, 'report.html')}\n`)
   return outcomes.some((one) => one.violations.length > 0)
 }

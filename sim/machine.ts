@@ -45,6 +45,8 @@ export interface Surroundings {
   addressOf(node: number): string
   answered(node: number, answer: Extract<Effect, { type: 'answer' }>): void
   alarmed(node: number, alarm: Extract<Effect, { type: 'alarm' }>): void
+  /** Something is durable. */
+  stored(node: number, key: string, value: unknown): void
   unpacked(node: number, bundle: string): void
   serving(node: number, object: string, version: number): void
   sealed(node: number, record: PeerRecord): void
@@ -211,6 +213,7 @@ export class Machine implements Watched, HostEvents {
   #apply(persist: PersistEffect): void {
     for (const [key, value] of persist.put) {
       this.#around.checkers.onPut(this, key, value, this.durable.get(key))
+      this.#around.stored(this.index, key, value)
       this.durable.set(key, value)
     }
     for (const key of persist.delete) this.durable.delete(key)

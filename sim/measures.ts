@@ -3,7 +3,7 @@
  * the fleet looked at moments in between. Every hook costs a constant time; nothing here looks through the fleet.
  */
 
-import { type PeerRecord, PHASES } from '../src/overlay/record.ts'
+import { type PeerRecord, PHASES, type PhaseName } from '../src/overlay/record.ts'
 
 /** A series has at most so many points; when it is full every second one goes, and it goes on half as often. */
 const MOST_POINTS = 512
@@ -127,11 +127,15 @@ export class Measures {
     this.#versions.set(node, version)
     this.#look()
   }
-  /** A peer signed a new record: what its first object does, and waits for. */
+  /** What a peer does is what it wrote down; records tell it later. */
+  onPhase(node: number, phase: PhaseName): void {
+    this.#phases.set(node, phase === 'idle' ? -1 : PHASES.indexOf(phase))
+    this.#look()
+  }
+  /** A peer signed a new record: what its first object waits for. */
   onSealed(node: number, { objects }: PeerRecord): void {
     for (const name in objects) {
       const { phase, reason } = objects[name]!
-      this.#phases.set(node, phase === 'idle' ? -1 : PHASES.indexOf(phase))
       this.#waits.set(node, phase === 'waiting' ? this.#reason(reason) : -1)
       break
     }
@@ -212,4 +216,15 @@ export function percentiles(times: Float64Array, since: number): Percentiles {
   const at = (share: number) =>
     Math.round(passed[Math.min(passed.length - 1, Math.ceil(share * passed.length) - 1)] ?? 0)
   return { p50: at(0.5), p99: at(0.99), p9999: at(0.9999), max: at(1) }
+}
+
+/** Of times since a moment, 201 quantiles from the least to the most; none of what never happened. */
+export function quantilesOf(times: Float64Array, since: number): number[] {
+  const passed = times
+    .filter((time) => !Number.isNaN(time))
+    .map((time) => Math.max(0, time - since))
+    .sort()
+  if (passed.length === 0) return []
+  const at = (index: number) => passed[Math.min(passed.length - 1, Math.floor((index / 200) * passed.length))]!
+  return Array.from({ length: 201 }, (_, index) => Math.round(at(index) * 1000) / 1000)
 }

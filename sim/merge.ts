@@ -1,8 +1,6 @@
 /** The runs of several shards as one list (SPEC M30). */
 import { Refusal } from '../src/errors.ts'
-import type { Outcome, Run } from './outcome.ts'
-
-const NO_CURVES = { points: [], acceptedAtMs: 0, sentBytes: [] }
+import { NO_CURVES, type Outcome, type Run } from './outcome.ts'
 
 /**
  * Takes the lines that hold a run; statistics of one shard are of no use here. Sorted by variant, in the order in which

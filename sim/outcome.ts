@@ -4,7 +4,7 @@ import { compile } from './document/compile.ts'
 import type { Enclosed } from './document/enclosed.ts'
 import type { Document } from './document/schema.ts'
 import { drawFaults } from './faults.ts'
-import type { Percentiles, Point } from './measures.ts'
+import { type Percentiles, type Point, quantilesOf } from './measures.ts'
 import type { Scenario } from './scenario.ts'
 import { type Result, Simulator } from './simulator.ts'
 
@@ -40,13 +40,26 @@ export interface Outcome extends Omit<Result, 'informed' | 'fetched' | 'upgraded
   stuck: { peers: number; first: Result['stuck'] }
 }
 
-/** What plots are made of; quantiles are 101 values, from the least to the most. */
+export const STEPS = ['informed', 'fetched', 'upgraded'] as const
+
+/** What plots are made of; quantiles run from the least to the most. */
 export interface Curves {
   points: Point[]
   /** When the last upgrade was accepted, ms. */
   acceptedAtMs: number
+  /** Of the peers that got there: when, ms since then; and their share of all. */
+  reached: Record<(typeof STEPS)[number], { share: number; quantilesMs: number[] }>
   /** Bytes that a peer sent. */
   sentBytes: number[]
+}
+
+const NOBODY = { share: 0, quantilesMs: [] }
+/** Of a run whose report nobody wants. */
+export const NO_CURVES: Curves = {
+  points: [],
+  acceptedAtMs: 0,
+  reached: { informed: NOBODY, fetched: NOBODY, upgraded: NOBODY },
+  sentBytes: []
 }
 
 export interface Run {
@@ -142,9 +155,15 @@ function meanDelayMs({ places, network }: Scenario): number {
 function curvesOf({ measures, links, operator }: Simulator): Curves {
   const sent = links.sentBytes.slice().sort()
   const at = (percent: number) => sent[Math.min(sent.length - 1, Math.floor((percent / 100) * sent.length))]!
+  const since = operator.lastAcceptedMs
+  const reached = (step: (typeof STEPS)[number]) => {
+    const { at: times, count } = measures[step]
+    return { share: count / times.length, quantilesMs: quantilesOf(times, since) }
+  }
   return {
     points: measures.end(),
-    acceptedAtMs: operator.lastAcceptedMs,
+    acceptedAtMs: since,
+    reached: { informed: reached('informed'), fetched: reached('fetched'), upgraded: reached('upgraded') },
     sentBytes: Array.from({ length: 101 }, (_, percent) => at(percent))
   }
 }

@@ -3,6 +3,7 @@
  */
 
 import type { Event } from '../src/overlay/events.ts'
+import type { ObjectState } from '../src/overlay/lifecycle.ts'
 import type { Message } from '../src/overlay/messages.ts'
 import { Peer } from '../src/overlay/peer.ts'
 import { Generator } from '../src/prng.ts'
@@ -210,6 +211,10 @@ export class Simulator {
       alarmed: (_, alarm) => {
         this.alarms[alarm.name] = (this.alarms[alarm.name] ?? 0) + 1
       },
+      stored: (node, key, value) => {
+        if (key.startsWith('object/')) this.measures.onPhase(node, (value as ObjectState).phase.name)
+        if (value === this.world.entries[this.operator.lastVersion - 1]?.bytes) this.measures.onInformed(node)
+      },
       unpacked: (node, bundle) => {
         if (this.world.bundles.get(bundle)?.version === this.operator.lastVersion) this.measures.onFetched(node)
       },
@@ -219,7 +224,6 @@ export class Simulator {
       },
       sealed: (node, record) => {
         this.measures.onSealed(node, record)
-        if (record.head.version === this.operator.lastVersion) this.measures.onInformed(node)
         this.#checkFailures(node)
       }
     }
