@@ -55,6 +55,8 @@ interface Pinning {
   stale: boolean
   /** When the peer saw that these are the ones; undefined: not looked at since. */
   since: number | undefined
+  /** What was seen of them last, and at which state of view, statements and log. */
+  seen?: { stamp: string; judged: readonly Candidate[] }
 }
 
 export class Panels implements Pins {
@@ -149,7 +151,14 @@ export class Panels implements Pins {
   }
 
   /** Those pinned; by label everybody in the view: a fleet that is fully known is judged as a whole. */
-  #candidates(pinning: Pinning): Candidate[] {
+  #candidates(pinning: Pinning): readonly Candidate[] {
+    const { view, statements, log } = this.#init
+    const stamp = `${view().changes}.${statements.size}.${log.size}`
+    if (pinning.seen?.stamp !== stamp) pinning.seen = { stamp, judged: this.#look(pinning) }
+    return pinning.seen.judged
+  }
+
+  #look(pinning: Pinning): Candidate[] {
     const { filter, judged, pinned, entry } = pinning
     if (judged === undefined) return []
     const view = this.#init.view()
@@ -207,7 +216,16 @@ export class Panels implements Pins {
       counts.known += 1
       if (holdsReady(record, object, entry)) counts.ready += 1
     }
+    if (of === 'group' && group !== null) counts.known = Math.max(counts.known, this.#members(group))
     return counts
+  }
+
+  /** Of the newest roster, those excluded left out: a member that is not heard of holds nothing ready. */
+  #members(group: string): number {
+    const { statements, view } = this.#init
+    const number = statements.newestRoster(group)
+    const members = statements.roster(group, number)?.members ?? []
+    return members.filter((peer) => !statements.excluded(group, peer, number) && !hasLeft(view().get(peer))).length
   }
 
   #fits(record: PeerRecord, { entry, filter, judged }: Pinning): boolean {

@@ -94,7 +94,7 @@ describe('conditions on other peers on a simulated fleet of sixty (SPEC S41 to S
     )
     assert.deepEqual([first!.length, second!.length], [40, 20])
     assert.ok(Math.max(...first!.map((one) => one[1])) < Math.min(...second!.map((one) => one[1])))
-    const broken = roll(halves, { durationMs: 20 * MINUTE }, { broken: 0.1 })
+    const broken = roll(halves, { idleMs: 2 * MINUTE }, { broken: 0.1 })
     assert.equal(of(broken.begun, 'Thingv1').filter(([node]) => regionOf(node) === 'asia').length, 0)
     assert.ok(broken.served.get('Thingv1')!.size >= 25)
     const told = broken.reasons.filter((one) => /^waits for domain region=eu\|us: .*went back/.test(one))

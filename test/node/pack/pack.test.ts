@@ -71,6 +71,23 @@ describe('pack', function () {
     assert.equal(set.contains(1), true)
   })
 
+  it('S46: a schedule that waits for itself, for a class that nobody has, or in two orders is refused', async () => {
+    const waiting = (when: string) => second({ 'upgrade.ts': ["after({ delay: '1s' })", when] })
+    await assert.rejects(waiting("after({ class: 'IntSet', version: 2 })"), {
+      name: 'Malformed',
+      message: /wait for each other: ColorSet for ColorSet/
+    })
+    await assert.rejects(waiting("after({ class: 'Nobody', version: 1 })"), {
+      name: 'UnknownClass',
+      message: /class ColorSet: its schedule waits for class Nobody at version 1; known are ColorSet/
+    })
+    await assert.doesNotReject(waiting("after({ class: 'ColorSet', version: 1, fraction: 0.9 })"))
+    const orders =
+      "{ kind: 'all', of: [{ kind: 'canary', share: { count: 1 }, soakMs: 0 }, " +
+      "{ kind: 'domains', by: 'zone', order: [['a'], ['b']], everyMs: 0, success: 1000000 }] }"
+    await assert.rejects(waiting(orders), { name: 'Malformed', message: /in two orders/ })
+  })
+
   it('U8: version 2 names its parent, its modules and their interfaces', async () => {
     const { manifest, warnings } = await second()
     assert.deepEqual(warnings, [])

@@ -38,10 +38,10 @@ class Sample {
   readonly view: View
   isCutOff = false
 
-  constructor(size: number, room: number, conditions: Condition[]) {
+  constructor(size: number, room: number, conditions: Condition[], group: string | null = null) {
     this.panels = new Panels({
       self: nameOf(0),
-      group: null,
+      group,
       log: this.log,
       statements: this.statements,
       room,
@@ -282,6 +282,21 @@ describe('panels of waves, domains and classes (SPEC O9)', () => {
       return sample.panels.others(sample.entries[1]!, 'IntSet', 0).panel(LOWEST).judged[0]!.state
     }
     assert.deepEqual([state(1, 1), state(2, 2), state(3, 3)], ['behind', 'waits', 'waits'])
+  })
+
+  it('S43: of the own group all of the newest roster count, heard of or not, but not those excluded', () => {
+    const sample = new Sample(64, 3, [immediately(), immediately()], 'g')
+    const known = (): number => sample.panels.others(sample.entries[1]!, 'IntSet', 0).ready('group').known
+    sample.hear(0, {}, 1, { group: 'g' })
+    sample.hear(1, {}, 1, { group: 'g' })
+    sample.hear(2, {}, 1, { group: 'other' })
+    assert.equal(known(), 2)
+    const said = { what: 'roster', group: 'g', number: 1, members: [0, 1, 3, 4].map(nameOf) }
+    const body = { format: 1, fleet: FLEET, sequence: 2, note: '', ...said } as StatementBody
+    sample.statements.add({ hash: hashOf(98), keys: ['key'], expires: 0, bytes: new Uint8Array(), body } as Statement)
+    assert.equal(known(), 4)
+    sample.exclude(4)
+    assert.equal(known(), 3)
   })
 
   it('S43: who holds the upgrade ready', () => {
