@@ -11,7 +11,7 @@ import type { CallRequest, CallTarget, Value } from '../src/versions/types.ts'
 import { type CallCount, type Candidate, createRouter, type Router } from './calls/router.ts'
 import { type Calls, createCalls } from './calls/session.ts'
 import type { PeerStatus, Status } from './daemon/status.ts'
-import { type Control, openControl } from './network/control.ts'
+import { type Control, type LockChange, openControl } from './network/control.ts'
 import { createPeerKey } from './network/key.ts'
 import type { Wires } from './network/network.ts'
 import { createNode, Libp2pTransport, peerOfAddress } from './network/transport.ts'
@@ -36,6 +36,8 @@ export interface Client {
     progress?: (done: number, of: number) => void
   ): Promise<string>
   injectStatement(bytes: Uint8Array): Promise<string>
+  /** For programs of a peer's host: holds up upgrades there, or releases that with null (SPEC S26). */
+  lock(token: string, name: string, change: LockChange | null): Promise<string>
   /** Calls made, by what was called and how it ended. */
   counts(): CallCount[]
   close(): Promise<void>
@@ -159,6 +161,11 @@ class LightClient implements Client {
   async injectStatement(bytes: Uint8Array): Promise<string> {
     const control = await this.#operator()
     return await control.injectStatement(bytes)
+  }
+
+  async lock(token: string, name: string, change: LockChange | null): Promise<string> {
+    const control = await this.#operator()
+    return await control.lock(token, name, change)
   }
 
   counts(): CallCount[] {

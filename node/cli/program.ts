@@ -5,6 +5,7 @@ import { checkCommands } from './check.ts'
 import { BadNews, exitCodeOf, processTerminal, type Terminal, writeFailure } from './command.ts'
 import type { Connect } from './connection.ts'
 import { fleetCommands } from './fleet.ts'
+import { lockCommands } from './lock.ts'
 import { rehearseCommands } from './rehearse.ts'
 import { Ended, simCommands } from './sim.ts'
 import { statementCommands } from './statements.ts'
@@ -35,6 +36,7 @@ function createProgram({ connect, release }: ProgramInit, terminal: Terminal, ar
   simCommands(program, args)
   statementCommands(program, terminal, connect)
   fleetCommands(program, terminal, connect)
+  lockCommands(program, terminal, connect)
   statusCommands(program, terminal, connect)
   return program
 }

@@ -58,6 +58,8 @@ function headLines(status: Status): string[] {
       : `version ${head.version}: ${newest.description.split('\n')[0]} (${newest.classes.map((one) => one.name).join(', ')})`
   ]
   if (leaving !== null) lines.push(`it leaves the fleet: ${leaving}`)
+  for (const one of status.locks)
+    lines.push(`lock "${one.name}" is held there until ${one.until} (${one.reason}); release it with "upstart unlock"`)
   for (const one of fork)
     lines.push(
       `FORK at version ${one.version}: ${shortHash(one.hash)}…; no peer runs either until an upgrade replaces both`

@@ -2,7 +2,7 @@
  * One running peer: store, bundles, network, core, host and calls put together (SPEC D). Also what programs that embed a
  * peer start (`createPeer` in `node/index.ts`).
  */
-import { randomBytes } from 'node:crypto'
+import { randomBytes, timingSafeEqual } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import type { Logger } from 'pino'
@@ -18,8 +18,8 @@ import { type Calls, createCalls } from '../calls/session.ts'
 import { ChildHost } from '../host/child.ts'
 import type { Host, Outward } from '../host/host.ts'
 import { bubblewrap } from '../host/sandbox.ts'
-import { serveControl } from '../network/control.ts'
-import { loadPeerKey, type PeerKey } from '../network/key.ts'
+import { type LockChange, serveControl } from '../network/control.ts'
+import { loadPeerKey, localToken, type PeerKey } from '../network/key.ts'
 import { createNetwork, type Network, type NetworkHandlers } from '../network/network.ts'
 import { openStore, type Store } from '../store/store.ts'
 import { Callee } from './callee.ts'
@@ -193,7 +193,8 @@ class Daemon implements RunningPeer {
       fault: (error) => this.#options.log.error({ error }, 'a request of an operator failed here'),
       injectEntry: (bytes) => injection.entry(bytes),
       injectPiece: (bundle, index, bytes) => injection.piece(bundle, index, bytes),
-      injectStatement: (bytes) => injection.statement(bytes)
+      injectStatement: (bytes) => injection.statement(bytes),
+      lock: (token, name, change) => this.#lock(token, name, change)
     })
     driver.post({ type: 'boot', bundles: bundles.held() })
     network.start(handlers(core, driver))
@@ -229,6 +230,13 @@ class Daemon implements RunningPeer {
   close(): Promise<void> {
     this.#closed ??= this.#close()
     return this.#closed
+  }
+
+  /** N19. */
+  async #lock(token: string, name: string, change: LockChange | null): Promise<string> {
+    const own = Buffer.from(localToken(this.#resources.key.seed))
+    if (token.length === own.length && timingSafeEqual(Buffer.from(token), own)) return this.#driver.lock(name, change)
+    throw new Refusal('Unsigned', 'only programs that can read the data directory of this peer may lock its upgrades')
   }
 
   /** D20: loud, and nothing of it goes on. */

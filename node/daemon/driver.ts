@@ -7,6 +7,7 @@ import { Refusal } from '../../src/errors.ts'
 import type { Effect, Event, HostCommand, Topic } from '../../src/overlay/events.ts'
 import type { Peer } from '../../src/overlay/peer.ts'
 import type { Bundles } from '../bundles/bundles.ts'
+import type { LockChange } from '../network/control.ts'
 import type { Network } from '../network/network.ts'
 import type { Store } from '../store/store.ts'
 
@@ -68,12 +69,23 @@ export class Driver {
 
   /** An operator's entry or statement, once it is durable here. @throws Refusal */
   inject(topic: Topic, bytes: Uint8Array, bundleHeld: boolean): Promise<string> {
+    return this.#ask((request) => ({ type: 'inject', request, topic, bytes, bundleHeld }))
+  }
+
+  /** A program of this host takes a lock, or releases it, once that is durable. @throws Refusal */
+  lock(name: string, change: LockChange | null): Promise<string> {
+    return this.#ask((request) =>
+      change === null ? { type: 'unlock', request, name } : { type: 'lock', request, name, ...change }
+    )
+  }
+
+  #ask(eventOf: (request: number) => Event): Promise<string> {
     if (this.#closed) return Promise.reject(stopping())
     this.#request += 1
     const request = this.#request
     return new Promise((resolve, reject) => {
       this.#requests.set(request, { resolve, reject })
-      this.post({ type: 'inject', request, topic, bytes, bundleHeld })
+      this.post(eventOf(request))
     })
   }
 

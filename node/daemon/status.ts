@@ -83,6 +83,8 @@ export interface Status {
   pauses: PauseStatus[]
   /** How far the fleet is. */
   tally: Tally
+  /** What programs of its host hold its upgrades up with, where schedules ask. */
+  locks: { name: string; reason: string; until: string }[]
   rosters: { group: string; number: number; members: string[] }[]
   objects: Record<string, ObjectStatus>
   neighbours: string[]
@@ -147,6 +149,7 @@ export function statusOf(init: StatusInit): Status {
     fork: log.fork.map(({ version, hash }) => ({ version, hash })),
     pauses: pausesOf(peer),
     tally: init.tally,
+    locks: peer.locks.map(({ name, reason, until }) => ({ name, reason, until: new Date(until).toISOString() })),
     rosters: rostersOf(peer),
     objects,
     leaving: peer.leaving ?? null,

@@ -6,6 +6,7 @@ import { pipe } from 'it-pipe'
 import { z } from 'zod'
 import { Refusal, type RefusalName } from '../../src/errors.ts'
 import { hashSchema } from '../../src/names.ts'
+import { MAX_LOCK_MS, MAX_LOCK_NAME, MAX_LOCK_REASON } from '../../src/overlay/locks.ts'
 import { MAX_STATEMENT_BYTES } from '../../src/overlay/messages.ts'
 import { MAX_ENTRY_BYTES, MAX_PIECES } from '../../src/upgrade/manifest.ts'
 import { decode } from './cbor.ts'
@@ -23,10 +24,18 @@ export interface ControlHandlers {
   /** Resolves when the piece is durable. */
   injectPiece(bundle: string, index: number, bytes: Uint8Array): Promise<void>
   injectStatement(bytes: Uint8Array): Promise<string>
+  /** A program of this host takes a lock, or releases it. */
+  lock(token: string, name: string, change: LockChange | null): Promise<string>
   /** Told of errors that are no Refusal. */
   fault(error: unknown): void
 }
 export type EntryAnswer = { accepted: string } | { need: number[] }
+
+/** How long a lock holds, and why; releasing it is null. */
+export interface LockChange {
+  reason: string
+  forMs: number
+}
 
 export interface ControlLimits {
   /** Wires served at once; more are turned away. @default 16 */
@@ -52,7 +61,15 @@ const requestSchema = z.discriminatedUnion('op', [
   z.strictObject({ op: z.literal('status') }),
   z.strictObject({ op: z.literal('inject-entry'), bytes: bytes(MAX_ENTRY_BYTES * 2) }),
   z.strictObject({ op: z.literal('inject-piece'), bundle: hashSchema, index, bytes: bytes(MAX_PIECE_BYTES) }),
-  z.strictObject({ op: z.literal('inject-statement'), bytes: bytes(MAX_STATEMENT_BYTES) })
+  z.strictObject({ op: z.literal('inject-statement'), bytes: bytes(MAX_STATEMENT_BYTES) }),
+  z.strictObject({
+    op: z.literal('lock'),
+    token: hashSchema,
+    name: z.string().min(1).max(MAX_LOCK_NAME),
+    change: z
+      .strictObject({ reason: z.string().max(MAX_LOCK_REASON), forMs: z.int().min(1).max(MAX_LOCK_MS) })
+      .nullable()
+  })
 ])
 const replySchema = z.discriminatedUnion('answer', [
   z.strictObject({ answer: z.literal('status'), status: z.unknown() }),
@@ -160,6 +177,8 @@ async function answerTo(request: Request, handlers: ControlHandlers): Promise<Re
       return { answer: 'stored' }
     case 'inject-statement':
       return { answer: 'accepted', text: await handlers.injectStatement(request.bytes) }
+    case 'lock':
+      return { answer: 'accepted', text: await handlers.lock(request.token, request.name, request.change) }
   }
 }
 
@@ -170,6 +189,7 @@ export interface Control {
   injectEntry(bytes: Uint8Array): Promise<EntryAnswer>
   injectPiece(bundle: string, index: number, bytes: Uint8Array): Promise<void>
   injectStatement(bytes: Uint8Array): Promise<string>
+  lock(token: string, name: string, change: LockChange | null): Promise<string>
   close(): Promise<void>
 }
 
@@ -221,6 +241,10 @@ class ControlWire implements Control {
 
   async injectStatement(statement: Uint8Array): Promise<string> {
     return expected(await this.#ask({ op: 'inject-statement', bytes: statement }), 'accepted').text
+  }
+
+  async lock(token: string, name: string, change: LockChange | null): Promise<string> {
+    return expected(await this.#ask({ op: 'lock', token, name, change }), 'accepted').text
   }
 
   async close(): Promise<void> {

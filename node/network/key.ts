@@ -1,5 +1,5 @@
 /** The identity of a peer (SPEC N1): one Ed25519 key, kept in the data directory, readable by its owner only. */
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { chmod, link, open, readFile, unlink } from 'node:fs/promises'
 import { generateKeyPairFromSeed } from '@libp2p/crypto/keys'
 import type { Ed25519PrivateKey } from '@libp2p/interface'
@@ -54,6 +54,18 @@ export async function loadPeerKey(path: string, known?: string): Promise<PeerKey
   }
   // Where two processes raced, both use the key that was linked first.
   return createPeerKey((await readSeed(path)) ?? seed)
+}
+
+/** The key in `path`, which must be there. @throws Refusal */
+export async function readPeerKey(path: string): Promise<PeerKey> {
+  const seed = await readSeed(path)
+  if (seed === undefined) throw new Refusal('Usage', `${path} is missing; give the --data directory of a running peer`)
+  return createPeerKey(seed)
+}
+
+/** What only those know who can read the peer's key: programs of its host show it (SPEC N19). */
+export function localToken(seed: Uint8Array): string {
+  return createHash('sha256').update('upstart-peer: programs of this host\n').update(seed).digest('hex')
 }
 
 const RESTORE =

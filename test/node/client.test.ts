@@ -56,6 +56,7 @@ describe('client', () => {
         const need = [0, 1, 2, 3, 4, 5].filter((index) => !served.pieces.has(index))
         return need.length > 0 ? { need } : { accepted: 'version 2 is accepted' }
       },
+      lock: async () => assert.fail('nobody locks anything here'),
       injectPiece: async (bundle, index, bytes) => {
         assert.equal(bundle, BUNDLE)
         served.pieces.set(index, bytes)

@@ -36,6 +36,7 @@ export class FakeFleet {
       }
     ],
     fork: [],
+    locks: [],
     pauses: [
       {
         hash: 'b'.repeat(64),
@@ -110,6 +111,7 @@ export class FakeFleet {
       this.injected.push(JSON.stringify(body))
       return 'accepted'
     },
+    lock: async (_, name, change) => `lock ${name} ${JSON.stringify(change)}`,
     call: async (request) => {
       this.calls.push(request)
       return request.args.length > 0 ? request.args : 7n

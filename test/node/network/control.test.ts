@@ -31,6 +31,7 @@ for (const [name, create] of forms) {
         const need = [0, 1, 2].filter((index) => !pieces.has(index))
         return need.length > 0 ? { need } : { accepted: 'version 2' }
       },
+      lock: async (token, name, change) => `${token.slice(0, 2)} ${name} ${change?.forMs}`,
       injectPiece: async (bundle, index, bytes) => {
         if (bundle !== BUNDLE) throw new Refusal('WrongBundle', 'no entry names that bundle')
         pieces.set(index, bytes)
@@ -89,6 +90,22 @@ for (const [name, create] of forms) {
         await until('an answer or the end', () => seen.length > 0)
       }
       assert.deepEqual((await control.status()) !== undefined, true)
+    })
+
+    it('N19: a lock is asked for in bounded words', async () => {
+      const [server, client] = await make()
+      const control = await openControl(client, server.peer, server.addresses())
+      const token = 'ab'.repeat(32)
+      assert.equal(await control.lock(token, 'backup', { reason: 'nightly', forMs: 5 }), 'ab backup 5')
+      assert.equal(await control.lock(token, 'backup', null), 'ab backup undefined')
+      for (const wrong of [
+        { reason: 'x'.repeat(201), forMs: 5 },
+        { reason: '', forMs: 0 },
+        { reason: '', forMs: 1e12 }
+      ])
+        await assert.rejects(control.lock(token, 'backup', wrong), { name: 'Malformed' })
+      await assert.rejects(control.lock('short', 'backup', null), { name: 'Malformed' })
+      await assert.rejects(control.lock(token, 'x'.repeat(65), null), { name: 'Malformed' })
     })
 
     it('N15: a fault of the daemon ends the wire, is told to the daemon, and takes nothing else with it', async () => {
