@@ -32,7 +32,8 @@ export default class FutureColorSet implements HostedSimulation {
   async intercept(method: string, [x]: Value[]): Promise<StateWrite[]> {
     if (method === 'insert' && (await this.context.delegate.contains(x as number))) return []
     return [{ delete: `color/${x}` }]
-  } /** For SOs of later versions, which stack on this one. */
+  }
+  /** For SOs of later versions, which stack on this one. */
   async effects(method: string, [x]: Value[]): Promise<Effect[]> {
     if (method === 'delete') return [['delete', x]]
     return (await this.contains(x as number)) ? [] : [['insertColor', x, 'blue']]

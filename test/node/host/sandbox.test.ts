@@ -8,11 +8,16 @@ import { bubblewrap } from '../../../node/host/sandbox.ts'
 import { hostContract } from './contract.ts'
 import { caller, links, Place, until, World } from './fixture.ts'
 
+/** The sets of the fixtures are those of the example, and more. */
+const EXAMPLES = join(import.meta.dirname, '../../../examples/sets')
 const compiledDirectory = mkdtempSync(join(tmpdir(), 'upstart-compiled-'))
 after(() => rmSync(compiledDirectory, { recursive: true }))
 
 if (bubblewrap() !== null) {
-  hostContract('confined', (options) => new ChildHost({ sandbox: 'bwrap', compiledDirectory, ...options }))
+  hostContract(
+    'confined',
+    (options) => new ChildHost({ sandbox: 'bwrap', compiledDirectory, codeDirectories: [EXAMPLES], ...options })
+  )
 }
 
 describe('host, sandbox', () => {
