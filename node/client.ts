@@ -10,6 +10,7 @@ import { openTrust } from '../src/upgrade/trust.ts'
 import type { CallRequest, CallTarget, Value } from '../src/versions/types.ts'
 import { type CallCount, type Candidate, createRouter, type Router } from './calls/router.ts'
 import { type Calls, createCalls } from './calls/session.ts'
+import type { History } from './daemon/history.ts'
 import type { PeerStatus, Status } from './daemon/status.ts'
 import { type Control, type LockChange, openControl } from './network/control.ts'
 import { createPeerKey } from './network/key.ts'
@@ -30,6 +31,8 @@ export interface Client {
   call(request: CallRequest): Promise<Value>
   /** Of the first peer that answers. */
   status(): Promise<Status>
+  /** What happened, as the first peer that answers saw it. */
+  history(): Promise<History>
   /** Gives an upgrade to one peer: its entry, and the pieces that the peer lacks. Resolves when they are durable there. */
   injectUpgrade(
     file: Pick<UpgradeFile, 'envelope' | 'piece'>,
@@ -63,6 +66,8 @@ const statusSchema = z.looseObject({
     })
   )
 })
+
+const historySchema = z.looseObject({ peer: peerIdSchema, items: z.array(z.looseObject({ kind: z.string() })) })
 
 /** Nothing is dialled yet. Throws Refusal `Usage` for addresses that are none, and what is wrong with the root. */
 export async function createClient(init: ClientInit): Promise<Client> {
@@ -132,6 +137,14 @@ class LightClient implements Client {
       this.#asking = undefined
     })
     return await this.#asking
+  }
+
+  async history(): Promise<History> {
+    const control = await this.#operator()
+    const history = historySchema.safeParse(await control.history())
+    if (!history.success)
+      throw new Refusal('Malformed', 'the history of the peer cannot be read; is it of another release?')
+    return history.data as unknown as History
   }
 
   async injectUpgrade(

@@ -57,7 +57,8 @@ export class Operator {
       if (!this.#mayMake(action)) return
       progress.made = this.#make(action)
     }
-    const up = machines.filter((machine) => machine.up)
+    // A peer that spoils every piece it sends may be the only one to hold a bundle, and needs it for seconds only.
+    const up = machines.filter((machine) => machine.up && !(action.what === 'upgrade' && machine.rotten))
     if (up.length === 0) return
     const machine = this.#random.pick(up)
     const topic = action.what === 'upgrade' ? 'entry' : 'statement'

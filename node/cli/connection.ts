@@ -2,7 +2,10 @@
 import { Refusal } from '../../src/errors.ts'
 import type { Client } from '../client.ts'
 
-export type Connection = Pick<Client, 'status' | 'injectUpgrade' | 'injectStatement' | 'lock' | 'call' | 'close'>
+export type Connection = Pick<
+  Client,
+  'status' | 'history' | 'injectUpgrade' | 'injectStatement' | 'lock' | 'call' | 'close'
+>
 
 export interface ConnectionOptions {
   root: string

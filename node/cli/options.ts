@@ -47,6 +47,11 @@ export async function readSigners(paths: readonly string[] | undefined): Promise
   return Promise.all((paths ?? []).map(readSigner))
 }
 
+export function wholeNumber(text: string): number {
+  if (!/^[1-9]\d{0,6}$/.test(text)) throw new InvalidArgumentError('a number from 1 on.')
+  return Number(text)
+}
+
 /** A time of seconds or minutes, as an option's parser. */
 export function milliseconds(text: string): number {
   const ms = /^\d+(ms|s|m|h)$/.test(text) ? durationMs(text as Duration) : Number.NaN

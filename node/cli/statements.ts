@@ -3,7 +3,7 @@
  * (`--out`, to be signed by others or injected later) or hands it to a peer (`--peer`).
  */
 import { randomInt } from 'node:crypto'
-import { type Command, InvalidArgumentError } from 'commander'
+import type { Command } from 'commander'
 import type { z } from 'zod'
 import { Refusal } from '../../src/errors.ts'
 import { explain } from '../../src/upgrade/canonical.ts'
@@ -15,7 +15,18 @@ import { type Answer, answering, type Terminal } from './command.ts'
 import { type Connect, type Connection, connected } from './connection.ts'
 import { holdCommands } from './hold.ts'
 import { leaveCommand } from './leave.ts'
-import { expiry, outOption, peerOption, readRoot, readSigners, rootOption, several, signOption } from './options.ts'
+import {
+  expiry,
+  outOption,
+  peerOption,
+  readRoot,
+  readSigners,
+  rootOption,
+  several,
+  signOption,
+  wholeNumber
+} from './options.ts'
+import { needOf } from './retirement.ts'
 import { writeWhole } from './trust.ts'
 
 export interface StatementOptions {
@@ -86,7 +97,8 @@ export async function state(
   return options.peer === undefined ? make(null) : connected(connect, rootBytes, options.peer, make)
 }
 
-function describe(body: StatementBody): string {
+/** A statement in words. */
+export function describe(body: StatementBody): string {
   const short = (hash: string): string => `${hash.slice(0, 16)}…`
   switch (body.what) {
     case 'roster':
@@ -151,11 +163,6 @@ function narrowed({
       ...(className === undefined ? {} : { class: className })
     }
   }
-}
-
-function wholeNumber(text: string): number {
-  if (!/^[1-9]\d{0,6}$/.test(text)) throw new InvalidArgumentError('a number from 1 on.')
-  return Number(text)
 }
 
 interface RosterOptions extends StatementOptions {
@@ -229,30 +236,10 @@ async function retirementOf(
   const target = await upgradeOf(upgrade, status)
   if (force !== true) {
     const known = await status()
-    const caller = callerOf(target, known)
-    if (caller !== undefined)
-      throw new Refusal('StillNeeded', `${caller}; upgrade that first, or retire it with --force`)
+    const need = needOf(target, known)
+    if (need !== undefined) throw new Refusal('StillNeeded', `${need}, or retire it with --force`)
   }
   return { what: 'retire', target, callers: callers ?? false }
-}
-
-/** A class in force that is known to call what a retirement of `target` takes away. */
-function callerOf(target: string, { log, peers }: Status): string | undefined {
-  const entry = log.find((one) => one.hash === target)
-  if (entry === undefined) return undefined
-  const objects = new Set(entry.classes.map((one) => one.object))
-  const isRetired = (className: string, version: number): boolean =>
-    version <= entry.version &&
-    log.some((one) => one.version === version && one.classes.some((c) => c.name === className && objects.has(c.object)))
-  for (const { peer, objects: hosted } of peers) {
-    for (const [object, { version }] of Object.entries(hosted)) {
-      const found = log.find((one) => one.version === version)?.classes.find((one) => one.object === object)
-      const call = Object.entries(found?.calls ?? {}).find(([name, called]) => isRetired(name, called))
-      if (call !== undefined)
-        return `class ${found!.name} of version ${version}, which runs at ${peer}, calls ${call[0]} at version ${call[1]}`
-    }
-  }
-  return undefined
 }
 
 /** The tool refuses to forget what a peer that it knows of still needs on its way (B6). */

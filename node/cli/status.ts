@@ -1,11 +1,12 @@
-/** Commands that only look: `status`, `explain` (SPEC C8, C14). */
+/** Commands that only look: `status`, `explain`, `history` (SPEC C8, C14, C18). */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Command } from 'commander'
 import { createLogUpdate } from 'log-update'
 import { type Answer, answering, type Terminal } from './command.ts'
 import { type Connect, type ConnectionOptions, connected } from './connection.ts'
 import { explain } from './explain.ts'
-import { milliseconds, peerOption, readRoot, rootOption } from './options.ts'
+import { history } from './history.ts'
+import { milliseconds, peerOption, readRoot, rootOption, wholeNumber } from './options.ts'
 import { statusText } from './table.ts'
 
 interface StatusOptions extends ConnectionOptions {
@@ -48,6 +49,16 @@ export function statusCommands(program: Command, terminal: Terminal, connect: Co
       .option('--interval <time>', 'how often --watch looks', milliseconds, 1000),
     terminal,
     (options) => status(connect, terminal, options)
+  )
+  answering<ConnectionOptions & { last: number }>(
+    online(program.command('history').description('what was decided by whom, and how this node upgraded')).option(
+      '--last <n>',
+      'how many, the newest',
+      wholeNumber,
+      40
+    ),
+    terminal,
+    (options) => history(connect, options, columnsOf(terminal))
   )
   answering<ConnectionOptions>(
     online(

@@ -1,7 +1,8 @@
 /** Status as people read it (SPEC C8): what is going on first, then one line per peer with the reason it waits. */
 import { sayDuration } from '../../src/schedule/duration.ts'
 import type { LoggedUpgrade, PauseStatus, PeerStatus, Status } from '../daemon/status.ts'
-import type { ObjectTally } from '../daemon/tally.ts'
+import type { ObjectTally, Tally } from '../daemon/tally.ts'
+import { retirementText } from './retirement.ts'
 import { cut, shortHash, shortPeer, table, wrapped } from './screen.ts'
 import { pausedOf } from './statements.ts'
 
@@ -69,6 +70,8 @@ function headLines(status: Status): string[] {
     const aborted = by === undefined ? 'is aborted' : `is replaced by version ${by.version}`
     lines.push(`version ${one.version} ${one.aborted ? aborted : 'is retired'}`)
   }
+  const retirement = retirementText(status)
+  if (retirement !== undefined) lines.push(retirement)
   lines.push(...log.filter((one) => isPending(one, status)).flatMap(rehearsedLines), ...pauses.map(pauseText))
   for (const { class: name, version, delegate, count } of guests)
     lines.push(`${name} ${version} was simulated here for ${count} calls at peers that serve ${delegate}`)
@@ -108,6 +111,15 @@ function paceText({ object, perMinute, leftMs }: ObjectTally): string | undefine
   return `${object}: ${rate} a minute; the rest in about ${sayDuration(leftMs)} at this rate`
 }
 
+function knownText({ by, known, ageMs, objects }: Tally): string {
+  if (by === 'records') return `${known} peer${known === 1 ? '' : 's'}, all known here`
+  const all = Math.max(known, ...objects.map((one) => one.peers))
+  const phases = `phases and failures are of the ${known} known here`
+  return by === 'sample'
+    ? `of the ${known} peers known here; the census of the others is not here yet`
+    : `of about ${all} peers, by the census (± 5 %, what ended in the last ${sayDuration(ageMs)} may count still); ${phases}`
+}
+
 function failedLines(peers: readonly PeerStatus[]): string[] {
   const failed = peers.flatMap(({ peer, objects }) =>
     Object.entries(objects).flatMap(([object, { version, failed: failures }]) =>
@@ -134,7 +146,7 @@ export function statusText(status: Status, columns = Number.POSITIVE_INFINITY, a
       .join('\n')
   ]
   const paces = tally.objects.map(paceText).filter((line) => line !== undefined)
-  const known = `${tally.known} peer${tally.known === 1 ? '' : 's'}, all known here`
+  const known = wrapped(knownText(tally), columns)
   const counts = [
     cut(tallyText(status), columns),
     known,

@@ -54,6 +54,8 @@ export interface CalleeInit {
 export class Callee {
   readonly #init: CalleeInit
   readonly #answered = new Map<string, AnsweredCount>()
+  /** Object and version → the hour in which the core was last told that it is called. */
+  readonly #toldAt = new Map<string, number>()
 
   constructor(init: CalleeInit) {
     this.#init = init
@@ -82,8 +84,20 @@ export class Callee {
       signal
     }
     const value = await this.#init.hosting.call(object, call, by)
+    this.#tellCalled(object, request)
     this.#count(object, request, caller)
     return value
+  }
+
+  /** R7: once an hour; what a guest simulates at its caller is a call at that version. */
+  #tellCalled(object: string, { version, simulates }: ArrivingCall): void {
+    const hour = Math.floor(this.#init.peer.now / 3_600_000)
+    for (const one of simulates === undefined ? [version] : [version, simulates]) {
+      const key = `${object}/${one}`
+      if (this.#toldAt.get(key) === hour) continue
+      this.#toldAt.set(key, hour)
+      this.#init.post({ type: 'called', object, version: one })
+    }
   }
 
   /** Counted at the end: a call that waited for an upgrade was answered by the version that came after it. */

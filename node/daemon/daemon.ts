@@ -27,6 +27,7 @@ import { type Configuration, isBeyondLoopback } from './configuration.ts'
 import { candidates, entryOf, isRepeatable, mayHostForCaller, versionsOf } from './directory.ts'
 import { Driver } from './driver.ts'
 import { Guests } from './guests.ts'
+import { historyOf } from './history.ts'
 import { Hosting } from './hosting.ts'
 import { Injection } from './injection.ts'
 import { Measures } from './measures.ts'
@@ -190,6 +191,7 @@ class Daemon implements RunningPeer {
     const { injection } = this
     await serveControl(network, {
       status: () => this.status(),
+      history: () => historyOf(this.#core),
       fault: (error) => this.#options.log.error({ error }, 'a request of an operator failed here'),
       injectEntry: (bytes) => injection.entry(bytes),
       injectPiece: (bundle, index, bytes) => injection.piece(bundle, index, bytes),

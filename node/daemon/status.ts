@@ -7,6 +7,7 @@ import type { Entry, Manifest } from '../../src/upgrade/manifest.ts'
 import type { StatementBody } from '../../src/upgrade/statement.ts'
 import type { AnsweredCount } from './callee.ts'
 import type { Alarm } from './driver.ts'
+import { type Evidence, evidenceFor } from './evidence.ts'
 import type { GuestCount } from './guests.ts'
 import type { Tally } from './tally.ts'
 
@@ -49,6 +50,8 @@ export interface LoggedUpgrade {
   retired: boolean
   /** What a rehearsal of it took, object by object; empty if none is recorded. */
   rehearsed: NonNullable<Manifest['rehearsed']>
+  /** Who still needs its version, or an older one; null where there is nothing to retire. */
+  evidence: Evidence | null
   /** `object`: the name that the class's objects keep; `calls`: class → the version that its code calls. */
   classes: { name: string; object: string; calls: Record<string, number> }[]
 }
@@ -164,7 +167,9 @@ export function statusOf(init: StatusInit): Status {
   }
 }
 
-function loggedUpgrade({ log, statements }: Peer, { version, hash, manifest }: Entry): LoggedUpgrade {
+function loggedUpgrade(peer: Peer, entry: Entry): LoggedUpgrade {
+  const { log, statements } = peer
+  const { version, hash, manifest } = entry
   return {
     version,
     hash,
@@ -173,6 +178,7 @@ function loggedUpgrade({ log, statements }: Peer, { version, hash, manifest }: E
     aborted: log.schema.replaced.has(hash) || statements.abort(hash) !== undefined,
     retired: statements.retired(hash) !== undefined,
     rehearsed: manifest.rehearsed ?? [],
+    evidence: version < log.head.version ? evidenceFor(peer, entry) : null,
     classes: manifest.classes.map(({ to, interface: { calls } }) => ({
       name: to,
       object: log.schema.find(to, version)?.object ?? to,
@@ -214,10 +220,9 @@ function peerStatus(peer: Peer, record: PeerRecord, own: Readonly<Record<string,
 
 /** Figures in the reasons of its own record may be older. */
 function ownObjects(peer: Peer): Record<string, ObjectRecord> {
-  const told = peer.view.get(peer.id)?.objects
   const objects: Record<string, ObjectRecord> = {}
   for (const [name, object] of peer.objects) {
-    const since = told?.[name]?.since
+    const since = peer.standing[name]?.since
     objects[name] = { ...object.record(), ...(since === undefined ? {} : { since }) }
   }
   return objects

@@ -17,8 +17,9 @@ import type { Wire } from './wire.ts'
 
 /** The daemon's side. A thrown Refusal reaches the operator with its name; any other error is a fault here and ends the wire. */
 export interface ControlHandlers {
-  /** A plain value. */
+  /** Plain values. */
   status(): unknown
+  history(): unknown
   /** Accepted, or the pieces of its bundle that this peer lacks: after `injectPiece` of each, the entry is sent again. */
   injectEntry(bytes: Uint8Array): Promise<EntryAnswer>
   /** Resolves when the piece is durable. */
@@ -59,6 +60,7 @@ const index = z
 
 const requestSchema = z.discriminatedUnion('op', [
   z.strictObject({ op: z.literal('status') }),
+  z.strictObject({ op: z.literal('history') }),
   z.strictObject({ op: z.literal('inject-entry'), bytes: bytes(MAX_ENTRY_BYTES * 2) }),
   z.strictObject({ op: z.literal('inject-piece'), bundle: hashSchema, index, bytes: bytes(MAX_PIECE_BYTES) }),
   z.strictObject({ op: z.literal('inject-statement'), bytes: bytes(MAX_STATEMENT_BYTES) }),
@@ -73,6 +75,7 @@ const requestSchema = z.discriminatedUnion('op', [
 ])
 const replySchema = z.discriminatedUnion('answer', [
   z.strictObject({ answer: z.literal('status'), status: z.unknown() }),
+  z.strictObject({ answer: z.literal('history'), history: z.unknown() }),
   z.strictObject({ answer: z.literal('accepted'), text: z.string().max(MAX_TEXT) }),
   z.strictObject({ answer: z.literal('need'), pieces: z.array(index).max(MAX_PIECES) }),
   z.strictObject({ answer: z.literal('stored') }),
@@ -168,6 +171,8 @@ async function answerTo(request: Request, handlers: ControlHandlers): Promise<Re
   switch (request.op) {
     case 'status':
       return { answer: 'status', status: handlers.status() }
+    case 'history':
+      return { answer: 'history', history: handlers.history() }
     case 'inject-entry': {
       const answer = await handlers.injectEntry(request.bytes)
       return 'need' in answer ? { answer: 'need', pieces: answer.need } : { answer: 'accepted', text: answer.accepted }
@@ -186,6 +191,7 @@ async function answerTo(request: Request, handlers: ControlHandlers): Promise<Re
 export interface Control {
   readonly open: boolean
   status(): Promise<unknown>
+  history(): Promise<unknown>
   injectEntry(bytes: Uint8Array): Promise<EntryAnswer>
   injectPiece(bundle: string, index: number, bytes: Uint8Array): Promise<void>
   injectStatement(bytes: Uint8Array): Promise<string>
@@ -228,6 +234,10 @@ class ControlWire implements Control {
 
   async status(): Promise<unknown> {
     return expected(await this.#ask({ op: 'status' }), 'status').status
+  }
+
+  async history(): Promise<unknown> {
+    return expected(await this.#ask({ op: 'history' }), 'history').history
   }
 
   async injectEntry(entry: Uint8Array): Promise<EntryAnswer> {

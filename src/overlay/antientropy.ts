@@ -43,6 +43,7 @@ export class AntiEntropy {
   readonly #log: UpgradeLog
   readonly #statements: StatementSet
   readonly #view: View
+  readonly #census: { readonly digest: string }
   readonly #limits: PeerLimits
   readonly #generator: Generator
   readonly #outbox: Outbox
@@ -64,6 +65,7 @@ export class AntiEntropy {
     log: UpgradeLog
     statements: StatementSet
     view: View
+    census: { readonly digest: string }
     limits: PeerLimits
     generator: Generator
     outbox: Outbox
@@ -74,6 +76,7 @@ export class AntiEntropy {
     this.#log = parts.log
     this.#statements = parts.statements
     this.#view = parts.view
+    this.#census = parts.census
     this.#limits = parts.limits
     this.#generator = parts.generator
     this.#outbox = parts.outbox
@@ -86,6 +89,11 @@ export class AntiEntropy {
     this.#hasNews ||= news
     this.#intervalMs = this.#limits.roundMs
     this.#nextRound = Math.min(this.#nextRound, now + this.#jitter())
+  }
+
+  /** Something is to be told, and not at once: the next round comes within this time. */
+  within(ms: number, now: number): void {
+    if (this.#nextRound > 0) this.#nextRound = Math.min(this.#nextRound, now + ms)
   }
 
   forget(peer: string): void {
@@ -117,6 +125,7 @@ export class AntiEntropy {
       statements: this.#statements.digest,
       records: this.#view.digest,
       time: Math.round(this.#now()),
+      census: this.#census.digest,
       ...(this.#hasNews ? { news: true as const } : {})
     })
   }

@@ -1,8 +1,8 @@
 /** What one peer adds to the counts of a roll-out: of its record, so that everybody counts alike (SPEC O21). */
 import type { UpgradeLog } from '../upgrade/log.ts'
-import { hasLeft, type PeerRecord } from './record.ts'
+import type { ObjectRecord } from './record.ts'
 
-/** `run`: it is the current version. `simulate`: calls at it are answered by a future SO. `failed`: it went back, or fails there. */
+/** `run`: it is the current version. `simulate`: calls at it are answered by a future SO. `failed`: it went back from it. */
 export const COUNTED = ['run', 'simulate', 'failed'] as const
 export type Counted = (typeof COUNTED)[number]
 
@@ -14,14 +14,14 @@ export interface Count {
   what: Counted
 }
 
-export function countedIn(record: PeerRecord, log: UpgradeLog): Count[] {
-  if (hasLeft(record)) return []
+export function countedIn(
+  record: { objects: Readonly<Record<string, ObjectRecord>>; left?: boolean | undefined },
+  log: UpgradeLog
+): Count[] {
+  if (record.left === true) return []
   const counts: Count[] = []
-  for (const [object, { version, entry, highest, phase, serving, failed, reason }] of Object.entries(record.objects)) {
+  for (const [object, { version, entry, highest, failed }] of Object.entries(record.objects)) {
     if (version > 0) counts.push({ object, version, entry, what: 'run' })
-    // It died more than once in a row, or else it would be starting.
-    if (version > 0 && phase === 'idle' && !serving && reason !== '')
-      counts.push({ object, version, entry, what: 'failed' })
     for (const one of log.schema.versions(object)) {
       const of = { object, version: one.version, entry: one.entry.hash.slice(0, 16) }
       if (one.version <= version) continue

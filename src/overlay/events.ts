@@ -81,6 +81,8 @@ export type Event =
   | { type: 'head-seen'; from: string; head: Head; statements: string }
   /** A call at a version above what the object's chain serves has come. */
   | { type: 'wanted'; object: string; version: number }
+  /** A call at this version was answered; told once an hour and version. */
+  | { type: 'called'; object: string; version: number }
   /** `wrong`: not what its hash says, the sender's fault; `failed`: our disk's. */
   | { type: 'piece-stored'; bundle: string; index: number; from: string; outcome: 'stored' | 'wrong' | 'failed' }
   /** Not ok: `wrong` if the pieces do not give what the table names, else the disk failed and it is tried again. */
@@ -180,6 +182,10 @@ export interface PeerLimits {
   /** Longest distance between rounds, and between exchanges of records, in a fleet larger than the view, ms. @default 600000, 900000 */
   roundMaxLargeMs: number
   recordsMs: number
+  /** An epoch of the census lasts so long at least, ms: several times what it takes to be heard everywhere. @default 5400000 */
+  epochMs: number
+  /** News of the census is told within this time, ms; of failures within a fifth of it. @default 60000 */
+  censusMs: number
   /** Bound on the drain of running calls, ms. @default 10000 */
   drainMs: number
   /** Pieces asked for at once, over all neighbours. @default 8 */
@@ -200,6 +206,8 @@ export const DEFAULT_LIMITS: PeerLimits = {
   roundMaxMs: 60_000,
   roundMaxLargeMs: 10 * 60_000,
   recordsMs: 15 * 60_000,
+  epochMs: 90 * 60_000,
+  censusMs: 60_000,
   drainMs: 10_000,
   piecesInFlight: 8,
   keepMs: 600_000,

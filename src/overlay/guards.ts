@@ -1,11 +1,12 @@
 /**
- * How an upgrade fares on the peers known, for guards (SPEC S22): shares of the view's sample, counted anew only when the
- * view or the statements changed.
+ * How an upgrade fares elsewhere, for guards (SPEC S22): shares of the view's sample, counted anew only when the view or
+ * the statements changed; and of the whole fleet, by the census, where the view is not the whole (O24).
  */
 import type { Culprit, Evidence } from '../schedule/constraints.ts'
 import type { UpgradeLog } from '../upgrade/log.ts'
 import type { Entry } from '../upgrade/manifest.ts'
 import type { StatementSet } from '../upgrade/statements.ts'
+import type { Census } from './census.ts'
 import { hasLeft, type ObjectRecord, type PeerRecord } from './record.ts'
 import { gotWorse, shownBy } from './shown.ts'
 import type { View } from './view.ts'
@@ -19,12 +20,17 @@ export class Guards {
   readonly #log: UpgradeLog
   readonly #statements: StatementSet
   readonly #view: View
+  readonly #census: Census
+  readonly #now: () => number
   /** Of each object, what was counted last. */
   readonly #counted = new Map<string, { entry: Entry; seen: number; evidence: Evidence }>()
   #knownLog = -1
   #guarded: { object: string; entry: Entry }[] = []
 
-  constructor({ log, statements, view }: { log: UpgradeLog; statements: StatementSet; view: View }) {
+  constructor(parts: { log: UpgradeLog; statements: StatementSet; view: View; census: Census; now(): number }) {
+    const { log, statements, view } = parts
+    this.#census = parts.census
+    this.#now = () => parts.now()
     this.#log = log
     this.#statements = statements
     this.#view = view
@@ -33,10 +39,19 @@ export class Guards {
   evidence(entry: Entry, object: string): readonly Evidence[] {
     const seen = this.#view.changes + this.#statements.size
     const known = this.#counted.get(object)
-    if (known?.entry === entry && known.seen === seen) return [known.evidence]
+    if (known?.entry === entry && known.seen === seen) return [known.evidence, ...this.#fleetwide(entry, object)]
     const evidence = this.#count(entry, object)
     this.#counted.set(object, { entry, seen, evidence })
-    return [evidence]
+    return [evidence, ...this.#fleetwide(entry, object)]
+  }
+
+  #fleetwide(entry: Entry, object: string): Evidence[] {
+    const reading = this.#view.isFull ? this.#census.read(entry, object, this.#now()) : undefined
+    if (reading === undefined) return []
+    const { reached, failed } = reading
+    const calls = { calls: 0, failed: 0, expected: 0, before: 0 }
+    const of = 'the fleet, by the census,'
+    return [{ of, tried: reached + failed, failed, run: reached, unhealthy: 0, calls, culprits: [] }]
   }
 
   /** Whether a record shows what some guard would halt for: such news must not wait for the next slow round. */

@@ -8,6 +8,7 @@ import type { Entry, Manifest } from '../upgrade/manifest.ts'
 import { checkSchedules } from '../upgrade/scheduling.ts'
 import type { Statement } from '../upgrade/statement.ts'
 import type { StatementSet } from '../upgrade/statements.ts'
+import type { Chronicle } from './chronicle.ts'
 import type { Authority, Event, Topic } from './events.ts'
 import type { Outbox } from './outbox.ts'
 import type { SignedRecord } from './record.ts'
@@ -26,8 +27,17 @@ export class Learning {
   readonly #statements: StatementSet
   readonly #view: View
   readonly #outbox: Outbox
+  readonly #chronicle: Chronicle
 
-  constructor(parts: { authority: Authority; log: UpgradeLog; statements: StatementSet; view: View; outbox: Outbox }) {
+  constructor(parts: {
+    authority: Authority
+    log: UpgradeLog
+    statements: StatementSet
+    view: View
+    outbox: Outbox
+    chronicle: Chronicle
+  }) {
+    this.#chronicle = parts.chronicle
     this.#authority = parts.authority
     this.#log = parts.log
     this.#statements = parts.statements
@@ -153,6 +163,7 @@ export class Learning {
     if (addition instanceof Refusal) return { what: 'unfit', refusal: addition }
     if (addition === 'known' || addition === 'orphan') return { what: addition }
     this.#outbox.persist(`entry/${String(entry.version).padStart(7, '0')}/${entry.hash}`, entry.bytes)
+    this.#chronicle.hear(entry.hash)
     if (addition === 'fork') {
       const text = `two upgrades of version ${entry.version} stand on one parent; no undecided peer runs either until an entry replaces both`
       this.#outbox.send({ type: 'alarm', name: 'Fork', text })
@@ -164,6 +175,7 @@ export class Learning {
     const addition = this.#statements.add(statement)
     if (addition === 'known') return { what: 'known' }
     this.#outbox.persist(`statement/${statement.hash}`, statement.bytes)
+    this.#chronicle.hear(statement.hash)
     if (addition === 'equivocation') {
       const text = `key ${statement.keys.join()} signed two different statements with sequence ${statement.body.sequence}; the more cautious counts`
       this.#outbox.send({ type: 'alarm', name: 'Equivocation', text })

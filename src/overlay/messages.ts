@@ -1,14 +1,18 @@
 /** Messages between neighbours (SPEC O4). The driver encodes them as CBOR and checks them against `messageSchema`. */
 import { z } from 'zod'
-import { hashSchema, peerIdSchema } from '../names.ts'
-import { MAX_ENTRY_BYTES, MAX_PIECES } from '../upgrade/manifest.ts'
+import { hashSchema, nameSchema, peerIdSchema, versionSchema } from '../names.ts'
+import { MAX_CLASSES, MAX_ENTRY_BYTES, MAX_PIECES } from '../upgrade/manifest.ts'
 import { addressesSchema, headSchema, MAX_RECORD_BYTES } from './record.ts'
+import { SKETCH_BYTES } from './sketch.ts'
 
 /** Byte budget of one delta; what does not fit waits for the next round (Scuttlebutt). */
 export const MAX_DELTA_BYTES = 512 * 1024
 /** The largest message is a piece of 4 MiB and its frame. */
 export const MAX_MESSAGE_BYTES = 4 * 1024 * 1024 + 4096
 export const MAX_STATEMENT_BYTES = 16 * 1024
+/** Newest versions of an object that the census counts. */
+export const MAX_COUNTED_VERSIONS = 4
+const MAX_CENSUS_LINES = MAX_CLASSES * MAX_COUNTED_VERSIONS
 /** Contacts in one shuffle. */
 export const MAX_SHUFFLED = 8
 
@@ -21,6 +25,25 @@ const digest = z.string().max(64)
 const MAX_DIGEST = 4096
 const MAX_SLICES = 1_000_000
 
+const sketch = z
+  .custom<Uint8Array>((value) => value instanceof Uint8Array && value.byteLength === SKETCH_BYTES, 'a sketch')
+  .optional()
+/** Of each version that is counted. */
+const censusLines = z
+  .array(
+    z.strictObject({
+      object: nameSchema,
+      version: versionSchema,
+      entry: z.string().max(16),
+      run: sketch,
+      simulate: sketch,
+      failed: sketch,
+      retries: count,
+      called: count
+    })
+  )
+  .max(MAX_CENSUS_LINES)
+
 export const messageSchema = z.discriminatedUnion('kind', [
   /** Opens a round of anti-entropy: constant size; equal summaries end it. */
   z.strictObject({
@@ -28,6 +51,7 @@ export const messageSchema = z.discriminatedUnion('kind', [
     head: headSchema,
     statements: digest,
     records: digest,
+    census: digest,
     /** There are records that others should have soon. */
     news: z.literal(true).optional(),
     /** What the sender's clock shows, Unix ms (SPEC S27). */
@@ -86,6 +110,16 @@ export const messageSchema = z.discriminatedUnion('kind', [
     kind: z.literal('neighbour'),
     what: z.enum(['ask', 'accept', 'refuse', 'leave']),
     urgent: z.boolean()
+  }),
+  /** What the sender counts in this epoch; `before`: in the last one. `whole`: all that it should have heard of is in it. */
+  z.strictObject({
+    kind: z.literal('census'),
+    epoch: count,
+    digest,
+    lines: censusLines,
+    before: censusLines,
+    whole: z.boolean(),
+    answer: z.boolean()
   }),
   /** Contacts of the sender: itself, neighbours, some of its passive set (SPEC O10). `answer` asks for as many in return. */
   z.strictObject({

@@ -469,6 +469,7 @@ export class HostedObject {
   }
 
   #keep(state: ObjectState): void {
+    this.#around.chronicle.step(this.state, state)
     this.state = state
     this.#around.outbox.persist(`object/${state.object}`, state)
   }

@@ -48,6 +48,11 @@ export class OwnRecord {
     this.#incarnation = meta.incarnation
   }
 
+  /** What its objects are now, told or not. */
+  get objects(): Readonly<Record<string, ObjectRecord>> {
+    return this.#noted
+  }
+
   /** A new life, or our own voice from one whose disk is lost: speak with a later incarnation from now on. */
   outlive(incarnation: number): void {
     this.#incarnation = Math.max(this.#incarnation, incarnation) + 1

@@ -4,9 +4,11 @@
  */
 import { Generator } from '../prng.ts'
 import { UpgradeLog } from '../upgrade/log.ts'
-import type { LineageVersion, Schema } from '../upgrade/schema.ts'
+import type { Schema } from '../upgrade/schema.ts'
 import { StatementSet } from '../upgrade/statements.ts'
 import { AntiEntropy } from './antientropy.ts'
+import { Census } from './census.ts'
+import { Chronicle } from './chronicle.ts'
 import {
   type Authority,
   DEFAULT_LIMITS,
@@ -20,9 +22,11 @@ import { listedMembers } from './group.ts'
 import { Guards } from './guards.ts'
 import { Injections } from './injections.ts'
 import { Keepers } from './keepers.ts'
+import { hostedStates, keptBytes, keptObjects } from './kept.ts'
+import { allPins, Laggards } from './laggards.ts'
 import { type Learned, Learning } from './learning.ts'
 import { Leaving } from './leaving.ts'
-import { emptyObject, type ObjectState } from './lifecycle.ts'
+import type { ObjectState } from './lifecycle.ts'
 import { Locality } from './locality.ts'
 import type { Lock } from './locks.ts'
 import { Membership } from './membership.ts'
@@ -39,6 +43,7 @@ import type { Pieces } from './pieces.ts'
 import { hasLeft, type ObjectRecord, type PeerRecord } from './record.ts'
 import { type Resolved, resolveClass } from './resolve.ts'
 import { type Surroundings, surroundingsOf } from './surroundings.ts'
+import { Telling } from './telling.ts'
 import { Turns } from './turns.ts'
 import { View } from './view.ts'
 
@@ -49,6 +54,9 @@ export class Peer {
   readonly view: View
   readonly membership: Membership
   readonly pieces: Pieces
+  readonly census: Census
+  readonly chronicle: Chronicle
+  readonly laggards: Laggards
   readonly objects = new Map<string, HostedObject>()
   readonly limits: PeerLimits
   readonly #init: PeerInit
@@ -61,7 +69,8 @@ export class Peer {
   readonly #guards: Guards
   readonly #locality: Locality
   readonly #keepers: Keepers
-  readonly #states = new Map<string, ObjectState>()
+  readonly #states: ReadonlyMap<string, ObjectState>
+  readonly #telling: Telling
   readonly #permit: OwnPermit
   readonly #around: Surroundings
   #addresses: string[]
@@ -93,12 +102,16 @@ export class Peer {
       isNeighbour: (peer) => this.neighbours.has(peer),
       isCutOff: () => this.membership.isCutOff
     })
+    this.chronicle = new Chronicle(this.#outbox, snapshot, () => this.#now)
+    const room = Math.floor(this.limits.view / 8)
+    this.laggards = new Laggards({ log: this.log, room, hash53: this.#hash53, view: () => this.view })
     this.view = new View({
       self: init.peer,
       size: this.limits.view,
       hash53: this.#hash53,
       keeps: (record) => this.neighbours.has(record.peer) || (init.group !== null && record.group === init.group),
-      pins: this.#panels
+      pins: allPins(this.#panels, this.laggards),
+      lost: () => this.census.lost(this.#now)
     })
     const parts = {
       self: init.peer,
@@ -128,13 +141,19 @@ export class Peer {
       connect: (peer) => this.membership.connect(peer)
     })
     this.pieces = this.#keepers.pieces
-    this.#antiEntropy = new AntiEntropy({ ...parts, freshen: () => this.#ownRecord.seal(this.#now) })
-    this.#learning = new Learning(parts)
+    this.census = new Census(init.peer, this.#hash53, parts)
+    const freshen = () => this.#ownRecord.seal(this.#now)
+    this.#antiEntropy = new AntiEntropy({ ...parts, census: this.census, freshen })
+    this.#learning = new Learning({ ...parts, chronicle: this.chronicle })
     this.#injections = this.#makeInjections()
-    this.#guards = new Guards(parts)
+    this.#guards = new Guards({ ...parts, census: this.census, now: () => this.#now })
     this.#permit = new OwnPermit({ ...parts, connected: this.neighbours.connected, kept: snapshot.get('permit') })
+    const { membership, census } = this
+    const told = { ownRecord: this.#ownRecord, panels: this.#panels, antiEntropy: this.#antiEntropy }
+    this.#telling = new Telling({ ...parts, ...told, membership, census })
     this.#turns = this.#makeTurns()
     this.#around = this.#surroundings(generator)
+    this.#states = keptObjects(snapshot)
     this.#restore(snapshot)
   }
 
@@ -152,6 +171,10 @@ export class Peer {
   /** What local programs hold upgrades up with. */
   get locks(): readonly Lock[] {
     return this.#locality.locks(this.#now)
+  }
+  /** What its objects are now, and since when, as its next record will say. */
+  get standing(): Readonly<Record<string, ObjectRecord>> {
+    return this.#ownRecord.objects
   }
   get addresses(): readonly string[] {
     return this.#addresses
@@ -229,6 +252,8 @@ export class Peer {
       case 'wanted':
         this.#turns.touch()
         return this.objects.get(event.object)?.onWanted(event.version)
+      case 'called':
+        return this.census.called(event.object, event.version, this.#now)
       case 'piece-stored': {
         const guilty = this.pieces.onStored(event, this.#now)
         if (guilty !== undefined)
@@ -274,7 +299,13 @@ export class Peer {
     switch (message.kind) {
       case 'summary':
         this.#locality.clock.note(from, message.time, this.#now)
+        this.census.onSummary(from, message.census)
         return this.#antiEntropy.onSummary(from, message, this.#now)
+      case 'census': {
+        const soonMs = this.census.onMessage(from, message, this.#now)
+        if (soonMs !== undefined) this.#antiEntropy.within(soonMs, this.#now)
+        return
+      }
       case 'digest':
         return this.#antiEntropy.onDigest(from, message, this.#now)
       case 'delta':
@@ -386,14 +417,8 @@ export class Peer {
   /** New entries: new classes may be hosted here, and bundles are wanted before anybody says what it waits for. */
   #onLogChange(): void {
     this.#knownLog = this.log.size
-    for (const lineage of new Set([...this.#states.keys(), ...this.log.schema.lineages.keys()])) {
-      const state = this.#states.get(lineage) ?? emptyObject(lineage)
-      // A class may have come with a branch that the fleet disputes since: what runs it stays in service (T6).
-      const schema = state.current === null ? this.log.schema : this.log.schemaOf(state.current.entry)
-      const isWanted = (one: LineageVersion) => this.#init.classes?.includes(one.className) ?? true
-      if (this.objects.has(lineage) || !schema.versions(lineage).some(isWanted)) continue
-      this.objects.set(lineage, new HostedObject(state, this.#around))
-    }
+    for (const state of hostedStates(this.#states, this.log, this.#init.classes))
+      if (!this.objects.has(state.object)) this.objects.set(state.object, new HostedObject(state, this.#around))
     this.#turns.touch()
     this.#keepers.turn(this.#now)
     this.#antiEntropy.wake(this.#now)
@@ -405,16 +430,7 @@ export class Peer {
     for (const [name, object] of this.objects) objects[name] = object.record()
     const left = this.#leaving.isGone
     const present = { head: this.log.head, addresses: this.#addresses, objects, permit: this.#permit.record, left }
-    const news = this.#ownRecord.note(present, this.#now)
-    if (news === undefined) return
-    const { neighbours } = this.membership
-    if (left) this.#antiEntropy.push(neighbours.all(), this.#ownRecord.seal(this.#now))
-    else if (news.forFellows && this.#init.group !== null)
-      this.#antiEntropy.push(this.membership.fellows(), this.#ownRecord.seal(this.#now))
-    else if (neighbours.size === 0) this.#ownRecord.seal(this.#now)
-    // In a large fleet a view is a sample: nobody waits for one peer of it, unless it failed, has moved, or is judged.
-    const isAwaited = news.forAll || this.#panels.has(this.id)
-    if (isAwaited || !this.view.isFull) this.#antiEntropy.wake(this.#now, isAwaited)
+    this.#telling.tell(present, this.#now)
   }
 
   #makeTurns(): Turns {
@@ -430,6 +446,7 @@ export class Peer {
       membership: this.membership,
       antiEntropy: this.#antiEntropy,
       locality: this.#locality,
+      census: this.census,
       refresh: () => this.#refreshOwnRecord()
     })
   }
@@ -458,6 +475,7 @@ export class Peer {
       pieces: this.pieces,
       objects: this.objects,
       outbox: this.#outbox,
+      chronicle: this.chronicle,
       panels: this.#panels,
       guards: this.#guards,
       permit: this.#permit,
@@ -471,16 +489,8 @@ export class Peer {
   // ---- restart
 
   #restore(snapshot: ReadonlyMap<string, unknown>): void {
-    const keys = [...snapshot.keys()].sort()
-    this.#learning.restore(keys.filter((key) => key.startsWith('entry/')).map((key) => snapshot.get(key) as Uint8Array))
-    for (const key of keys) {
-      const value = snapshot.get(key)
-      if (key.startsWith('statement/')) this.#learning.statement(value as Uint8Array)
-      else if (key.startsWith('object/')) {
-        const state = value as ObjectState
-        this.#states.set(state.object, { ...emptyObject(state.object), ...state })
-      }
-    }
+    this.#learning.restore(keptBytes(snapshot, 'entry/'))
+    for (const bytes of keptBytes(snapshot, 'statement/')) this.#learning.statement(bytes)
     // What was just read is durable already.
     this.#outbox.drain()
   }

@@ -3,6 +3,7 @@ import type { ConstraintFacts } from '../schedule/constraints.ts'
 import type { UpgradeLog } from '../upgrade/log.ts'
 import type { Entry } from '../upgrade/manifest.ts'
 import type { StatementSet } from '../upgrade/statements.ts'
+import type { Chronicle } from './chronicle.ts'
 import type { PeerLimits } from './events.ts'
 import { type FactsInit, factsFor } from './facts.ts'
 import type { Leaving } from './leaving.ts'
@@ -17,6 +18,7 @@ export interface Surroundings {
   readonly statements: StatementSet
   readonly pieces: Pieces
   readonly outbox: Outbox
+  readonly chronicle: Chronicle
   readonly drainMs: number
   /** Whether this peer holds a permit that this object may begin with. */
   holdsPermit(object: string): boolean
@@ -34,13 +36,14 @@ interface Parts extends FactsInit {
   readonly log: UpgradeLog
   readonly pieces: Pieces
   readonly outbox: Outbox
+  readonly chronicle: Chronicle
   readonly limits: PeerLimits
   readonly leaving: Leaving
   readonly objects: ReadonlyMap<string, HostedObject>
 }
 
 export function surroundingsOf(parts: Parts): Surroundings {
-  const { init, log, statements, pieces, outbox, limits, leaving, objects, permit } = parts
+  const { init, log, statements, pieces, outbox, chronicle, limits, leaving, objects, permit } = parts
   return {
     self: init.peer,
     labels: init.labels,
@@ -48,6 +51,7 @@ export function surroundingsOf(parts: Parts): Surroundings {
     statements,
     pieces,
     outbox,
+    chronicle,
     drainMs: limits.drainMs,
     holdsPermit: (object) => permit.isHeldFor(object),
     sayPermit: (unavailable) => permit.say(unavailable),

@@ -4,6 +4,7 @@
  */
 import type { StatementSet } from '../upgrade/statements.ts'
 import type { AntiEntropy } from './antientropy.ts'
+import type { Census } from './census.ts'
 import type { Keepers } from './keepers.ts'
 import type { Leaving } from './leaving.ts'
 import type { Locality } from './locality.ts'
@@ -24,6 +25,7 @@ export interface TurnsInit {
   readonly membership: Membership
   readonly antiEntropy: AntiEntropy
   readonly locality: Locality
+  readonly census: Census
   /** Something that the own record says may have changed. */
   refresh(): void
 }
@@ -87,8 +89,9 @@ export class Turns {
     if (objects || contactsMoved) this.#init.refresh()
     const places = contactsMoved || wordsMoved || (viewMoved && membership.watchesView)
     if (places || this.#membershipAt <= now) this.#membershipAt = membership.turn(now)
+    const counts = this.#init.census.turn(now)
     const rounds = antiEntropy.round(membership.neighbours, now)
-    const own = Math.min(this.#objectsAt, this.#keepersAt, this.#piecesAt, this.#lapseAt, this.#lockAt)
+    const own = Math.min(this.#objectsAt, this.#keepersAt, this.#piecesAt, this.#lapseAt, this.#lockAt, counts)
     return Math.min(own, this.#membershipAt, rounds)
   }
 

@@ -36,6 +36,8 @@ export interface ViewInit {
   /** Records that are never dropped for others: neighbours and the own group. */
   keeps(record: PeerRecord): boolean
   pins: Pins
+  /** A peer that was known has gone for good. */
+  lost?(): void
 }
 
 interface Known {
@@ -70,6 +72,10 @@ export class View {
   }
   get(peer: string): PeerRecord | undefined {
     return this.#records.get(peer)?.signed.record
+  }
+  /** When there was last a sign of life of a peer, ms; 0 if it is not known. */
+  heardAt(peer: string): number {
+    return this.#records.get(peer)?.heardAt ?? 0
   }
   signed(peer: string): SignedRecord | undefined {
     return this.#records.get(peer)?.signed
@@ -110,6 +116,7 @@ export class View {
     if (known === undefined && (hasLeft(record) || this.#isGone(record.peer, record) || !this.#admits(record)))
       return false
     if (known !== undefined) this.#digest.remove(this.#weight(known.signed.record))
+    if (known !== undefined && hasLeft(record)) this.#init.lost?.()
     this.#gone.delete(record.peer)
     this.#records.set(record.peer, { signed, rank: known?.rank ?? Number.NaN, heardAt: now })
     this.#digest.add(this.#weight(record))
@@ -143,6 +150,7 @@ export class View {
   drop(peer: string): void {
     const record = this.get(peer)
     if (record === undefined) return
+    if (!hasLeft(record)) this.#init.lost?.()
     this.#gone.set(peer, { incarnation: record.incarnation, counter: record.counter })
     if (this.#gone.size > MAX_GONE) this.#gone.delete(this.#gone.keys().next().value!)
     this.#remove(record)

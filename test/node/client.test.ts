@@ -51,6 +51,7 @@ describe('client', () => {
     })
     await serveControl(network, {
       status: () => status(served),
+      history: () => ({ peer: status(served).peer, items: [{ kind: 'entry' }] }),
       injectEntry: async (bytes) => {
         if (bytes[0] === 0) throw new Refusal('UnderThreshold', 'one signature of two')
         const need = [0, 1, 2, 3, 4, 5].filter((index) => !served.pieces.has(index))

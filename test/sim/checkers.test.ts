@@ -171,7 +171,8 @@ describe('sim/checkers: each one finds a defect planted in the real peer', () =>
       kind: 'summary',
       head: { version: 0, hash: '0'.repeat(64) },
       statements: '',
-      records: ''
+      records: '',
+      census: ''
     } as const
     const result = runDefective(
       {

@@ -1,5 +1,6 @@
 /** A fleet that the command line talks to in tests: one answering machine, without a network. */
 import type { Connection } from '../../../node/cli/connection.ts'
+import type { History } from '../../../node/daemon/history.ts'
 import type { Status } from '../../../node/daemon/status.ts'
 import type { Trust } from '../../../src/upgrade/trust.ts'
 
@@ -32,6 +33,7 @@ export class FakeFleet {
         aborted: false,
         retired: false,
         rehearsed: [],
+        evidence: null,
         classes: [{ name: 'IntSet', object: 'IntSet', calls: {} }]
       }
     ],
@@ -50,6 +52,7 @@ export class FakeFleet {
     ],
     tally: {
       by: 'records',
+      ageMs: 0,
       known: 2,
       objects: [
         {
@@ -100,8 +103,11 @@ export class FakeFleet {
     alarms: []
   }
 
+  history: History = { peer: MEMBERS[0]!, items: [] }
+
   connect = async (): Promise<Connection> => ({
     status: async () => this.status,
+    history: async () => this.history,
     injectUpgrade: async (file) => {
       this.injected.push(`version ${this.trust!.openEntry(file.envelope.bytes).version}`)
       return 'accepted'

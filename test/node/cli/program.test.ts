@@ -193,16 +193,20 @@ describe('upstart', function () {
     assert.equal((await json('leave', MEMBERS[0]!, ...out)).path, at('leave.json'))
   })
 
-  it('R6: retire refuses while a class in force is known to call that version, unless forced', async () => {
+  it('R6, R7: retire refuses while a class in force is known to call that version, unless forced', async () => {
     const rest = ['--root', at('root.json'), '--peer', ADDRESS, '--sign', at('dora.key')]
     const [entry] = fleet.status.log
     const { callers, target } = (await json('retire', '1', ...rest)).statement
     assert.deepEqual([callers, target], [false, entry!.hash])
-    entry!.classes[0]!.calls = { IntSet: 1 }
+    const caller = { class: 'Bag', version: 2, peer: MEMBERS[0]!, calls: 'IntSet', at: 1 }
+    entry!.evidence = { callers: [caller], behind: [], lastCall: null }
     const text = await refused('StillNeeded', 'retire', '1', ...rest)
-    assert.match(String(text), /class IntSet of version 1, which runs at .*, calls IntSet at version 1; .*--force/)
+    assert.match(String(text), /class Bag of version 2, which runs at .*, calls IntSet at version 1; .*--force/)
     assert.equal((await json('retire', '1', '--force', '--callers', ...rest)).statement.callers, true)
-    entry!.classes[0]!.calls = {}
+    const last = { peer: MEMBERS[1]!, object: 'IntSet', version: 1, heardAt: fleet.status.at }
+    entry!.evidence = { callers: [], behind: [last], lastCall: null }
+    assert.match(await refused('StillNeeded', 'retire', '1', ...rest), /still runs IntSet 1; wait for it, or .*--force/)
+    entry!.evidence = null
   })
 
   it('B6: forget refuses while a known peer still needs the bundle to go on, unless forced', async () => {

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { run } from '../../../node/cli/program.ts'
 import { statusText } from '../../../node/cli/table.ts'
+import type { Evidence } from '../../../node/daemon/evidence.ts'
 import { openTrust } from '../../../src/upgrade/trust.ts'
 import { ADDRESS, FakeFleet, MEMBERS } from './fake-fleet.ts'
 
@@ -107,6 +108,37 @@ describe('status and explain', () => {
     assert.equal((await upstart('status', '--all')).out.split('\n').length - out.split('\n').length, 50 - 2)
   })
 
+  it('C8: in a large fleet the counts are the census’s, and it says so', async () => {
+    Object.assign(fleet.status.tally, { by: 'census', ageMs: 120_000 })
+    fleet.status.tally.objects[0]!.peers = 10_400
+    const said = (await upstart('status')).out.replaceAll(/\n +/g, ' ')
+    assert.match(said, /of about 10400 peers, by the census .* in the last 2m .*phases and failures are of the 2 known/)
+    fleet.status.tally.by = 'sample'
+    assert.match((await upstart('status')).out, /of the 2 peers known here; the census of the others is not here yet/)
+  })
+
+  it('R7: whether the newest past version may be retired, who needs it, when it was last called', async () => {
+    const [entry] = fleet.status.log
+    const said = async (evidence: Partial<Evidence>) => {
+      entry!.evidence = { callers: [], behind: [], lastCall: null, ...evidence }
+      return (await upstart('status')).out.replaceAll(/\n +/g, ' ')
+    }
+    const last = { peer: SECOND, object: 'IntSet', version: 1, heardAt: fleet.status.at }
+    assert.match(
+      await said({ behind: [last, last] }),
+      /version 1 is still needed: \S+ and 1 more still runs IntSet 1\n/
+    )
+    assert.match(
+      await said({ lastCall: '2030-01-01T10:00:00.000Z' }),
+      /still called by programs outside .* 2030-01-01T10/
+    )
+    assert.match(await said({ lastCall: '2029-12-20T10:00:00.000Z' }), /may be retired: .*last called 13d ago/)
+    assert.match(
+      await said({}),
+      /version 1 may be retired: no class in force calls it, nobody known is behind it; no call/
+    )
+  })
+
   it('C14: why it waits, since when, for whom and what those are at, and what can be done', async () => {
     const waiting = second()
     Object.assign(waiting, { since: Date.parse(fleet.status.at) / 1000 - 240, why: { kind: 'permit', peers: [FIRST] } })
@@ -153,6 +185,46 @@ describe('status and explain', () => {
     assert.match(error, /^upstart: Unreachable: peer nobody1234 is not known at \S+, \S+; .*give the address.*\n$/)
     const short = await upstart('explain', 'abc')
     assert.equal(short.code, 2)
+  })
+
+  it('C18: history tells in order what was decided by whom, and how the node upgraded', async () => {
+    const key = 'abcdef01'.padEnd(64, '0')
+    const hash = 'a'.repeat(64)
+    const common = { format: 1 as const, fleet: hash, sequence: 1 }
+    fleet.history.items = [
+      { kind: 'entry', at: null, version: 1, hash, description: 'sets\nmore', keys: [key] },
+      {
+        kind: 'statement',
+        at: '2030-01-01T11:00:00.000Z',
+        hash: 'b'.repeat(64),
+        keys: [key],
+        statement: { ...common, what: 'pause', target: null, note: 'lunch' }
+      },
+      {
+        kind: 'upgrade',
+        at: '2030-01-01T12:00:00.000Z',
+        object: 'IntSet',
+        from: 1,
+        version: 2,
+        entry: hash,
+        result: 'failed',
+        reason: 'its TF threw',
+        endedAt: 1,
+        phases: { waiting: 90_000, transforming: 2_500 }
+      }
+    ]
+    const { out } = await upstart('history')
+    assert.match(out, /^earlier +entry 1 a{16}: sets; by key abcdef01$/m)
+    assert.match(
+      out.replaceAll(/\n +/g, ' '),
+      /^2030-01-01 11:00:00 +b{16}: every upgrade is paused \(lunch\); by key abcdef01$/m
+    )
+    assert.match(
+      out.replaceAll(/\n +/g, ' '),
+      /^2030-01-01 12:00:00 +IntSet 1→2 failed here: its TF threw \(waiting 90s, transforming 3s\)$/m
+    )
+    assert.equal((await json('history', '--last', '1')).items.length, 1)
+    assert.match((await upstart('history', '--last', '1')).out, /^… 2 before these/)
   })
 
   it('C15: hold is a pause of a node or a label, release lifts just that', async () => {

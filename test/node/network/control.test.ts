@@ -26,6 +26,7 @@ for (const [name, create] of forms) {
 
     const handlers: ControlHandlers = {
       status: () => ({ fleet: FLEET, peers: [{ peer: 'x', since: 1.5 }] }),
+      history: () => ({ peer: 'x', items: [] }),
       injectEntry: async (bytes) => {
         if (bytes.byteLength < 3) throw new Refusal('Unsigned', 'no signature')
         const need = [0, 1, 2].filter((index) => !pieces.has(index))
@@ -62,6 +63,7 @@ for (const [name, create] of forms) {
       const [server, client] = await make()
       const control = await openControl(client, server.peer, server.addresses())
       assert.deepEqual(await control.status(), { fleet: FLEET, peers: [{ peer: 'x', since: 1.5 }] })
+      assert.deepEqual(await control.history(), { peer: 'x', items: [] })
       await assert.rejects(control.injectEntry(new Uint8Array(2)), { name: 'Unsigned', message: 'no signature' })
       assert.deepEqual(await control.injectEntry(new Uint8Array(5)), { need: [0, 1, 2] })
       const large = new Uint8Array(4 * 1024 * 1024).fill(9)

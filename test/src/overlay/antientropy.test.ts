@@ -33,6 +33,7 @@ class End {
       keeps: () => false,
       pins: { has: () => false, wants: () => false, note: () => undefined, forget: () => undefined }
     }),
+    census: { digest: '' },
     limits: DEFAULT_LIMITS,
     generator: new Generator(1),
     outbox: this.outbox,

@@ -1,0 +1,362 @@
+/**
+ * The census: how many peers of the whole fleet run, simulate and failed a version, in constant state (SPEC O21 to O24).
+ * Each peer adds itself to sketches that neighbours merge. What a peer is no more leaves with the epoch: in a new one
+ * everybody adds only what it is then. No clock is compared: epochs are numbers, the highest heard of counts.
+ */
+import type { Generator } from '../prng.ts'
+import type { UpgradeLog } from '../upgrade/log.ts'
+import type { Entry } from '../upgrade/manifest.ts'
+import type { StatementSet } from '../upgrade/statements.ts'
+import { COUNTED, type Count, type Counted } from './counted.ts'
+import type { PeerLimits } from './events.ts'
+import { MAX_COUNTED_VERSIONS, type MessageOf } from './messages.ts'
+import type { Outbox } from './outbox.ts'
+import {
+  checksum,
+  type Element,
+  EMPTY,
+  elementOf,
+  estimate,
+  REGISTERS,
+  type Sketch,
+  union,
+  withElement
+} from './sketch.ts'
+
+const HOUR_MS = 3_600_000
+/** How far ahead of this peer's clock an hour may be that another one tells. */
+const MAX_SKEW_HOURS = 24
+
+export interface CensusReading {
+  /** It or a later one. */
+  reached: number
+  run: number
+  simulate: number
+  failed: number
+  /** What was counted may have ended since it began, so long ago, ms. */
+  ageMs: number
+}
+
+/** One version of one object. */
+interface Line {
+  readonly object: string
+  readonly version: number
+  /** First 16 digits of the entry's hash. */
+  readonly entry: string
+  readonly run?: Sketch | undefined
+  readonly simulate?: Sketch | undefined
+  readonly failed?: Sketch | undefined
+  /** Retries for everybody that were stated of the entry: a later one makes earlier failures count no more. */
+  readonly retries: number
+  /** The hour since 1970 in which a call at this version was last answered somewhere; 0: none was heard of. */
+  readonly called: number
+}
+
+type Lines = Map<string, Line>
+
+export interface CensusParts {
+  log: UpgradeLog
+  statements: StatementSet
+  limits: PeerLimits
+  generator: Generator
+  outbox: Outbox
+}
+
+const keyOf = (object: string, entry: string): string => `${object}/${entry}`
+
+export class Census {
+  readonly #parts: CensusParts
+  readonly #element: Element
+  #epoch = 1
+  #enteredAt: number | undefined
+  #bornAt: number | undefined
+  /** When this epoch may end, if somebody is counted who is no more what is counted. */
+  #endsAt = Number.POSITIVE_INFINITY
+  #lines: Lines = new Map()
+  /** The last epoch's, until this one has settled. */
+  #before: Lines = new Map()
+  #own: readonly Count[] = []
+  /** Somebody is counted in this epoch who is that no more. */
+  #outdated = false
+  /** Whether all that this peer's neighbours know is here: else there is no reading. */
+  #whole = false
+  #digest: string | undefined
+  /** Counted versions, by key; made anew with the log. */
+  #counted: ReadonlyMap<string, { object: string; entry: Entry }> = new Map()
+  #knownLog = -1
+  #knownStatements = -1
+
+  constructor(self: string, hash53: (text: string) => number, parts: CensusParts) {
+    this.#parts = parts
+    this.#element = elementOf(hash53(`census/${self}`))
+  }
+
+  /** Of all that is counted here; equal on peers that count the same. */
+  get digest(): string {
+    this.#countedNow()
+    if (this.#digest !== undefined) return this.#digest
+    let sum = 0
+    for (const [key, line] of this.#lines) {
+      let part = checksumOf(key)
+      for (const what of COUNTED)
+        part = Math.imul(part ^ checksum(line[what] ?? EMPTY), 0x01000193) + line.retries + line.called
+      sum = (sum + (part >>> 0)) % 2 ** 32
+    }
+    this.#digest = this.#lines.size === 0 ? '' : `${this.#epoch}.${sum.toString(16)}`
+    return this.#digest
+  }
+
+  /** What this peer is now. Whoever is less than before is counted wrongly until the next epoch. Returns whether that is news. */
+  own(counts: readonly Count[], now: number): boolean {
+    const is = (count: Count) => counts.some((one) => same(one, count))
+    if (!this.#own.every(is)) this.#expire(now)
+    this.#own = counts
+    return this.#addOwn()
+  }
+
+  /** Somebody who was counted has gone. */
+  lost(now: number): void {
+    this.#expire(now)
+  }
+
+  /** Begins a new epoch when it is time. Returns when that is, ms. */
+  turn(now: number): number {
+    this.#enteredAt ??= now
+    this.#bornAt ??= now
+    if (now >= this.#enteredAt + this.#settleMs) {
+      this.#before.clear()
+    }
+    if (now >= this.#bornAt + this.#parts.limits.epochMs / 6) this.#whole = true
+    if (now >= this.#endsAt) this.#enter(this.#epoch + 1, now)
+    return this.#endsAt
+  }
+
+  /** A neighbour counts something else: tell it what is counted here, and hear what it counts. */
+  onSummary(from: string, digest: string): void {
+    if (digest !== this.digest) this.#tell(from, true, false)
+  }
+
+  /** Returns how soon neighbours should hear of it, ms; undefined if it is nothing new. */
+  onMessage(from: string, message: MessageOf<'census'>, now: number): number | undefined {
+    this.#enteredAt ??= now
+    if (message.epoch > this.#epoch && this.#mayEnter(message.epoch, now)) this.#enter(message.epoch, now)
+    let soonMs: number | undefined
+    if (message.epoch === this.#epoch) {
+      const before = this.digest
+      soonMs = this.#merge(this.#lines, message.lines, now)
+      this.#merge(this.#before, message.before, now)
+      this.#digest = undefined
+      if (message.whole) this.#whole = true
+      // What is not new is told, too, until everybody counts the same in this epoch.
+      if (this.digest !== before) soonMs ??= this.#parts.limits.censusMs * 5
+    }
+    const lacks = message.digest !== this.digest || (this.#whole && !message.whole)
+    if (message.answer && message.epoch <= this.#epoch && lacks) this.#tell(from, false, !message.whole)
+    return soonMs
+  }
+
+  /** How many peers run, simulate and failed a version; undefined while too little was heard. */
+  read(entry: Entry, object: string, now: number): CensusReading | undefined {
+    const key = keyOf(object, entry.hash.slice(0, 16))
+    if (!this.#whole || this.#enteredAt === undefined || !this.#countedNow().has(key)) return undefined
+    const [reached, later] = [this.#reached(object, entry.version), this.#reached(object, entry.version + 1)].map(
+      estimate
+    )
+    const run = lessThose(estimate(this.#sketch(key, 'run')), reached!, later!)
+    const simulate = lessThose(estimate(this.#sketch(key, 'simulate')), this.size(object), reached!)
+    // Who failed, and came to run it by a retry, has not failed.
+    const ever = this.#sketch(key, 'failed')
+    const either = estimate(union(ever, this.#reached(object, entry.version)))
+    const failed = lessThose(estimate(ever), either, reached!)
+    const settled = now >= this.#enteredAt + this.#settleMs
+    const ageMs = now - this.#enteredAt + (settled ? 0 : this.#parts.limits.epochMs)
+    return {
+      reached: Math.round(reached!),
+      run: Math.round(run),
+      simulate: Math.round(simulate),
+      failed: Math.round(failed),
+      ageMs
+    }
+  }
+
+  /** How many peers host an object with state. */
+  size(object: string): number {
+    return Math.round(estimate(this.#reached(object, 1)))
+  }
+
+  /** A call at this version of an object was answered here. */
+  called(object: string, version: number, now: number): void {
+    const entry = this.#parts.log.schema.at(object, version)?.entry
+    const key = keyOf(object, entry?.hash.slice(0, 16) ?? '')
+    const line = this.#lineAt(this.#lines, key)
+    const hour = Math.floor(now / HOUR_MS)
+    if (line === undefined || line.called >= hour) return
+    this.#lines.set(key, { ...line, called: hour })
+    this.#digest = undefined
+  }
+
+  /** Begin of the hour in which a call at this version was last answered, anywhere, Unix ms; 0: none was heard of. */
+  lastCall(object: string, entry: Entry): number {
+    return (this.#lines.get(keyOf(object, entry.hash.slice(0, 16)))?.called ?? 0) * HOUR_MS
+  }
+
+  get #settleMs(): number {
+    return (this.#parts.limits.epochMs * 2) / 3
+  }
+
+  /** O22: nobody can make epochs pass faster than they settle, nor use their numbers up. */
+  #mayEnter(epoch: number, now: number): boolean {
+    const leastMs = this.#parts.limits.epochMs / 4
+    if (epoch > Math.max(this.#epoch + 1, now / leastMs)) return false
+    return !this.#whole || now >= this.#enteredAt! + leastMs
+  }
+
+  #enter(epoch: number, now: number): void {
+    this.#before = new Map([...this.#before, ...this.#lines])
+    const called = [...this.#lines].filter(([, line]) => line.called > 0)
+    this.#lines = new Map(called.map(([key, { run: _, simulate: __, failed: ___, ...rest }]) => [key, rest]))
+    this.#digest = undefined
+    this.#epoch = epoch
+    this.#enteredAt = now
+    this.#endsAt = Number.POSITIVE_INFINITY
+    this.#outdated = false
+    this.#addOwn()
+  }
+
+  #expire(now: number): void {
+    if (this.#outdated) return
+    this.#outdated = true
+    const { epochMs } = this.#parts.limits
+    // The first to come brings all others along: they are spread, so that few begin at once.
+    const waitMs = epochMs * (1 + this.#parts.generator.fraction() / 2)
+    this.#endsAt = Math.max(now, (this.#enteredAt ?? now) + waitMs)
+  }
+
+  #addOwn(): boolean {
+    let isNew = false
+    for (const { object, entry, what } of this.#own) {
+      const line = this.#lineAt(this.#lines, keyOf(object, entry))
+      if (line === undefined) continue
+      const sketch = withElement(line[what] ?? EMPTY, this.#element)
+      if (sketch === line[what]) continue
+      this.#lines.set(keyOf(object, entry), { ...line, [what]: sketch })
+      this.#digest = undefined
+      isNew = true
+    }
+    return isNew
+  }
+
+  /** The line as it is to be counted now: without failures that a later retry lifted. Undefined: it is not counted. */
+  #lineAt(lines: Lines, key: string): Line | undefined {
+    const counted = this.#countedNow().get(key)
+    if (counted === undefined) return undefined
+    const { object, entry } = counted
+    const retries = this.#parts.statements.retries(entry.hash, '')
+    const line = lines.get(key) ?? {
+      object,
+      version: entry.version,
+      entry: entry.hash.slice(0, 16),
+      retries,
+      called: 0
+    }
+    if (line.retries === retries) return line
+    const { failed: _, ...rest } = line
+    return { ...rest, retries }
+  }
+
+  /** Merges what a neighbour counts. */
+  #merge(lines: Lines, told: MessageOf<'census'>['lines'], now: number): number | undefined {
+    let soonMs: number | undefined
+    for (const other of told) {
+      const key = keyOf(other.object, other.entry)
+      const line = this.#lineAt(lines, key)
+      if (line === undefined) continue
+      // An hour that is far ahead is of a clock that is wrong.
+      const called = other.called > now / HOUR_MS + MAX_SKEW_HOURS ? line.called : Math.max(line.called, other.called)
+      const merged: Record<string, unknown> = { ...line, called }
+      for (const what of COUNTED) {
+        const sketch = other[what]
+        if (sketch === undefined || (what === 'failed' && other.retries !== line.retries)) continue
+        merged[what] = union(line[what] ?? EMPTY, sketch)
+        // What the last epoch had counted already is no news.
+        const known = union(line[what] ?? EMPTY, this.#before.get(key)?.[what] ?? EMPTY)
+        if (union(known, sketch) === known) continue
+        const { censusMs } = this.#parts.limits
+        soonMs = Math.min(soonMs ?? censusMs, what === 'failed' ? censusMs / 5 : censusMs)
+      }
+      lines.set(key, merged as unknown as Line)
+    }
+    return soonMs
+  }
+
+  #tell(to: string, answer: boolean, before: boolean): void {
+    this.#parts.outbox.send({
+      type: 'send',
+      to,
+      message: {
+        kind: 'census',
+        epoch: this.#epoch,
+        digest: this.digest,
+        lines: [...this.#lines.values()],
+        before: before ? [...this.#before.values()] : [],
+        whole: this.#whole,
+        answer
+      }
+    })
+  }
+
+  #sketch(key: string, what: Counted): Sketch {
+    const [line, last] = [this.#lineAt(this.#lines, key), this.#lineAt(this.#before, key)]
+    return union(line?.[what] ?? EMPTY, last?.[what] ?? EMPTY)
+  }
+
+  /** Who runs this version or a later one. */
+  #reached(object: string, version: number): Sketch {
+    let all = EMPTY
+    for (const [key, one] of this.#countedNow())
+      if (one.object === object && one.entry.version >= version) all = union(this.#sketch(key, 'run'), all)
+    return all
+  }
+
+  #countedNow(): ReadonlyMap<string, { object: string; entry: Entry }> {
+    const { log, statements } = this.#parts
+    if (log.size === this.#knownLog && statements.size === this.#knownStatements) return this.#counted
+    this.#knownLog = log.size
+    this.#knownStatements = statements.size
+    const counted = new Map<string, { object: string; entry: Entry }>()
+    for (const [object, versions] of log.schema.lineages)
+      for (const { entry } of versions.slice(-MAX_COUNTED_VERSIONS))
+        counted.set(keyOf(object, entry.hash.slice(0, 16)), { object, entry })
+    this.#counted = counted
+    this.#digest = undefined
+    for (const lines of [this.#lines, this.#before]) {
+      for (const [key, known] of lines) {
+        const line = this.#lineAt(lines, key)
+        if (line === undefined) lines.delete(key)
+        else lines.set(key, line)
+        // What a retry lifted here is told by the own record, soon; it is not counted anew until then.
+        const isLifted = (one: Count) => one.what === 'failed' && keyOf(one.object, one.entry) === key
+        if (line !== known) this.#own = this.#own.filter((one) => !isLifted(one))
+      }
+    }
+    this.#addOwn()
+    return counted
+  }
+}
+
+/**
+ * Peers that were counted, less those that have gone on since: `all` less `beyond`. That difference is used only where
+ * it differs by more than a deviation, since it is the less exact the fewer are left.
+ */
+function lessThose(counted: number, all: number, beyond: number): number {
+  const left = Math.max(0, all - beyond)
+  return counted - left > Math.sqrt((counted * all) / REGISTERS) ? left : counted
+}
+
+const same = (a: Count, b: Count): boolean => a.object === b.object && a.entry === b.entry && a.what === b.what
+
+function checksumOf(text: string): number {
+  let sum = 0x811c9dc5
+  for (let at = 0; at < text.length; at++) sum = Math.imul(sum ^ text.charCodeAt(at), 0x01000193)
+  return sum
+}

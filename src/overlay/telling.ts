@@ -1,0 +1,46 @@
+/** Who hears of what is new about this peer, and when (SPEC O5, O21). */
+import type { UpgradeLog } from '../upgrade/log.ts'
+import type { AntiEntropy } from './antientropy.ts'
+import type { Census } from './census.ts'
+import { countedIn } from './counted.ts'
+import type { PeerLimits } from './events.ts'
+import type { Membership } from './membership.ts'
+import type { OwnRecord, Present } from './own-record.ts'
+import type { Panels } from './panels.ts'
+import type { View } from './view.ts'
+
+export interface TellingInit {
+  self: string
+  group: string | null
+  log: UpgradeLog
+  view: View
+  limits: PeerLimits
+  ownRecord: OwnRecord
+  membership: Membership
+  panels: Panels
+  census: Census
+  antiEntropy: AntiEntropy
+}
+
+export class Telling {
+  readonly #init: TellingInit
+
+  constructor(init: TellingInit) {
+    this.#init = init
+  }
+
+  /** What members of the group act on they hear at once; all else goes with the next round, which it may bring forward. */
+  tell(present: Present, now: number): void {
+    const { self, group, log, view, limits, ownRecord, membership, panels, census, antiEntropy } = this.#init
+    const news = ownRecord.note(present, now)
+    if (news === undefined) return
+    if (census.own(countedIn(present, log), now)) antiEntropy.within(limits.censusMs, now)
+    const { neighbours } = membership
+    if (present.left) antiEntropy.push(neighbours.all(), ownRecord.seal(now))
+    else if (news.forFellows && group !== null) antiEntropy.push(membership.fellows(), ownRecord.seal(now))
+    else if (neighbours.size === 0) ownRecord.seal(now)
+    // In a large fleet a view is a sample: nobody waits for one peer of it, unless it failed, has moved, or is judged.
+    const isAwaited = news.forAll || panels.has(self)
+    if (isAwaited || !view.isFull) antiEntropy.wake(now, isAwaited)
+  }
+}
