@@ -187,8 +187,8 @@ async function runAll(
   const runs: Run[] = []
   await performAll(tasks, options.jobs, {
     standing: progress.standing,
-    run: (run) => {
-      progress.ended()
+    run: (run, index) => {
+      progress.ended(index)
       // A million runs' curves would fill the memory; only a report draws them.
       runs.push(options.out === undefined ? { outcome: run.outcome, curves: NO_CURVES } : run)
       if (options.json) streams.out(`${JSON.stringify(run.outcome)}\n`)

@@ -1,5 +1,5 @@
 /** From the options of a command line to the runs that they ask for (SPEC M30): seeds, sweeps, comparisons, shards. */
-import { resolve } from 'node:path'
+import { basename, extname, resolve } from 'node:path'
 import { Refusal } from '../src/errors.ts'
 import { compile } from './document/compile.ts'
 import { type Override, overrideOf } from './document/document.ts'
@@ -61,7 +61,7 @@ async function axesOf({ sweep, compare }: RunOptions): Promise<Axis[]> {
     const path = 'upgrades.last.schedule'
     const values = await Promise.all(
       compare.map(async (label) => ({
-        label,
+        label: labelOf(label),
         override: { said: `--compare ${label}`, path, value: await scheduleIn(label) }
       }))
     )
@@ -69,6 +69,10 @@ async function axesOf({ sweep, compare }: RunOptions): Promise<Axis[]> {
   }
   return axes
 }
+
+/** Of a file its name: paths are long, and others' machines have others. */
+const labelOf = (written: string): string =>
+  /\.(upgrade|ya?ml)$/.test(written) ? basename(written, extname(written)) : written
 
 /** Every choice of one value of each axis, the last axis turning fastest. */
 function combinations(axes: readonly Axis[]): { variant: Variant; overrides: Override[] }[] {

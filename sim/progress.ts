@@ -7,7 +7,7 @@ const REDRAWN_MS = 100
 
 export interface Progress {
   standing(index: number, standing: Standing): void
-  ended(): void
+  ended(index: number): void
   done(): void
 }
 
@@ -16,31 +16,35 @@ const silent: Progress = { standing: () => {}, ended: () => {}, done: () => {} }
 export function progressOn(stream: NodeJS.WriteStream, runs: number): Progress {
   if (!stream.isTTY) return silent
   const draw = createLogUpdate(stream)
-  const running = new Map<number, { standing: Standing; begunMs: number }>()
+  const running = new Map<number, { standing: Standing; first: Standing; firstMs: number }>()
   let ended = 0
   let drawnMs = 0
   const redraw = () => {
     drawnMs = Date.now()
-    const lines = [...running.values()].map(({ standing, begunMs }) => lineOf(standing, drawnMs - begunMs))
+    const lines = [...running.values()].map(({ standing, first, firstMs }) => {
+      const passedMs = drawnMs - firstMs
+      return lineOf(standing, passedMs > 0 ? ((standing.events - first.events) / passedMs) * 1000 : undefined)
+    })
     draw([...lines, ...(runs > 1 ? [`${bar(ended / runs)} ${ended} of ${runs} runs`] : [])].join('\n'))
   }
   return {
     standing: (index, standing) => {
-      running.set(index, { standing, begunMs: running.get(index)?.begunMs ?? Date.now() })
+      const { first, firstMs } = running.get(index) ?? { first: standing, firstMs: Date.now() }
+      running.set(index, { standing, first, firstMs })
       if (Date.now() - drawnMs >= REDRAWN_MS) redraw()
     },
-    ended: () => {
+    ended: (index) => {
       ended += 1
-      running.clear()
+      running.delete(index)
     },
     done: () => draw.clear()
   }
 }
 
-export function lineOf({ atMs, events, upgraded, peers, versions }: Standing, wallMs: number): string {
-  const speed = Math.round((events / Math.max(1, wallMs)) * 1000).toLocaleString('en')
+export function lineOf({ atMs, upgraded, peers, versions }: Standing, eventsPerSecond: number | undefined): string {
+  const speed = eventsPerSecond === undefined ? '' : ` · ${Math.round(eventsPerSecond).toLocaleString('en')} events/s`
   const held = Object.entries(versions).map(([version, count]) => `v${version}: ${count.toLocaleString('en')}`)
-  return `${bar(upgraded / peers)} ${(atMs / 1000).toFixed(1)} s simulated · ${speed} events/s · ${held.join('  ') || 'starting'}`
+  return `${bar(upgraded / peers)} ${(atMs / 1000).toFixed(1)} s simulated${speed} · ${held.join('  ') || 'starting'}`
 }
 
 const bar = (share: number): string => {

@@ -124,6 +124,7 @@ function upgradeAction(
     past: one.past ?? real?.classes.some((each) => each.past) ?? true,
     ...(one.replaces === undefined ? {} : { replaces: one.replaces - 1 }),
     ...(one.broken ? { broken: 1 } : {}),
+    ...(one.errors === undefined ? {} : { errors: one.errors }),
     effort: effortOf(one, enclosed)
   }
 }

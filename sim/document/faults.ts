@@ -52,6 +52,13 @@ function one(
     }
     case 'skew':
       return [{ atMs, what: 'skew', node, skewMs: signed(fault.by, path) }]
+    case 'load':
+      return [
+        { atMs, what: 'load', node, perSecond: fault.calls },
+        { atMs: atMs + fault.for, what: 'load', node, perSecond: 0 }
+      ]
+    case 'lock':
+      return [{ atMs, what: 'lock', node, forMs: fault.for }]
     case 'forge':
       return [{ atMs, what: 'forge', node, from: random.below(peers) }]
     default:

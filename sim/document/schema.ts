@@ -1,5 +1,6 @@
 /** What a scenario file may say (SPEC M28). Every field has a default, so that the empty file is a calm fleet of 30. */
 import { z } from 'zod'
+import { MAX_LOCK_MS } from '../../src/overlay/locks.ts'
 import { MAX_BUNDLE_BYTES } from '../../src/upgrade/manifest.ts'
 import { duration, range, rate, share, size, weight } from './quantities.ts'
 import { scheduleOrName } from './schedules.ts'
@@ -53,6 +54,8 @@ export const upgradeSchema = fields({
   fails: fails.optional(),
   /** No object of it proves its health, anywhere. */
   broken: z.boolean().default(false),
+  /** Share of the calls that fail through the fault of its objects, once they serve. */
+  errors: share.optional(),
   /** What an SO of it adds to a call, and the share of calls that it refuses. */
   simulation: fields({ cost: duration.default(0), disallows: share.default(0) }).optional(),
   /** The version whose entry it takes the place of. */
@@ -96,13 +99,24 @@ const faultSchema = z.discriminatedUnion(
       for: duration.optional()
     }),
     fields({ ...struck, what: z.literal('skew'), by: z.string().or(z.number()) }),
+    /** Their clients make so many calls a second, for a time. */
+    fields({ ...struck, what: z.literal('load'), calls: z.number().min(0).max(1e6), for: duration }),
+    /** A program on the machine holds upgrades up. */
+    fields({
+      ...struck,
+      what: z.literal('lock'),
+      for: duration.refine((one) => one <= MAX_LOCK_MS, 'a lock lasts 7d at most')
+    }),
     fields({ ...struck, what: z.literal('forge') }),
     fields({ ...struck, what: z.literal('rot') }),
     /** Those chosen on one side, everybody else on the other. */
     fields({ at, ...chosen, what: z.literal('partition'), for: duration }),
     fields({ at, what: z.literal('stop') })
   ],
-  { error: 'a fault has "at", and "what": crash, depart, kill, flap, slow, skew, forge, rot, partition or stop' }
+  {
+    error:
+      'a fault has "at", and "what": crash, depart, kill, flap, slow, skew, load, lock, forge, rot, partition or stop'
+  }
 )
 
 const regions = fields({

@@ -194,6 +194,8 @@ faults:
   - { at: 1m, over: 10s, what: crash, share: 25%, down: [1s, 2s] }
   - { at: 2m, what: partition, where: { rack: a }, for: 30s }
   - { at: 3m, what: skew, count: 2, by: -5m }
+  - { at: 2m, what: load, nodes: [3], calls: 500, for: 1m }
+  - { at: 2m, what: lock, nodes: [4], for: 1m }
   - { at: 4m, what: slow, nodes: [7], factor: 3, for: 1m }
 `)
     const crashes = faults.filter((one) => one.what === 'crash')
@@ -204,6 +206,18 @@ faults:
     const partition = faults.find((one) => one.what === 'partition')
     const sides = new Set(partition?.cells)
     assert.deepEqual([partition?.cells.length, sides.size], [40, 2])
+    const loads = faults.filter((one) => one.what === 'load')
+    assert.deepEqual(
+      loads.map((one) => [one.atMs, one.perSecond]),
+      [
+        [120_000, 500],
+        [180_000, 0]
+      ]
+    )
+    assert.deepEqual(
+      faults.filter((one) => one.what === 'lock').map((one) => [one.node, one.forMs]),
+      [[4, 60_000]]
+    )
     assert.ok(faults.some((one) => one.what === 'heal' && one.atMs === 150_000))
     assert.deepEqual(
       faults.filter((one) => one.what === 'skew').map((one) => one.skewMs),
