@@ -1,6 +1,6 @@
 /**
  * How many calls of one version of an object fail, as a figure that seldom changes (SPEC S24): drivers count, and tell
- * the core only what others would act on. A steady object tells its figure anew each time that its calls have doubled;
+ * the core only what others would act on. A steady object tells its figure anew when its calls have grown eightfold;
  * one whose share of failures changed says so from the next chunk on. Pure: the time is passed in.
  */
 
@@ -9,8 +9,10 @@ export const CHUNK_CALLS = 128
 export const CHUNK_MS = 10_000
 /** What was counted before an upgrade says something from so many calls on. */
 const LEAST_CALLS = 32
-/** A steady figure of so many calls is good enough for ever: it is told anew six times at most. */
+/** A steady figure of so many calls is good enough for ever: it is told twice more at most, since each time costs
+ * the fleet a round. */
 const MOST_CALLS = 4096
+const GROWTH = 8
 /** Shares that differ by less than this, or by less than so many standard errors, are the same. */
 const DIFFERENCE = 0.01
 const DEVIATIONS = 5
@@ -66,7 +68,9 @@ export class CallRate {
     if (this.#told.calls > 0 && differ(this.#told, chunk)) return this.#tell(chunk)
     this.#since = sum(this.#since, chunk)
     const enough = this.#told.calls >= MOST_CALLS
-    return enough || this.#since.calls < this.#told.calls ? undefined : this.#tell(sum(this.#told, this.#since))
+    return enough || this.#since.calls < (GROWTH - 1) * this.#told.calls
+      ? undefined
+      : this.#tell(sum(this.#told, this.#since))
   }
 
   #tell(calls: Calls): Calls {
