@@ -4,8 +4,9 @@
  * statements and records are those of the production code.
  */
 import { Refusal } from '../src/errors.ts'
-import type { Authority, HostCommandName, PeerInit } from '../src/overlay/events.ts'
+import type { Authority, Effect, Event, HostCommandName, PeerInit } from '../src/overlay/events.ts'
 import type { PeerRecord } from '../src/overlay/record.ts'
+import { contextOf, type ScheduleContext } from '../src/schedule/context.ts'
 import type { Condition, Schedule } from '../src/schedule/schedule.ts'
 import { type Entry, MIN_PIECE_BYTES } from '../src/upgrade/manifest.ts'
 import type { Statement, StatementBody } from '../src/upgrade/statement.ts'
@@ -55,6 +56,9 @@ export interface Effort {
   simulation?: Simulation
 }
 
+/** The code of custom schedules, by the module that a condition names: plain functions, so that a run is one of its seed. */
+export type ScheduleCode = Readonly<Record<string, (context: ScheduleContext) => unknown>>
+
 export interface EntryRequest {
   /** Several classes are one lineage each: C1v1 → C1v2 … */
   lineages: string[]
@@ -63,6 +67,8 @@ export interface EntryRequest {
   simulate?: Condition | undefined
   /** Of lineages that have one of their own. */
   schedules?: Record<string, Schedule>
+  /** @default none */
+  code?: ScheduleCode | undefined
   pieces: number
   /** True length of one; it fills no memory. @default the least that a bundle may have */
   pieceBytes?: number
@@ -78,6 +84,8 @@ export class World {
   readonly entries: Entry[] = []
   readonly statements: Statement[] = []
   readonly bundles = new Map<string, SimulatedBundle>()
+  /** Hash of a bundle → the code of its schedules. */
+  readonly schedules = new Map<string, ScheduleCode>()
   /** Version → the share of nodes on which its objects prove no health. */
   readonly broken = new Map<number, number>()
   readonly efforts = new Map<number, Effort>()
@@ -107,6 +115,7 @@ export class World {
       this.#pieceHashes.set(piece, hash)
       return piece
     })
+    if (request.code !== undefined) this.schedules.set(sha256, request.code)
     this.bundles.set(sha256, { sha256, version, pieces, pieceBytes: entry.manifest.bundle.pieceLength, bytes })
     return entry
   }
@@ -124,6 +133,17 @@ export class World {
     this.statements.push(statement)
     this.#sign('statement', bytes, statement)
     return statement
+  }
+
+  /** S63: the production code asks, the scenario's function answers. */
+  answerOf({ question, bundle, module, facts }: Extract<Effect, { type: 'ask-schedule' }>): Event {
+    try {
+      const code = this.schedules.get(bundle)?.[module]
+      if (code === undefined) throw new Error(`the scenario has no code for ${module}`)
+      return { type: 'schedule-answer', question, value: code(contextOf(facts)) }
+    } catch (error) {
+      return { type: 'schedule-answer', question, failure: (error as Error).message }
+    }
   }
 
   /** Bytes nobody signed. */

@@ -5,7 +5,7 @@
 
 import { Generator } from '../src/prng.ts'
 import type { Condition, Constraint } from '../src/schedule/schedule.ts'
-import { hash64 } from './authority.ts'
+import { hash64, type ScheduleCode } from './authority.ts'
 import { calmHost } from './host.ts'
 import { lookAtOthers, REGIONS } from './judging.ts'
 import { EventKind } from './kernel.ts'
@@ -145,6 +145,7 @@ export function drawFaults(seed: number, peers?: number): FaultPlan {
   constrain(new Generator(seed, 8), actions)
   const keepMs = letBundlesGo(new Generator(seed, 7), actions)
   startFutures(new Generator(seed, 21), actions)
+  askCode(new Generator(seed, 22), actions)
   const weights = drawWeights(random)
   const faults = drawEvents(random, weights, count, untilMs)
   disturb(new Generator(seed, 9), faults, count, untilMs)
@@ -291,6 +292,26 @@ function startFutures(random: Generator, actions: Action[]): void {
       { kind: 'gradual', overMs: random.between(1000, 60_000), shape: 'even' },
       { kind: 'canary', share: { count: random.between(1, 4) }, soakMs: random.below(10_000) }
     ])
+  }
+}
+
+/** Code of a schedule as bad code is: it fails, changes its mind, and wants to be asked again and again. */
+const moody: ScheduleCode = {
+  'moody.js': ({ random, neighbours }) => {
+    const mood = random()
+    if (mood < 0.1) throw new Error('out of sorts')
+    if (mood < 0.3) return { wait: `${neighbours.length} neighbours are no company`, inMs: 5_000 }
+    return mood < 0.35 ? 'nonsense' : { go: true }
+  }
+}
+
+/** Some upgrades wait for code. Drawn apart, too. */
+function askCode(random: Generator, actions: Action[]): void {
+  for (const action of actions) {
+    if (action.what !== 'upgrade' || action.schedule === immediateSchedule || !random.chance(0.2)) continue
+    const { when, constraints } = action.schedule
+    action.code = moody
+    action.schedule = { when: { kind: 'all', of: [when, { kind: 'custom', module: 'moody.js' }] }, constraints }
   }
 }
 

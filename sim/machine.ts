@@ -256,6 +256,8 @@ export class Machine implements Watched, HostEvents {
         return
       case 'run':
         return this.host.run(effect.command)
+      case 'ask-schedule':
+        return this.#complete(this.#around.world.answerOf(effect))
       case 'answer':
         return this.#around.answered(this.index, effect)
       case 'alarm':

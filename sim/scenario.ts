@@ -4,7 +4,7 @@
 
 import type { PeerLimits } from '../src/overlay/events.ts'
 import type { Condition, Schedule } from '../src/schedule/schedule.ts'
-import type { Effort } from './authority.ts'
+import type { Effort, ScheduleCode } from './authority.ts'
 import { calmHost, type HostOptions } from './host.ts'
 import type { Bandwidth } from './links.ts'
 import { calmNetwork, type NetworkOptions } from './network.ts'
@@ -19,6 +19,8 @@ export type Action = { atMs: number } & (
       simulate?: Condition
       /** Of lineages that have one of their own. */
       schedules?: Record<string, Schedule>
+      /** Of its custom conditions: functions of what they are given, and of nothing else. @default none */
+      code?: ScheduleCode
       pieces: number
       /** @default the least that a bundle may have */
       pieceBytes?: number

@@ -8,6 +8,7 @@ export {
   byClass,
   byLabel,
   canary,
+  custom,
   type Duration,
   deadline,
   domains,
@@ -28,6 +29,7 @@ export {
   where,
   window
 } from './schedule/combinators.ts'
+export type { ScheduleAnswer, ScheduleContext, ScheduledPeer } from './schedule/context.ts'
 export type { Condition, Constraint, Schedule } from './schedule/schedule.ts'
 export {
   defineUpgrade,

@@ -146,6 +146,7 @@ class Daemon implements RunningPeer {
       bundles,
       run: (command) => this.#hosting.run(command),
       watchLoad: (thresholds) => this.#measures.watchLoad(thresholds),
+      ask: async (bundle, module, facts) => resources.host.ask(join(await bundles.path(bundle), module), facts),
       settled: () => {
         this.#moments.settled()
         this.#tallying.look(this.#core)

@@ -6,6 +6,7 @@ import type { Logger } from 'pino'
 import { Refusal } from '../../src/errors.ts'
 import type { Effect, Event, HostCommand, Topic } from '../../src/overlay/events.ts'
 import type { Peer } from '../../src/overlay/peer.ts'
+import type { ScheduleFacts } from '../../src/schedule/context.ts'
 import type { Bundles } from '../bundles/bundles.ts'
 import type { LockChange } from '../network/control.ts'
 import type { Network } from '../network/network.ts'
@@ -28,6 +29,8 @@ export interface DriverInit {
   run(command: HostCommand): void
   /** From which of these loads on, in calls a second, the core wants to hear. */
   watchLoad(thresholds: readonly number[]): void
+  /** What the code of a custom schedule returns; rejects where it does not. */
+  ask(bundle: string, module: string, facts: ScheduleFacts): Promise<unknown>
   /** After every step: others look at the peer's new state. */
   settled(): void
   /** This peer has left the fleet. */
@@ -161,6 +164,8 @@ export class Driver {
       case 'run':
         log.debug(effect.command, 'host command')
         return this.#init.run(effect.command)
+      case 'ask-schedule':
+        return void this.#askSchedule(effect)
       case 'answer':
         return this.#answer(effect)
       case 'alarm':
@@ -223,6 +228,17 @@ export class Driver {
       const reason = error instanceof Error ? error.message : String(error)
       const wrong = error instanceof Refusal && error.code === 'WrongBundle'
       this.post({ type: 'unpacked', bundle, ok: false, wrong, reason })
+    }
+  }
+
+  async #askSchedule({ question, bundle, module, facts }: Extract<Effect, { type: 'ask-schedule' }>): Promise<void> {
+    try {
+      const value = await this.#init.ask(bundle, module, facts)
+      this.post({ type: 'schedule-answer', question, value })
+    } catch (error) {
+      const failure = error instanceof Error ? error.message : String(error)
+      this.#init.log.warn({ module, failure }, 'a custom schedule failed; the upgrade waits')
+      this.post({ type: 'schedule-answer', question, failure })
     }
   }
 

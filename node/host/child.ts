@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path'
 import { z } from 'zod'
 import { CallError } from '../../src/errors.ts'
 import { nameSchema, versionSchema } from '../../src/names.ts'
+import type { ScheduleFacts } from '../../src/schedule/context.ts'
 import type { Value } from '../../src/versions/types.ts'
 import { type Handlers, MAX_ERROR_LENGTH } from './conversation.ts'
 import type {
@@ -30,6 +31,10 @@ import { makeDirectory } from './sync.ts'
 /** How soon a change of a group's members reaches the object, at the latest. */
 const MEMBERS_MS = 500
 const RETRY_AFTER_MS = 500
+const MIB = 1024 * 1024
+/** Code that only says go or wait needs little. */
+const ASK_RESIDENT_BYTES = 256 * MIB
+const ASK_FRAME_BYTES = MIB
 
 /** What hosted code may ask for. The code is verified, not trusted: its messages are checked like a stranger's. */
 const outwardCallSchema = z.strictObject({
@@ -135,6 +140,18 @@ export class ChildHost implements Host {
     }
   }
 
+  async ask(module: string, facts: ScheduleFacts): Promise<unknown> {
+    const { askTimeoutMs } = this.#settings
+    const settings = { ...this.#settings, maxResidentBytes: ASK_RESIDENT_BYTES, maxFrameBytes: ASK_FRAME_BYTES }
+    const hosted = await this.#start(['schedule'], [], [dirname(module)], () => undefined, {}, settings)
+    try {
+      const late = () => new Error(`no answer within ${askTimeoutMs} ms`)
+      return await within(hosted.conversation.request('ask', module, facts).answer, askTimeoutMs, late)
+    } finally {
+      await hosted.kill('the question is over')
+    }
+  }
+
   async probe(module: string): Promise<void> {
     const hosted = await this.#start(['probe'], [], [dirname(module)], () => undefined, {})
     try {
@@ -153,8 +170,14 @@ export class ChildHost implements Host {
     await Promise.all([...this.#running].map((hosted) => hosted.kill('the host was closed')))
   }
 
-  async #start(role: string[], writable: string[], readable: string[], log: Log, handlers: Handlers) {
-    const settings = this.#settings
+  async #start(
+    role: string[],
+    writable: string[],
+    readable: string[],
+    log: Log,
+    handlers: Handlers,
+    settings = this.#settings
+  ) {
     const confined = settings.sandbox !== 'none' && bubblewrap() !== null
     if (confined) {
       this.#compiled ??= this.#compile()

@@ -2,6 +2,7 @@
  * The interface between the daemon and whatever runs an object's code (SPEC H). Forms: child process (default),
  * inline (embedding), simulated (in `sim/`, at the level of HostCommand). One contract suite in `test/`.
  */
+import type { ScheduleFacts } from '../../src/schedule/context.ts'
 import type { Interface } from '../../src/upgrade/manifest.ts'
 import type { DelegateCall } from '../../src/versions/guest.ts'
 import type { Value } from '../../src/versions/types.ts'
@@ -156,6 +157,8 @@ export interface Host {
   ): Promise<TransformProcess>
   /** Starts a process with the SOs, constructed and ready for calls. */
   warmGuest(plan: GuestPlan, outward: GuestOutward): Promise<GuestProcess>
+  /** Runs the code of a custom schedule in a process of its own, in bounded time (SPEC S62). Throws what it throws. */
+  ask(module: string, facts: ScheduleFacts): Promise<unknown>
   /** Imports a module in a process of its own and throws what it throws. */
   probe(module: string): Promise<void>
   /** Ends processes that a dead daemon left behind; resolves when they are gone. Called before any state is opened. */

@@ -5,12 +5,13 @@
 import { flushCompileCache } from 'node:module'
 import { Socket } from 'node:net'
 import { CallError } from '../../src/errors.ts'
+import type { ScheduleFacts } from '../../src/schedule/context.ts'
 import type { Guest } from '../../src/versions/guest.ts'
 import type { GroupMember, Value } from '../../src/versions/types.ts'
 import { Conversation } from './conversation.ts'
 import type { GuestPlan, LinkPlan, ObjectPlan, TransformPlan } from './host.ts'
 import { countdown } from './patience.ts'
-import { importDefault, makeGuest, ObjectRuntime, type RuntimeOutward } from './runtime.ts'
+import { ask, importDefault, makeGuest, ObjectRuntime, type RuntimeOutward } from './runtime.ts'
 import { Transform } from './transform.ts'
 
 type CallArguments = [
@@ -96,6 +97,7 @@ const conversation = new Conversation(new Socket({ fd: PIPE, readable: true, wri
       if (transform === null) throw new Error('no transform is warm')
       return transform.run(reserveBytes)
     },
+    ask: ([module, facts]: [string, ScheduleFacts]) => ask(module, facts),
     compile: () => flushCompileCache(),
     probe: async ([module]: [string]) => {
       await importDefault(module)

@@ -4,6 +4,7 @@
  * it, and a kill only forgets.
  */
 import { CallError } from '../../src/errors.ts'
+import type { ScheduleFacts } from '../../src/schedule/context.ts'
 import type { Value } from '../../src/versions/types.ts'
 import { decode } from '../network/cbor.ts'
 import { frameOf, PREFIX_BYTES } from '../network/frames.ts'
@@ -24,7 +25,7 @@ import type {
 } from './host.ts'
 import { HOST_DEFAULTS, type HostOptions } from './options.ts'
 import { checkPatience, countdown, patient, within } from './patience.ts'
-import { importDefault, makeGuest, ObjectRuntime } from './runtime.ts'
+import { ask, importDefault, makeGuest, ObjectRuntime } from './runtime.ts'
 import { makeDirectory } from './sync.ts'
 import { Transform } from './transform.ts'
 
@@ -94,6 +95,11 @@ export class InlineHost implements Host {
         end('it was told to end')
       }
     }
+  }
+
+  ask(module: string, facts: ScheduleFacts): Promise<unknown> {
+    const { askTimeoutMs } = this.#settings
+    return within(ask(module, facts), askTimeoutMs, () => new Error(`no answer within ${askTimeoutMs} ms`))
   }
 
   async probe(module: string): Promise<void> {

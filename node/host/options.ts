@@ -21,6 +21,8 @@ export interface HostOptions {
   startTimeoutMs?: number
   /** Bound on one health probe. @default 5 000 */
   healthTimeoutMs?: number
+  /** Bound on a custom schedule, from the import of its code to its answer. @default 10 000 */
+  askTimeoutMs?: number
   /** What a process may take, beyond the bound given to `stop`, to close its state. @default 5 000 */
   stopGraceMs?: number
   /** Free space that must remain when a transform begins, bytes. @default 64 MiB */
@@ -38,6 +40,7 @@ export const HOST_DEFAULTS: Required<Omit<HostOptions, 'directory' | 'compiledDi
   warmTimeoutMs: 30_000,
   startTimeoutMs: 60_000,
   healthTimeoutMs: 5_000,
+  askTimeoutMs: 10_000,
   stopGraceMs: 5_000,
   reserveBytes: 64 * MIB
 }

@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto'
 import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { pathToFileURL } from 'node:url'
+import { contextOf, type ScheduleContext, type ScheduleFacts } from '../../src/schedule/context.ts'
 import { Chain } from '../../src/versions/chain.ts'
 import type { ChainCall, OutwardCall } from '../../src/versions/components.ts'
 import { type DelegateCall, Guest, type GuestLink } from '../../src/versions/guest.ts'
@@ -186,6 +187,12 @@ export async function makeGuest(
 async function importClass(module: string): Promise<Construct> {
   const ClassOfLink: new (context: SimulationContext) => HostedObject = await importDefault(module)
   return (context) => new ClassOfLink(context)
+}
+
+/** What the code of a custom schedule answers, as it is. */
+export async function ask(module: string, facts: ScheduleFacts): Promise<unknown> {
+  const schedule: (context: ScheduleContext) => unknown = await importDefault(module)
+  return await schedule(contextOf(facts))
 }
 
 /** The default export of a module, which must be a class or a function. */

@@ -6,7 +6,7 @@ import { fork } from 'node:child_process'
 import { Refusal, type RefusalName } from '../../src/errors.ts'
 
 /** What a module is for decides what it must export by default. */
-export type ModuleRole = 'upgrade' | 'class' | 'transform'
+export type ModuleRole = 'upgrade' | 'class' | 'transform' | 'schedule'
 
 /** Statics of a class as its author wrote them, not validated. */
 export interface Statics {
@@ -73,13 +73,13 @@ async function answerTo({ role, path, name }: Question): Promise<unknown> {
     return exported
   }
   if (typeof exported !== 'function') {
-    const what = role === 'class' ? 'the class' : 'the transform function'
+    const what = { class: 'the class', transform: 'the transform function', schedule: 'the schedule function' }[role]
     throw new Refusal(
       'Malformed',
       `${name}: its default export must be ${what}; it is ${exported === undefined ? 'missing' : typeof exported}`
     )
   }
-  if (role === 'transform') return null
+  if (role !== 'class') return null
   const { methods, calls, intercepts } = exported
   return { methods, calls, intercepts, implemented: implementedBy(exported.prototype) } satisfies Statics
 }

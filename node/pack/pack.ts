@@ -6,6 +6,8 @@ import { mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join, resolve } from 'node:path'
 import { Refusal } from '../../src/errors.ts'
+import { relocated } from '../../src/schedule/custom.ts'
+import { conditionsOf, wholeOf } from '../../src/schedule/schedule.ts'
 import type { ClassDefinition, UpgradeDefinition } from '../../src/upgrade/define.ts'
 import { type Envelope, parseEntry, signEntry } from '../../src/upgrade/entry.ts'
 import type { Signer } from '../../src/upgrade/keys.ts'
@@ -195,7 +197,8 @@ export async function readDeclarations(
   modules: ReadonlyMap<string, Uint8Array>
 ): Promise<Declared> {
   const roles = new Map<string, ModuleRole>()
-  for (const { object, future, past, transform, ways } of classes) {
+  for (const { object, future, past, transform, ways, schedule, simulate } of classes) {
+    for (const module of schedulesIn({ schedule, simulate })) roles.set(module, 'schedule')
     for (const module of [transform, ...ways.map((one) => one.transform)])
       if (module !== null) roles.set(module, 'transform')
     for (const module of [object, future, past]) if (module !== null && module !== 'subtype') roles.set(module, 'class')
@@ -209,6 +212,14 @@ export async function readDeclarations(
     if (roles.get(name) === 'class') declared.set(name, readStatics(name, found[at] as Statics))
   }
   return declared
+}
+
+/** Modules of the custom conditions that a class upgrade names. */
+function schedulesIn({ schedule, simulate }: Pick<ClassDefinition, 'schedule' | 'simulate'>): string[] {
+  const conditions = [wholeOf(schedule), ...(simulate === null ? [] : [simulate])]
+  return conditions
+    .flatMap((one) => [...conditionsOf(one)])
+    .flatMap((one) => (one.kind === 'custom' ? [one.module] : []))
 }
 
 export function classUpgrade(
@@ -231,8 +242,8 @@ export function classUpgrade(
     transform: transform === null ? null : bundledPath(transform),
     future: simulation(future),
     past: past === 'subtype' ? past : simulation(past),
-    schedule,
-    ...(simulate === null ? {} : { simulate }),
+    schedule: relocated(schedule, bundledPath),
+    ...(simulate === null ? {} : { simulate: relocated(simulate, bundledPath) }),
     ...(ways.length > 0 ? { ways } : {})
   }
 }
@@ -245,9 +256,10 @@ export async function pack(options: PackOptions): Promise<Packed> {
   const parent = checkParents(version, options.fleet, options.parents)
   const inForce = classesBefore(options.parents)
   const before = new Map(classes.map(({ from }) => [from, from === null ? null : classBefore(from, inForce)]))
-  const named = classes.flatMap(({ object, transform, ways, future, past }) => [
+  const named = classes.flatMap(({ object, transform, ways, future, past, ...scheduled }) => [
     ...[object, transform, future, past],
-    ...ways.map((one) => one.transform)
+    ...ways.map((one) => one.transform),
+    ...schedulesIn(scheduled)
   ])
   const sources = [...new Set(named)].filter((module): module is string => module !== null && module !== 'subtype')
   const modules = await buildModules(dirname(upgrade), sources)

@@ -6,9 +6,10 @@
  *   E1  a `persist` is durable before any later effect of the same step is performed;
  *   E2  after a crash before it was durable, none of the step's effects has happened;
  *   E3  effects of one step are begun in order; those of later steps never overtake them;
- *   E4  every `run`, `store-piece` and `unpack` is answered by exactly one completion event, unless the process dies.
+ *   E4  every `run`, `store-piece`, `unpack` and `ask-schedule` is answered by exactly one completion event, unless the process dies.
  */
 import type { RefusalName } from '../errors.ts'
+import type { ScheduleFacts } from '../schedule/context.ts'
 import type { Entry } from '../upgrade/manifest.ts'
 import type { Statement } from '../upgrade/statement.ts'
 import type { Message } from './messages.ts'
@@ -103,6 +104,8 @@ export type Event =
       /** Of `start`: versions whose future SO missed calls and still has state. */
       stale?: number[]
     }
+  /** What the code of a custom schedule returned, as it came; or why there is nothing. */
+  | { type: 'schedule-answer'; question: number; value?: unknown; failure?: string }
   /** A future SO of the running object is served no more (V10). */
   | { type: 'quarantined'; object: string; version: number; reason: string }
   /** The object's process ended without being told to; `interrupted`: it was killed from outside. */
@@ -138,6 +141,8 @@ export type Effect =
   /** Delete all that is stored of a bundle; what is stored of it later stays. No event answers: the next boot tells. */
   | { type: 'remove-bundle'; bundle: string }
   | { type: 'run'; command: HostCommand }
+  /** Run this module of a bundle in a process of its own, within bounds of time and memory (S62). */
+  | { type: 'ask-schedule'; question: number; bundle: string; module: string; facts: ScheduleFacts }
   | { type: 'answer'; request: number; ok: boolean; refusal?: RefusalName; text: string }
   | { type: 'alarm'; name: string; text: string }
   /**

@@ -9,6 +9,7 @@ import type { Guards } from './guards.ts'
 import type { Locality } from './locality.ts'
 import type { OwnPermit } from './own-permit.ts'
 import type { Panels } from './panels.ts'
+import type { Questions } from './questions.ts'
 
 export interface FactsInit {
   readonly init: PeerInit
@@ -16,6 +17,7 @@ export interface FactsInit {
   readonly log: UpgradeLog
   readonly panels: Panels
   readonly guards: Guards
+  readonly questions: Questions
   readonly permit: OwnPermit
   readonly locality: Locality
   readonly generator: Generator
@@ -39,6 +41,7 @@ export function factsFor(parts: FactsInit, entry: Entry, object: string): Constr
     clockDoubt: () => parts.locality.clock.doubt(parts.now()),
     isQuiet: (below) => parts.locality.load.isQuiet(below, parts.now()),
     locks: parts.locality.locks(parts.now()),
+    opinion: (module) => parts.questions.opinion(entry, object, module, parts.now()),
     others: () => parts.panels.others(entry, object, parts.now()),
     evidence: () => parts.guards.evidence(entry, object),
     fellows: () => parts.permit.fellows()

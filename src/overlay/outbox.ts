@@ -18,12 +18,14 @@ export class Outbox {
   }
 
   /** Anything that leaves the peer: messages, connections, answers, alarms. */
-  send(effect: Exclude<Effect, { type: 'persist' | 'run' | 'store-piece' | 'unpack' | 'remove-bundle' }>): void {
+  send(
+    effect: Exclude<Effect, { type: 'persist' | 'run' | 'ask-schedule' | 'store-piece' | 'unpack' | 'remove-bundle' }>
+  ): void {
     this.#sends.push(effect)
   }
 
   /** Work for the host or the piece store, answered by a completion event. */
-  run(effect: Extract<Effect, { type: 'run' | 'store-piece' | 'unpack' | 'remove-bundle' }>): void {
+  run(effect: Extract<Effect, { type: 'run' | 'ask-schedule' | 'store-piece' | 'unpack' | 'remove-bundle' }>): void {
     this.#runs.push(effect)
   }
 

@@ -40,11 +40,12 @@ import { Panels } from './panels.ts'
 import type { Contact } from './passive.ts'
 import type { PermitState } from './permits.ts'
 import type { Pieces } from './pieces.ts'
+import { Questions } from './questions.ts'
 import { hasLeft, type ObjectRecord, type PeerRecord } from './record.ts'
 import { type Resolved, resolveClass } from './resolve.ts'
 import { type Surroundings, surroundingsOf } from './surroundings.ts'
 import { Telling } from './telling.ts'
-import { Turns } from './turns.ts'
+import { OF_OBJECTS, Turns } from './turns.ts'
 import { View } from './view.ts'
 
 export class Peer {
@@ -68,6 +69,7 @@ export class Peer {
   readonly #panels: Panels
   readonly #guards: Guards
   readonly #locality: Locality
+  readonly #questions: Questions
   readonly #keepers: Keepers
   readonly #states: ReadonlyMap<string, ObjectState>
   readonly #telling: Telling
@@ -91,6 +93,7 @@ export class Peer {
     this.#hash53 = (text) => authority.hash53(text)
     this.log = new UpgradeLog(authority.fleet)
     this.statements = new StatementSet(this.#hash53)
+    const isNeighbour = (peer: string): boolean => this.neighbours.has(peer)
     this.#panels = new Panels({
       self: init.peer,
       group: init.group,
@@ -99,7 +102,7 @@ export class Peer {
       room: Math.floor((this.limits.view - this.limits.degreeMax) / 2),
       hash53: this.#hash53,
       view: () => this.view,
-      isNeighbour: (peer) => this.neighbours.has(peer),
+      isNeighbour,
       isCutOff: () => this.membership.isCutOff
     })
     this.chronicle = new Chronicle(this.#outbox, snapshot, () => this.#now)
@@ -126,11 +129,7 @@ export class Peer {
       hash53: this.#hash53,
       now: () => this.#now
     }
-    this.#locality = new Locality({
-      outbox: this.#outbox,
-      kept: snapshot.get('locks'),
-      isNeighbour: (peer) => this.neighbours.has(peer)
-    })
+    this.#locality = new Locality({ outbox: this.#outbox, kept: snapshot.get('locks'), isNeighbour })
     this.#leaving = new Leaving({ ...parts, kept: snapshot.get('left') })
     this.#ownRecord = new OwnRecord(init, authority, this.view, this.#outbox, snapshot.get('peer'))
     const contacts = (snapshot.get('contacts') as Contact[] | undefined) ?? []
@@ -146,9 +145,11 @@ export class Peer {
     this.#antiEntropy = new AntiEntropy({ ...parts, census: this.census, freshen })
     this.#learning = new Learning({ ...parts, chronicle: this.chronicle })
     this.#injections = this.#makeInjections()
-    this.#guards = new Guards({ ...parts, census: this.census, now: () => this.#now })
+    this.#guards = new Guards({ ...parts, census: this.census })
+    const { pieces, objects, census } = this
+    this.#questions = new Questions({ ...parts, init, pieces, objects, census, isNeighbour })
     this.#permit = new OwnPermit({ ...parts, connected: this.neighbours.connected, kept: snapshot.get('permit') })
-    const { membership, census } = this
+    const { membership } = this
     const told = { ownRecord: this.#ownRecord, panels: this.#panels, antiEntropy: this.#antiEntropy }
     this.#telling = new Telling({ ...parts, ...told, membership, census })
     this.#turns = this.#makeTurns()
@@ -214,6 +215,7 @@ export class Peer {
   // ---- events
 
   #handle(event: Event): void {
+    if (OF_OBJECTS.has(event.type)) this.#turns.touch()
     switch (event.type) {
       case 'boot':
         return this.#boot(event.bundles)
@@ -250,7 +252,6 @@ export class Peer {
       case 'head-seen':
         return this.#onHeadSeen(event)
       case 'wanted':
-        this.#turns.touch()
         return this.objects.get(event.object)?.onWanted(event.version)
       case 'called':
         return this.census.called(event.object, event.version, this.#now)
@@ -266,16 +267,14 @@ export class Peer {
         this.#outbox.send({ type: 'alarm', name: event.wrong ? 'WrongBundle' : 'UnpackFailed', text: event.reason })
         return
       case 'done':
-        this.#turns.touch()
         return this.objects.get(event.object)?.onDone(event, this.#now)
       case 'measured':
-        this.#turns.touch()
         return this.objects.get(event.object)?.onMeasured(event)
       case 'died':
-        this.#turns.touch()
         return this.objects.get(event.object)?.onDied(event, this.#now)
+      case 'schedule-answer':
+        return this.#questions.onAnswer(event, this.#now)
       case 'quarantined':
-        this.#turns.touch()
         return this.objects.get(event.object)?.onQuarantined(event.version, event.reason)
       case 'lock':
       case 'unlock':
@@ -478,6 +477,7 @@ export class Peer {
       chronicle: this.chronicle,
       panels: this.#panels,
       guards: this.#guards,
+      questions: this.#questions,
       permit: this.#permit,
       locality: this.#locality,
       leaving: this.#leaving,

@@ -5,6 +5,7 @@
 import type { StatementSet } from '../upgrade/statements.ts'
 import type { AntiEntropy } from './antientropy.ts'
 import type { Census } from './census.ts'
+import type { Event } from './events.ts'
 import type { Keepers } from './keepers.ts'
 import type { Leaving } from './leaving.ts'
 import type { Locality } from './locality.ts'
@@ -12,6 +13,16 @@ import type { Membership } from './membership.ts'
 import type { HostedObject } from './object.ts'
 import type { OwnPermit } from './own-permit.ts'
 import type { View } from './view.ts'
+
+/** Events after which objects are looked at. */
+export const OF_OBJECTS: ReadonlySet<Event['type']> = new Set([
+  'wanted',
+  'done',
+  'measured',
+  'died',
+  'schedule-answer',
+  'quarantined'
+])
 
 export interface TurnsInit {
   readonly log: { readonly size: number }

@@ -155,6 +155,14 @@ export function byClass(classes: Record<string, Condition>, otherwise: Condition
   return checked({ kind: 'byClass', classes, otherwise }, 'byClass')
 }
 
+/**
+ * What no other condition says: code beside upgrade.ts, whose default export is a ScheduleFunction. It goes into the bundle
+ * and is run by each node in a process of its own, within ten seconds; whatever it does, it only says go or wait.
+ */
+export function custom(module: `./${string}`): Condition {
+  return checked({ kind: 'custom', module }, 'custom')
+}
+
 /** Never: for the nodes that another branch of `any` is not for. */
 export function never(): Condition {
   return { kind: 'never' }

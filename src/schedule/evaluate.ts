@@ -2,6 +2,7 @@
  * Evaluates a schedule's condition to *go* or *wait, because …* (SPEC S). Pure: progress in, progress out, so that soaks
  * count elapsed time and survive restarts.
  */
+import { evaluateCustom, type Opinion } from './custom.ts'
 import { evaluateAfterClass, evaluateDomains } from './domains.ts'
 import { sayDuration } from './duration.ts'
 import { evaluateLock, evaluateQuiet } from './local.ts'
@@ -48,6 +49,8 @@ export interface Facts {
   approved: boolean
   /** What is known of other peers; asked for only where a condition looks at them. */
   others(): Others
+  /** What the code of a custom schedule thinks of it; asked for only where a condition is of code. */
+  opinion(module: string): Opinion
   /** The wall clock, ms. */
   now: number
   /** The peer's own labels. */
@@ -108,6 +111,8 @@ function at(condition: Condition, path: string, progress: Progress, moment: Mome
       return evaluateSignalled(condition, path, progress, moment.others)
     case 'unknown':
       return waits('unknown', progress, sayUnknown([condition])!)
+    case 'custom':
+      return evaluateCustom(condition, progress, moment.opinion(condition.module))
     case 'random':
       return random(condition, path, progress, moment)
     case 'byClass': {

@@ -4,7 +4,7 @@
  * evaluation in `evaluate.ts`.
  */
 import { z } from 'zod'
-import { nameSchema, versionSchema } from '../names.ts'
+import { nameSchema, pathSchema, versionSchema } from '../names.ts'
 import type { Unknown } from './reading.ts'
 import { windowError } from './window.ts'
 
@@ -40,6 +40,8 @@ export type Condition =
   | { kind: 'signalled'; of: Signalling; share: number }
   | { kind: 'random'; withinMs: number }
   | { kind: 'byClass'; classes: Record<string, Condition>; otherwise: Condition }
+  /** The module's path: beside upgrade.ts as an author writes it, in the bundle once it is packed. */
+  | { kind: 'custom'; module: string }
   | Unknown
 
 /** Whose readiness counts: the peers it is connected with, the members of its group, or all that it knows of. */
@@ -125,6 +127,15 @@ const leaf = [
   ...ofItself,
   z.strictObject({ kind: z.literal('random'), withinMs: z.int().min(1).max(MAX_DELAY_MS) }),
   z.strictObject({ kind: z.literal('immediately') }),
+  z.strictObject({
+    kind: z.literal('custom'),
+    module: z
+      .string()
+      .refine(
+        (module) => pathSchema.safeParse(module.replace(/^\.\//, '')).success,
+        'a module is named by its path beside upgrade.ts: "./schedule.ts"'
+      )
+  }),
   z.strictObject({ kind: z.literal('manual') }),
   z.strictObject({ kind: z.literal('after'), delayMs: z.int().min(0).max(MAX_DELAY_MS) }),
   z.strictObject({

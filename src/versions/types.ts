@@ -1,4 +1,5 @@
 /** What authors of objects, simulation objects and transform functions see (MODEL: words; SPEC V). */
+import type { ScheduleAnswer, ScheduleContext } from '../schedule/context.ts'
 import type { MethodDeclaration } from '../upgrade/manifest.ts'
 
 /** Plain values: what calls carry and the key-value store keeps. */
@@ -165,4 +166,6 @@ export interface TransformContext {
   progress(fraction: number): void
   log(message: string, fields?: Record<string, Value>): void
 }
+/** The default export of a custom schedule's module (SPEC S60). */
+export type ScheduleFunction = (context: ScheduleContext) => ScheduleAnswer | Promise<ScheduleAnswer>
 export type TransformFunction = (context: TransformContext) => Promise<void> | void

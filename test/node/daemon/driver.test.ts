@@ -21,6 +21,7 @@ function driven(step: (event: Event) => Effect[], commit: Store['commit']) {
     bundles: {} as Bundles,
     run: (command) => left.push(command.command),
     watchLoad: () => undefined,
+    ask: async (_, module) => ({ wait: module }),
     settled: () => left.push('settled'),
     left: () => left.push('left'),
     failed: (error) => failed.resolve(error),

@@ -60,6 +60,7 @@ class Stage {
       },
       warmTransform: async () => ({ run: async () => undefined, kill: async () => undefined }),
       warmGuest: () => Promise.reject(new Error('no guests here')),
+      ask: () => Promise.reject(new Error('no schedules here')),
       probe: async () => undefined,
       endSurvivors: async () => 0,
       close: async () => undefined

@@ -81,7 +81,13 @@ export class LiveFleet {
   async embed(
     name: string,
     group: string | null = 'g0',
-    more: { classes?: string[]; bootstrap?: string[]; drainMs?: number; keepMs?: number } = {}
+    more: {
+      classes?: string[]
+      labels?: Record<string, string>
+      bootstrap?: string[]
+      drainMs?: number
+      keepMs?: number
+    } = {}
   ): Promise<RunningPeer> {
     const root = this.keys.rootBytes
     const peer = await createPeer({

@@ -8,8 +8,9 @@ import { join } from 'node:path'
 import { ChildHost } from '../../../node/host/child.ts'
 import type { ObjectProcess } from '../../../node/host/host.ts'
 import { startTimeOf } from '../../../node/host/survivors.ts'
+import { readAnswer } from '../../../src/schedule/custom.ts'
 import { hostContract } from './contract.ts'
-import { caller, links, moduleOf, Place, until, World } from './fixture.ts'
+import { caller, links, moduleOf, Place, scheduleFacts, until, World } from './fixture.ts'
 
 /** Shared by the tests of this file, so that only the first process compiles. */
 const compiledDirectory = mkdtempSync(join(tmpdir(), 'upstart-compiled-'))
@@ -170,6 +171,28 @@ describe('host, child process alone', () => {
     await assert.rejects(hasty.probe(moduleOf('host/hangs')), /not imported within 300 ms/)
     assert.deepEqual(recorded(), [])
   })
+
+  for (const [mood, message] of [
+    ['never', /no answer within 1500 ms/],
+    ['loop', /no answer within 1500 ms/],
+    ['exit', /exited with code 3/],
+    ['long', /bytes/],
+    ['function', /./]
+  ] as const) {
+    it(`S62 the code of a schedule that does this ends in bounded time, and leaves no process: ${mood}`, async () => {
+      const hasty = make({ askTimeoutMs: 1_500 })
+      const asking = hasty.ask(moduleOf('host/schedule'), scheduleFacts(mood))
+      await assert.rejects(asking.then(readAnswer), { message })
+      assert.deepEqual(recorded(), [])
+    })
+  }
+
+  it('S62 the code of a schedule that uses much memory is killed', async () => {
+    await assert.rejects(host.ask(moduleOf('host/schedule'), scheduleFacts('hoard')), {
+      message: /MiB of memory; 256 are allowed/
+    })
+    assert.deepEqual(recorded(), [])
+  }).timeout(30_000)
 
   it('H5 a child that is in a busy loop when its daemon is killed is ended by the next, before it opens state', async () => {
     const daemon = spawn(process.execPath, [moduleOf('host/daemon'), place.directory], {

@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Host, LinkPlan, ObjectProcess } from '../../../node/host/host.ts'
 import type { HostOptions } from '../../../node/host/options.ts'
-import { caller, links, moduleOf, Place, until, World } from './fixture.ts'
+import { caller, links, moduleOf, Place, scheduleFacts, until, World } from './fixture.ts'
 import { guests } from './guests.ts'
 
 export type MakeHost = (options: HostOptions) => Host
@@ -87,6 +87,19 @@ function lifecycle(now: () => Surroundings): void {
       await assert.rejects(host.probe(moduleOf(module)), { message })
     }
     await host.probe(moduleOf('host/register'))
+  })
+
+  it('S62 the code of a schedule is given what is known, and what it returns or throws comes back', async () => {
+    const { host } = now()
+    const ask = (mood: string) => host.ask(moduleOf('host/schedule'), scheduleFacts(mood))
+    assert.deepEqual(await ask('go'), { go: true })
+    const { wait, inMs } = (await ask('wait')) as { wait: string; inMs: number }
+    assert.match(wait, /^peer-a drew 0\.\d+$/)
+    assert.equal(inMs, 60_000)
+    assert.deepEqual(await ask('wait'), { wait, inMs }, 'chance follows from the seed')
+    await assert.rejects(ask('throw'), { message: 'no idea' })
+    await assert.rejects(host.ask(moduleOf('host/throws'), scheduleFacts('go')), { message: /this module throws/ })
+    await assert.rejects(host.ask(moduleOf('host/no-class'), scheduleFacts('go')), { message: /no default export/ })
   })
 
   it('H3 state and files outlive a stop', async () => {

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { LinkPlan, ObjectPlan, ObjectProcess, Outward, TransformPlan } from '../../../node/host/host.ts'
 import { CallError } from '../../../src/errors.ts'
+import type { ScheduleFacts } from '../../../src/schedule/context.ts'
 import type { ObjectStatics, Value } from '../../../src/versions/types.ts'
 import Register from '../../fixtures/host/register.ts'
 import ColorSet from '../../fixtures/sets/color-set.ts'
@@ -15,6 +16,23 @@ import PastIntSet from '../../fixtures/sets/past-int-set.ts'
 
 const fixtures = join(import.meta.dirname, '../../fixtures')
 export const moduleOf = (name: string) => join(fixtures, `${name}.ts`)
+
+/** What a custom schedule would be given, at a peer of this mood. */
+export function scheduleFacts(mood: string): ScheduleFacts {
+  const self = { peer: 'peer-a', group: null, labels: { mood }, version: 1, lowest: 1, highest: 1 }
+  return {
+    object: 'IntSet',
+    version: 2,
+    self: { ...self, phase: 'waiting', serving: true, failed: null },
+    place: 0.5,
+    neighbours: [],
+    group: [],
+    census: { known: 1, run: 0, simulate: 0, failed: 0 },
+    approved: false,
+    now: 0,
+    seed: 1
+  }
+}
 
 type Statics = ObjectStatics & { name: string; intercepts?: readonly string[] }
 

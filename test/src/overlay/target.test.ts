@@ -45,6 +45,7 @@ function fleetAt(versions: number, when = immediately()) {
       labels: {},
       place: () => 0,
       draw: () => 0,
+      opinion: () => assert.fail('no condition here is of code'),
       classes: () => [],
       clockDoubt: () => undefined,
       isQuiet: () => undefined,

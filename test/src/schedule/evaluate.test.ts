@@ -22,6 +22,7 @@ import { type Condition, conditionSchema } from '../../../src/schedule/schedule.
 const others = (): never => assert.fail('no condition here looks at others')
 const NOON = Date.parse('2026-11-23T12:00:00Z')
 const FACTS: Facts = {
+  opinion: () => assert.fail('no condition here is of code'),
   approved: false,
   others,
   now: NOON,

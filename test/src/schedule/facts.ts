@@ -11,6 +11,7 @@ export const CONSTRAINT_FACTS: ConstraintFacts = {
   labels: {},
   place: () => 0.5,
   draw: () => 0.5,
+  opinion: () => assert.fail('no condition here is of code'),
   clockDoubt: () => undefined,
   isQuiet: () => undefined,
   locks: [],

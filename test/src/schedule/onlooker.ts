@@ -64,6 +64,7 @@ export class Onlooker {
       clockDoubt: () => undefined,
       isQuiet: () => undefined,
       locks: [],
+      opinion: () => ({ known: 'asked' }),
       classes: () => this.classes
     }
     const verdict = evaluate(this.#condition, this.progress, passedMs, facts)
