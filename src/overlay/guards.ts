@@ -107,8 +107,8 @@ function compare(
   calls: ObjectRecord['calls'],
   all: { calls: number; failed: number; expected: number; before: number }
 ): string | false {
-  const { now, before } = calls ?? {}
-  if (now === undefined || before === undefined) return false
+  if (calls === undefined) return false
+  const { now, before } = calls
   all.calls += now.calls
   all.failed += now.failed
   all.expected += (now.calls * before.failed) / before.calls

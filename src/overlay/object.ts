@@ -217,10 +217,18 @@ export class HostedObject {
 
   #said(): Pick<ObjectRecord, 'why' | 'calls'> {
     const [now, before] = [this.#rate, this.state.before ?? undefined]
-    const calls = now === undefined ? {} : { calls: before === undefined ? { now } : { now, before } }
+    const calls = now === undefined || before === undefined || !this.#isCompared() ? {} : { calls: { now, before } }
     if (this.#why === undefined) return calls
     const { kind, peers, statement } = this.#why
     return { ...calls, why: { kind, peers: [...(peers ?? [])], ...(statement === undefined ? {} : { statement }) } }
+  }
+
+  /** S24: figures of calls are told where a guard of the upgrade that brought this version looks at them. */
+  #isCompared(): boolean {
+    const { current, object } = this.state
+    if (current === null) return false
+    const found = this.#around.log.schemaOf(current.entry).at(object, current.version)
+    return found?.upgrade.schedule.constraints.some((one) => one.kind === 'guard' && one.worse !== undefined) ?? false
   }
 
   // ---- choosing and scheduling the next version

@@ -67,7 +67,7 @@ export const objectRecordSchema = z.strictObject({
   /** It died by itself so often in a row, and has not served for long enough since (SPEC L16). Absent: it is steady. */
   crashes: z.int().min(2).max(1_000_000).optional(),
   /** How many of its calls failed through its fault: at this version, and on this node before it (SPEC S24). */
-  calls: z.strictObject({ now: callsSchema.optional(), before: callsSchema.optional() }).optional(),
+  calls: z.strictObject({ now: callsSchema, before: callsSchema }).optional(),
   failed: z.array(z.strictObject({ version: versionSchema, reason: z.string().max(MAX_REASON_LENGTH) })).max(MAX_FAILED)
 })
 

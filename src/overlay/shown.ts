@@ -29,6 +29,7 @@ export function holdsReady(record: PeerRecord, object: string, entry: Entry): bo
 
 /** S23: of one peer: more calls fail than twice as many as before, and than one. */
 export function gotWorse(calls: ObjectRecord['calls']): boolean {
-  const { now, before } = calls ?? {}
-  return now !== undefined && before !== undefined && now.failed > 1 + (2 * now.calls * before.failed) / before.calls
+  if (calls === undefined) return false
+  const { now, before } = calls
+  return now.failed > 1 + (2 * now.calls * before.failed) / before.calls
 }
