@@ -37,6 +37,12 @@ export function bytesOf(message: Message, pieceBytes: (bundle: string) => number
     }
     case 'delta':
       return FRAME_BYTES + lengthOf(message.entries) + lengthOf(message.statements) + lengthOf(message.records)
+    case 'census': {
+      const sketches = [...message.lines, ...message.before].map((one) =>
+        Object.values(one).reduce<number>((sum, part) => sum + (part instanceof Uint8Array ? part.byteLength : 0), 0)
+      )
+      return FRAME_BYTES + HASH_BYTES + sketches.reduce((sum, one) => sum + one + COUNTERS_BYTES, 0)
+    }
     case 'have':
       return FRAME_BYTES + HASH_BYTES + message.pieces.byteLength
     case 'piece':

@@ -9,6 +9,7 @@ import { MOST_INTERRUPTIONS, type ObjectState, targetOf } from '../src/overlay/l
 import type { PeerRecord, PhaseName } from '../src/overlay/record.ts'
 import type { Generator } from '../src/prng.ts'
 import type { World } from './authority.ts'
+import type { Counting } from './census.ts'
 import type { Checkers, Watched } from './checkers.ts'
 import { type Curve, type HostEvents, type HostOptions, type InFlight, SimulatedHost } from './host.ts'
 import { EventKind, type Kernel } from './kernel.ts'
@@ -23,6 +24,7 @@ export interface Simulated {
   /** For the overlay's shape; a stand-in may have none. */
   readonly leaving?: string | undefined
   readonly neighbours?: { all(): Iterable<string>; has(peer: string): boolean }
+  readonly census?: Counting
   readonly membership?: { readonly passive: { peers(): Iterable<string> } }
 }
 export type MakePeer = (init: PeerInit, authority: Authority, snapshot: ReadonlyMap<string, unknown>) => Simulated

@@ -1,5 +1,6 @@
 /** One run as it is told (SPEC M29): the object of `--json`, and the curves that a report draws. Plain, so that it travels. */
 
+import { type CensusError, censusError } from './census.ts'
 import { compile } from './document/compile.ts'
 import type { Enclosed } from './document/enclosed.ts'
 import type { Document } from './document/schema.ts'
@@ -35,6 +36,8 @@ export interface Outcome extends Omit<Result, 'informed' | 'fetched' | 'upgraded
   fetched: Reached
   upgraded: Reached
   availability: Result['availability'] & { groupDownMax: number }
+  /** Absent where no peer has a reading. */
+  census?: CensusError
   messages: { sent: number; perPeer: number; bytesPerPeer: number; duplicates: number }
   /** The first few that did not converge, and how many there are. */
   stuck: { peers: number; first: Result['stuck'] }
@@ -94,7 +97,9 @@ export function perform(task: Task, watch?: (standing: Standing) => void): Run {
     variant,
     summary: plan?.summary ?? ''
   })
-  return { outcome, curves: curvesOf(simulator) }
+  const { machines, world, operator, kernel } = simulator
+  const census = censusError(machines, scenario, world.entries[operator.lastVersion - 1], kernel.now)
+  return { outcome: { ...outcome, ...(census === undefined ? {} : { census }) }, curves: curvesOf(simulator) }
 }
 
 function standingOf({ kernel, measures, scenario }: Simulator): Standing {

@@ -17,7 +17,7 @@ export interface Summary {
   measures: Record<string, Spread>
 }
 
-/** What a table compares; name in tables → where it lies in an outcome. */
+/** What a table compares; name in tables → where it lies in an outcome. NaN: it was not measured. */
 export const MEASURES: Readonly<Record<string, (outcome: Outcome) => number>> = {
   'informed.p50': (one) => one.informed.p50,
   'informed.p99': (one) => one.informed.p99,
@@ -40,6 +40,7 @@ export const MEASURES: Readonly<Record<string, (outcome: Outcome) => number>> = 
   'messages.perPeer': (one) => one.messages.perPeer,
   'messages.bytesPerPeer': (one) => one.messages.bytesPerPeer,
   'messages.duplicates': (one) => one.messages.duplicates,
+  'census.rmsError': (one) => one.census?.rmsError ?? Number.NaN,
   events: (one) => one.events,
   stuck: (one) => one.stuck.peers
 }
@@ -64,7 +65,12 @@ export function summarize(outcomes: readonly Outcome[]): Summary[] {
     runs: runs.length,
     seeds: runs.map((one) => one.seed).toSorted((a, b) => a - b),
     failed: runs.filter((one) => one.violations.length > 0).length,
-    measures: Object.fromEntries(Object.entries(MEASURES).map(([name, of]) => [name, spreadOf(runs.map(of))]))
+    measures: Object.fromEntries(
+      Object.entries(MEASURES).flatMap(([name, of]) => {
+        const values = runs.map(of).filter((value) => !Number.isNaN(value))
+        return values.length === 0 ? [] : [[name, spreadOf(values)]]
+      })
+    )
   }))
 }
 
@@ -76,10 +82,14 @@ export const nameOf = (variant: Variant): string =>
 /** A table of what differs between variants; of one variant, of everything that is not nothing. */
 export function tableOf(summaries: readonly Summary[]): string {
   const many = summaries.length > 1
-  const say = ({ p50, p95 }: Spread) => (p50 === p95 ? short(p50) : `${short(p50)} / ${short(p95)}`)
+  const say = (spread: Spread | undefined) => {
+    if (spread === undefined) return '-'
+    const { p50, p95 } = spread
+    return p50 === p95 ? short(p50) : `${short(p50)} / ${short(p95)}`
+  }
   const rows = Object.keys(MEASURES).flatMap((measure) => {
-    const cells = summaries.map((one) => say(one.measures[measure]!))
-    const shown = many ? cells.some((cell) => cell !== cells[0]) : cells[0] !== '0'
+    const cells = summaries.map((one) => say(one.measures[measure]))
+    const shown = many ? cells.some((cell) => cell !== cells[0]) : cells[0] !== '0' && cells[0] !== '-'
     return shown ? [[measure, ...cells]] : []
   })
   const failed = summaries.some((one) => one.failed > 0)
@@ -89,7 +99,8 @@ export function tableOf(summaries: readonly Summary[]): string {
   return aligned([head, runs, ...(failed ? [bad] : []), ...rows])
 }
 
-const short = (number: number): string => (Number.isInteger(number) ? String(number) : number.toFixed(1))
+const short = (number: number): string =>
+  Number.isInteger(number) ? String(number) : number.toFixed(number < 1 ? 4 : 1)
 
 /** The first column to the left, the others to the right. */
 export function aligned(rows: readonly (readonly string[])[]): string {

@@ -301,8 +301,16 @@ function hostOf({ host: { failures, ...written } }: Document): HostOptions {
 }
 
 function limitsOf({ limits }: Document): Partial<PeerLimits> {
-  const { round, roundMax, drain, keep, ...same } = limits
-  const renamed = { ...same, roundMs: round, roundMaxMs: roundMax, drainMs: drain, keepMs: keep }
+  const { round, roundMax, drain, keep, census, epoch, ...same } = limits
+  const renamed = {
+    ...same,
+    roundMs: round,
+    roundMaxMs: roundMax,
+    drainMs: drain,
+    keepMs: keep,
+    censusMs: census,
+    epochMs: epoch
+  }
   return Object.fromEntries(Object.entries(renamed).filter(([, value]) => value !== undefined))
 }
 

@@ -197,7 +197,9 @@ const limitsSchema = fields({
   roundMax: duration.optional(),
   drain: duration.optional(),
   piecesInFlight: z.int().min(1).optional(),
-  keep: duration.optional()
+  keep: duration.optional(),
+  census: duration.optional(),
+  epoch: duration.optional()
 })
 
 export const documentSchema = fields({

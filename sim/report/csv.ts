@@ -3,7 +3,7 @@ import type { Run } from '../outcome.ts'
 import { MEASURES, nameOf } from '../statistics.ts'
 
 const cell = (value: string | number): string => {
-  const text = String(value)
+  const text = Number.isNaN(value) ? '' : String(value)
   return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
 }
 

@@ -20,15 +20,19 @@ th, td { border: 1px solid #ddd; padding: 3px 10px; text-align: right; } th:firs
 const figure = (plot: Plot): string =>
   `<figure>${svgOf(plot)}<figcaption>${escaped(plot.caption)}</figcaption></figure>`
 const gallery = (plots: readonly Plot[]): string => `<div class="plots">${plots.map(figure).join('\n')}</div>`
-const number = (one: number): string => one.toLocaleString('en', { maximumFractionDigits: 1 })
-const spread = ({ p50, p95 }: Spread): string => (p50 === p95 ? number(p50) : `${number(p50)} / ${number(p95)}`)
+const number = (one: number): string => one.toLocaleString('en', { maximumFractionDigits: one < 1 ? 4 : 1 })
+function spread(one: Spread | undefined): string {
+  if (one === undefined) return 'not measured'
+  const { p50, p95 } = one
+  return p50 === p95 ? number(p50) : `${number(p50)} / ${number(p95)}`
+}
 
 /** What the runs of each variant measured: p50 and p95 over runs. */
 function table(runs: readonly Run[]): string {
   const summaries = summarize(runs.map(({ outcome }) => outcome))
   const row = (cells: readonly string[], tag = 'td') =>
     `<tr>${cells.map((one) => `<${tag}>${escaped(one)}</${tag}>`).join('')}</tr>`
-  const rows = Object.keys(MEASURES).map((name) => row([name, ...summaries.map((one) => spread(one.measures[name]!))]))
+  const rows = Object.keys(MEASURES).map((name) => row([name, ...summaries.map((one) => spread(one.measures[name]))]))
   const head = [row(['p50 / p95 of runs', ...summaries.map((one) => nameOf(one.variant))], 'th')]
   const counts = [
     row(['runs', ...summaries.map((one) => String(one.runs))]),

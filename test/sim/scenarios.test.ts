@@ -58,9 +58,10 @@ describe('sim/scenarios', () => {
   })
 
   it('partition: the roll-out waits where a group is cut, and goes on when it heals', async () => {
-    const { endedAtMs, availability } = await play('partition', { peers: 12, 'calls.perSecond': 5 })
+    const { endedAtMs, availability, census } = await play('partition', { peers: 12, 'calls.perSecond': 5, idle: '5m' })
     assert.ok(endedAtMs > 15 * 60_000, 'not before the partition has healed')
     assert.equal(availability.groupDownMax, 1)
+    assert.ok(census !== undefined && census.readings === 12 && census.rmsError < 0.2, JSON.stringify(census))
   })
 
   it('late-joiners: who comes late installs the newest version directly', async () => {
