@@ -112,10 +112,14 @@ export function commit(state: ObjectState): ObjectState {
     current: { version: target, entry, attempt },
     futures: state.futures.filter((one) => one > target),
     withheld: state.withheld.filter((one) => one > target),
+    ...(state.simulated === undefined ? {} : { simulated: above(state.simulated, target) }),
     interruptions: 0,
     progress: {}
   }
 }
+
+const above = <Value>(byVersion: Readonly<Record<number, Value>>, target: number): Record<number, Value> =>
+  Object.fromEntries(Object.entries(byVersion).filter(([version]) => Number(version) > target))
 
 /** L4: back to the old version, for a reason that is not the new one's fault. */
 export function goBack(state: ObjectState, reason: string): ObjectState {

@@ -21,7 +21,7 @@ export class StatementSet {
   readonly #aborts = new Map<string, Statement>()
   readonly #approved = new Set<string>()
   readonly #hastened = new Set<string>()
-  /** Those that were ever stated: few, and looked at often. */
+  /** Those that nobody lifted: few, and looked at often. */
   readonly #pauses = new Map<string, Statement>()
   readonly #forgotten = new Set<string>()
   readonly #retirements = new Map<string, Statement>()
@@ -62,11 +62,14 @@ export class StatementSet {
     this.#digest.add(this.#hash53(statement.hash))
     const { body } = statement
     if (body.what === 'roster') this.#addRoster(body.group, body.number, body.members)
-    if (body.what === 'resume') this.#lifted.add(body.lifts)
+    if (body.what === 'resume') {
+      this.#lifted.add(body.lifts)
+      this.#pauses.delete(body.lifts)
+    }
     if (body.what === 'abort') this.#aborts.set(body.target, statement)
     if (body.what === 'approve') this.#approved.add(body.target)
     if (body.what === 'hasten') this.#hastened.add(body.target)
-    if (body.what === 'pause') this.#pauses.set(statement.hash, statement)
+    if (body.what === 'pause' && !this.#lifted.has(statement.hash)) this.#pauses.set(statement.hash, statement)
     if (body.what === 'forget') this.#forgotten.add(body.target)
     if (body.what === 'retire') this.#addRetirement(body.target, body.callers, statement)
     if (body.what === 'retry') this.#retries.set(body.target, [...(this.#retries.get(body.target) ?? []), statement])
@@ -161,8 +164,8 @@ export class StatementSet {
 
   /** The pauses in force against an upgrade entry at `now` (ms); with `who`, those that hold this object of this peer. */
   pauses(entryHash: string, now: number, who?: Paused): Statement[] {
-    return [...this.#pauses.values()].filter(({ hash, body, expires }) => {
-      if (body.what !== 'pause' || expires <= now || this.#lifted.has(hash)) return false
+    return [...this.#pauses.values()].filter(({ body, expires }) => {
+      if (body.what !== 'pause' || expires <= now) return false
       if (body.target !== null && body.target !== entryHash) return false
       return who === undefined || fits(body.of ?? {}, who)
     })
@@ -176,8 +179,7 @@ export class StatementSet {
   /** When the next pause lapses by itself, ms; Infinity if none does. */
   nextLapse(now: number): number {
     let next = Number.POSITIVE_INFINITY
-    for (const { hash, expires } of this.#pauses.values())
-      if (expires > now && !this.#lifted.has(hash)) next = Math.min(next, expires)
+    for (const { expires } of this.#pauses.values()) if (expires > now) next = Math.min(next, expires)
     return next
   }
 }

@@ -56,6 +56,37 @@ describe('statements (SPEC T)', () => {
     assert.deepEqual(setOf([resume, pause]).pauses(UPGRADE, 0, who), [])
   })
 
+  it('T7: of two operators in two partitions the more cautious wins, and a replay changes nothing', () => {
+    const [mine, theirs] = [
+      statement(1, { what: 'pause', target: UPGRADE }),
+      statement(2, { what: 'pause', target: null })
+    ]
+    const resume = statement(3, { what: 'resume', lifts: mine.hash })
+    const [approve, abort] = [
+      statement(4, { what: 'approve', target: UPGRADE }),
+      statement(5, { what: 'abort', target: UPGRADE })
+    ]
+    const [here, there] = [
+      [mine, resume, approve],
+      [theirs, abort]
+    ]
+    for (const order of [
+      [...here, ...there],
+      [...there, ...here]
+    ]) {
+      const set = setOf(order)
+      assert.deepEqual(
+        set.pauses(UPGRADE, 0),
+        [theirs],
+        'a resume lifts what it names, not what another operator paused'
+      )
+      assert.equal(set.abort(UPGRADE), abort, 'an abort stands beside an approval')
+      const { digest } = set
+      for (const one of [mine, theirs, approve]) assert.equal(set.add(one), 'known')
+      assert.deepEqual([set.digest, set.pauses(UPGRADE, 0)], [digest, [theirs]], 'what was lifted is not paused anew')
+    }
+  })
+
   it('two different statements with one key and sequence are equivocation, and both count', () => {
     const one = statement(1, { what: 'pause', target: UPGRADE })
     const two = statement(2, { what: 'resume', lifts: hashOf(7), sequence: 1 })
