@@ -1,5 +1,5 @@
 /**
- * What a roll-out on a simulated fleet costs: node scripts/bench-sim.ts [PEERS…] [--view N] [--over MINUTES] [--json].
+ * What a roll-out on a simulated fleet costs: node scripts/bench-sim.ts [PEERS…] [--view N] [--strangers N] [--over MINUTES] [--json].
  * Each size runs in a process of its own: N peers without groups install version 1, rest, and get version 2, each at its
  * moment within an hour. Counts follow from the seed; times are processor time of this machine, and depend on its load.
  */
@@ -13,15 +13,16 @@ import { gradual } from '../src/schedule/combinators.ts'
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
-    view: { type: 'string', default: '0' },
+    view: { type: 'string', default: '256' },
+    strangers: { type: 'string', default: '256' },
     over: { type: 'string', default: '60' },
     seed: { type: 'string', default: '1' },
     one: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false }
   }
 })
-/** The fleet has met, installed version 1 and come to rest by then. */
-const RESTED_MS = 10 * 60_000
+/** The fleet has met, installed version 1 and come to rest by then, ms. */
+const restedMs = (peers: number) => 10 * 60_000 + peers * 10
 
 interface Figures {
   peers: number
@@ -41,13 +42,15 @@ interface Figures {
 function planned(peers: number): Scenario {
   const upgrade = { what: 'upgrade', pieces: 1, future: true, past: true } as const
   const over = Number(values.over) * 60_000
-  const limits = values.view === '0' ? {} : { view: Number(values.view) }
+  const limits = { view: Number(values.view), strangers: Number(values.strangers) }
   const actions: Action[] = [
     { atMs: 1500, ...upgrade, schedule: immediateSchedule },
-    { atMs: RESTED_MS, ...upgrade, schedule: { when: gradual({ over }), constraints: [] } }
+    { atMs: restedMs(peers), ...upgrade, schedule: { when: gradual({ over }), constraints: [] } }
   ]
-  const durationMs = RESTED_MS + over + 30 * 60_000
-  const lean = { groupSize: 0, strict: false, history: 0, writesPerSecond: 0 }
+  const durationMs = restedMs(peers) + over + 30 * 60_000
+  // A hundred peers a second: a fleet that starts within one measures how few know each other then.
+  const startMs = peers * 10
+  const lean = { startMs, groupSize: 0, strict: false, history: 0, writesPerSecond: 0 }
   return scenario({ seed: Number(values.seed), peers, ...lean, limits, actions, durationMs })
 }
 
@@ -62,7 +65,7 @@ function heapBytes(): number {
 function measure(peers: number): Figures {
   const [bare, begun] = [heapBytes(), cpuS()]
   const simulator = new Simulator(planned(peers), {})
-  simulator.advance(RESTED_MS - 1)
+  simulator.advance(restedMs(peers) - 1)
   const joinCpuS = cpuS() - begun
   const heapPerPeer = (heapBytes() - bare) / peers
   const { sentByKind, sent } = simulator.network
@@ -88,7 +91,8 @@ function measure(peers: number): Figures {
 
 function inItsOwnProcess(peers: number): Figures {
   const script = fileURLToPath(import.meta.url)
-  const options = ['--view', values.view, '--over', values.over, '--seed', values.seed]
+  const sizes = ['--view', values.view, '--strangers', values.strangers]
+  const options = [...sizes, '--over', values.over, '--seed', values.seed]
   const node = ['--expose-gc', '--max-old-space-size=16384', script, '--one', String(peers), ...options]
   return JSON.parse(execFileSync(process.execPath, node, { encoding: 'utf8', maxBuffer: 2 ** 24 })) as Figures
 }

@@ -5,7 +5,7 @@
  */
 import { Refusal } from '../src/errors.ts'
 import type { Authority, Effect, Event, HostCommandName, PeerInit } from '../src/overlay/events.ts'
-import type { PeerRecord } from '../src/overlay/record.ts'
+import { type PeerRecord, type SignedRecord, signedRecord } from '../src/overlay/record.ts'
 import { contextOf, type ScheduleContext } from '../src/schedule/context.ts'
 import type { Condition, Schedule } from '../src/schedule/schedule.ts'
 import { type Entry, MIN_PIECE_BYTES } from '../src/upgrade/manifest.ts'
@@ -35,9 +35,17 @@ export function hash64(text: string): string {
   return hash.slice(0, 64)
 }
 
-/** Bytes of a true length that cost no memory: views of one shared buffer, told apart by identity. */
+/**
+ * Bytes of a true length that cost no memory: views of one shared buffer, told apart by identity. They carry what was
+ * signed themselves: weak maps of millions are most of what a collection costs.
+ */
+class SimulatedBytes extends Uint8Array {
+  kind: Kind | undefined
+  opened: Entry | Statement | SignedRecord | undefined
+}
+type Kind = 'entry' | 'statement' | 'record'
 const SHARED = new ArrayBuffer(1024 * 1024)
-const bytesOf = (length: number): Uint8Array => new Uint8Array(SHARED, 0, Math.min(length, SHARED.byteLength))
+const bytesOf = (length: number): SimulatedBytes => new SimulatedBytes(SHARED, 0, Math.min(length, SHARED.byteLength))
 
 export interface SimulatedBundle {
   sha256: string
@@ -91,8 +99,6 @@ export class World {
   readonly efforts = new Map<number, Effort>()
   /** Version → the share of calls that fail through its objects' fault. */
   readonly errors = new Map<number, number>()
-  readonly #opened = new WeakMap<Uint8Array, Entry | Statement | PeerRecord>()
-  readonly #kinds = new WeakMap<Uint8Array, 'entry' | 'statement' | 'record'>()
   readonly #pieceHashes = new WeakMap<Uint8Array, string>()
   /** Copy what is sealed, so that a peer that changes a record after it signed it is found out. */
   readonly #strict: boolean
@@ -156,8 +162,8 @@ export class World {
     return this.#pieceHashes.get(bytes)
   }
 
-  isAuthentic(kind: 'entry' | 'statement' | 'record', bytes: Uint8Array): boolean {
-    return this.#kinds.get(bytes) === kind
+  isAuthentic(kind: Kind, bytes: Uint8Array): boolean {
+    return bytes instanceof SimulatedBytes && bytes.kind === kind
   }
 
   /** Whether the objects of a version prove no health on a peer. */
@@ -177,11 +183,11 @@ export class World {
       fleet: this.fleet,
       openEntry: (bytes) => this.#open('entry', bytes) as Entry,
       openStatement: (bytes) => this.#open('statement', bytes) as Statement,
-      openRecord: (bytes) => this.#open('record', bytes) as PeerRecord,
+      openRecord: (bytes) => this.#open('record', bytes) as SignedRecord,
       sealRecord: (record) => {
         const kept = this.#strict ? structuredClone(record) : record
         const bytes = bytesOf(600)
-        this.#sign('record', bytes, kept)
+        this.#sign('record', bytes, signedRecord(kept, bytes, hash53))
         sealed(kept)
         return bytes
       },
@@ -190,16 +196,17 @@ export class World {
     }
   }
 
-  #open(kind: 'entry' | 'statement' | 'record', bytes: Uint8Array): Entry | Statement | PeerRecord {
-    if (this.#kinds.get(bytes) !== kind) {
+  #open(kind: Kind, bytes: Uint8Array): Entry | Statement | SignedRecord {
+    if (!(bytes instanceof SimulatedBytes) || bytes.kind !== kind) {
       throw new Refusal('WrongSignature', `these bytes are no ${kind} that the fleet's signers made`)
     }
-    return this.#opened.get(bytes)!
+    return bytes.opened!
   }
 
-  #sign(kind: 'entry' | 'statement' | 'record', bytes: Uint8Array, what: Entry | Statement | PeerRecord): void {
-    this.#opened.set(bytes, what)
-    this.#kinds.set(bytes, kind)
+  #sign(kind: Kind, bytes: Uint8Array, what: Entry | Statement | SignedRecord): void {
+    if (!(bytes instanceof SimulatedBytes)) throw new Error('only bytes of this world are signed in it')
+    bytes.kind = kind
+    bytes.opened = what
   }
 
   /** From every earlier version: nodes may be that far behind. */

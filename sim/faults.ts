@@ -172,7 +172,11 @@ export function drawFaults(seed: number, peers?: number): FaultPlan {
       unavailable,
       lineages,
       regions: REGIONS,
-      limits: { keepMs, ...(random.chance(0.3) ? { view: random.pick([8, 12, 20]), degree: 4, degreeMax: 6 } : {}) },
+      limits: {
+        keepMs,
+        strangers: new Generator(seed, 8).pick([4, 256]),
+        ...(random.chance(0.3) ? { view: random.pick([8, 12, 20]), degree: 4, degreeMax: 6 } : {})
+      },
       lateShare: random.pick([0, 0, 0.2]),
       lateMs: untilMs / 2,
       network,

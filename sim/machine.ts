@@ -90,6 +90,8 @@ export class Machine implements Watched, HostEvents {
   /** When the peer asked to be woken, and the earliest wake event that is scheduled, virtual ms. */
   #wakeAt = Number.POSITIVE_INFINITY
   #armedAt = Number.POSITIVE_INFINITY
+  /** Names the one wake event that counts: those scheduled before it come to nothing. */
+  #armed = 0
   #lastNow = 0
   #history: { atMs: number; event: Event; effects: readonly Effect[] }[] = []
 
@@ -337,12 +339,13 @@ export class Machine implements Watched, HostEvents {
     this.#wakeAt = at
     if (at >= this.#armedAt) return
     this.#armedAt = at
-    this.#around.kernel.at(at, EventKind.wake, this.index, this.process)
+    this.#armed = (this.#armed + 1) | 0
+    this.#around.kernel.at(at, EventKind.wake, this.index, this.#armed)
   }
 
   /** Most wakes are put off before they come: a scheduled one that comes too early is scheduled anew. */
-  onWake(process: number): void {
-    if (process !== this.process || !this.up) return
+  onWake(armed: number): void {
+    if (armed !== this.#armed || !this.up) return
     const { now } = this.#around.kernel
     this.#armedAt = Number.POSITIVE_INFINITY
     if (this.#wakeAt === Number.POSITIVE_INFINITY) return

@@ -29,6 +29,9 @@ export interface Neighbourhood {
   all(): Iterable<string>
 }
 
+/** By which rounds back off; faster in a fleet larger than the view, where a peer has more neighbours' rounds to hear. */
+const [GROWTH, LARGE_GROWTH] = [2, 4]
+
 const ROUNDS_WITH_THE_SAME_PAIR = 3
 const ASK_AGAIN_MS = 500
 /** Statements in a digest, about: a larger set is told in slices by hash, one after the other. */
@@ -111,7 +114,7 @@ export class AntiEntropy {
     this.summarise(this.#order.pop()!)
     const { roundMaxMs, roundMaxLargeMs } = this.#limits
     const mostMs = this.#view.isFull ? Math.max(roundMaxMs, roundMaxLargeMs) : roundMaxMs
-    this.#intervalMs = Math.min(mostMs, this.#intervalMs * 2)
+    this.#intervalMs = Math.min(mostMs, this.#intervalMs * (this.#view.isFull ? LARGE_GROWTH : GROWTH))
     if (this.#intervalMs >= roundMaxMs) this.#hasNews = false
     this.#nextRound = now + this.#jitter()
     return this.#nextRound

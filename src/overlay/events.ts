@@ -13,7 +13,7 @@ import type { ScheduleFacts } from '../schedule/context.ts'
 import type { Entry } from '../upgrade/manifest.ts'
 import type { Statement } from '../upgrade/statement.ts'
 import type { Message } from './messages.ts'
-import type { Head, PeerRecord } from './record.ts'
+import type { Head, PeerRecord, SignedRecord } from './record.ts'
 
 /** Signing, verification and hashing, passed in: synchronous, memoised by identity of the bytes. All throw Refusal. */
 export interface Authority {
@@ -21,7 +21,7 @@ export interface Authority {
   readonly fleet: string
   openEntry(bytes: Uint8Array): Entry
   openStatement(bytes: Uint8Array): Statement
-  openRecord(bytes: Uint8Array): PeerRecord
+  openRecord(bytes: Uint8Array): SignedRecord
   sealRecord(record: PeerRecord): Uint8Array
   /** A 53-bit hash of a string, for salted orders and shares. */
   hash53(text: string): number
@@ -179,6 +179,11 @@ export interface PeerLimits {
   passive: number
   /** Records kept at most. @default 256 */
   view: number
+  /**
+   * Of these, strangers kept once the fleet is known to be larger: each costs about 200 bytes, and its part in every
+   * digest; guards judge by them, with an error of about 1/√n. @default 256
+   */
+  strangers: number
   /** A peer of which nothing was heard for so long, and that cannot be reached then, is forgotten, ms. @default 259200000 */
   silentMs: number
   /** First and longest distance between anti-entropy rounds, ms. @default 1000, 60000 */
@@ -206,6 +211,7 @@ export const DEFAULT_LIMITS: PeerLimits = {
   degreeMax: 12,
   passive: 32,
   view: 256,
+  strangers: 256,
   silentMs: 3 * 24 * 3_600_000,
   roundMs: 1_000,
   roundMaxMs: 60_000,

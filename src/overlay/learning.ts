@@ -73,9 +73,8 @@ export class Learning {
   }
 
   record(bytes: Uint8Array, now: number): Learned & { signed?: SignedRecord } {
-    const record = attempt(() => this.#authority.openRecord(bytes))
-    if (record instanceof Refusal) return { what: 'forged', refusal: record }
-    const signed = { record, bytes }
+    const signed = attempt(() => this.#authority.openRecord(bytes))
+    if (signed instanceof Refusal) return { what: 'forged', refusal: signed }
     return { what: this.#view.put(signed, now) ? 'new' : 'known', signed }
   }
 

@@ -17,6 +17,8 @@ import type { View } from './view.ts'
 
 /** Distance between two looks at a peer that has been silent for long. */
 const PROBE_MS = 5 * 60_000
+/** Longest time without one: whoever is no neighbour any more may have been silent for as long as it was one. */
+const LAST_PROBE_MS = 60 * 60_000
 
 export class Membership {
   readonly neighbours: Neighbours
@@ -206,7 +208,12 @@ export class Membership {
     if (now < this.#probeAt) return this.#probeAt
     this.#probeAt = now + this.#jitter()
     const silent = this.#view.mostSilent(now - this.#limits.silentMs)
-    if (silent === undefined) return this.#probeAt
+    // Nobody can have been silent for long before the one that is silent longest now has.
+    if (silent === undefined) {
+      const silentAt = Math.min(this.#view.oldestSign, now) + this.#limits.silentMs
+      this.#probeAt = Math.max(this.#probeAt, Math.min(silentAt, now + LAST_PROBE_MS))
+      return this.#probeAt
+    }
     if (hasLeft(this.#view.get(silent))) this.#view.drop(silent)
     else if (this.neighbours.connected.has(silent)) this.#view.heard(silent, now)
     else if (this.#contacts.addresses(silent).length === 0) this.#view.drop(silent)

@@ -92,7 +92,7 @@ export class OwnRecord {
       ...(left ? { left } : {})
     }
     const bytes = this.#authority.sealRecord(record)
-    this.#view.put({ record, bytes }, now)
+    this.#view.put(this.#authority.openRecord(bytes), now)
     return bytes
   }
 }

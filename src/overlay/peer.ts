@@ -111,6 +111,7 @@ export class Peer {
     this.view = new View({
       self: init.peer,
       size: this.limits.view,
+      strangers: this.limits.strangers,
       hash53: this.#hash53,
       keeps: (record) => this.neighbours.has(record.peer) || (init.group !== null && record.group === init.group),
       pins: allPins(this.#panels, this.laggards),

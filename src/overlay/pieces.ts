@@ -156,6 +156,9 @@ export class Pieces {
   isHeldBy(peer: string, sha256: string): boolean {
     return this.#offers.get(peer)?.get(sha256)?.size === this.#bundles.get(sha256)?.table.pieces.length
   }
+  #isDeniedBy(peer: string, sha256: string): boolean {
+    return this.#offers.get(peer)?.get(sha256)?.size === 0
+  }
   /** ⟨held, all⟩ pieces of a bundle. */
   share(sha256: string): [number, number] {
     const bundle = this.#bundles.get(sha256)
@@ -174,7 +177,10 @@ export class Pieces {
       const { size } = bundle.held
       if (size === bundle.announced && !bundle.isToBeDenied) continue
       peers ??= [...neighbours]
-      if (bundle.isToBeDenied) for (const peer of peers) this.#have(peer, sha256, bundle)
+      // Who has it all, or had it and gave it up, asks for none of it.
+      if (bundle.isToBeDenied)
+        for (const peer of peers)
+          if (!this.isHeldBy(peer, sha256) && !this.#isDeniedBy(peer, sha256)) this.#have(peer, sha256, bundle)
       bundle.isToBeDenied = false
       if (size === bundle.announced) continue
       const all = bundle.table.pieces.length

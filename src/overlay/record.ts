@@ -131,6 +131,16 @@ export const hasLeft = (record: PeerRecord | undefined): boolean => record?.left
 export interface SignedRecord {
   readonly record: PeerRecord
   readonly bytes: Uint8Array
+  /** ⟨peer, incarnation, counter⟩, as digests name it. */
+  readonly stamp: [peer: string, incarnation: number, counter: number]
+  /** What it adds to the digest of a view. */
+  readonly weight: number
+}
+
+/** Made once for all who keep the record: what they would each compute of it. */
+export function signedRecord(record: PeerRecord, bytes: Uint8Array, hash53: (text: string) => number): SignedRecord {
+  const { peer, incarnation, counter } = record
+  return { record, bytes, stamp: [peer, incarnation, counter], weight: hash53(`${peer}.${incarnation}.${counter}`) }
 }
 
 /** The objects of a record that can be signed and is accepted: reasons are cut, the older failures' first (O3). */

@@ -7,9 +7,9 @@ import { MAX_SHUFFLED, type MessageOf } from './messages.ts'
 import type { Outbox } from './outbox.ts'
 import type { Contact, PassiveContact, PassiveSet } from './passive.ts'
 
-/** First and longest distance between the shuffles that a peer begins: a quiet one sends and answers one in ten minutes. */
+/** First and longest distance between the shuffles that a peer begins: a quiet one sends and answers one in half an hour. */
 const FIRST_SHUFFLE_MS = 5_000
-const LAST_SHUFFLE_MS = 10 * 60_000
+const LAST_SHUFFLE_MS = 30 * 60_000
 /** More often than this a neighbour's contacts are not taken: its word is not to fill the set. */
 const TAKE_AGAIN_MS = 2_000
 /** Of what is sent: oneself, some neighbours, the rest from the passive set (as HyParView does). */

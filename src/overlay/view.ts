@@ -32,6 +32,8 @@ export interface Pins {
 export interface ViewInit {
   self: string
   size: number
+  /** Strangers kept of a fleet that is larger than the view, at most. @default as many as have place */
+  strangers?: number
   hash53(text: string): number
   /** Records that are never dropped for others: neighbours and the own group. */
   keeps(record: PeerRecord): boolean
@@ -50,10 +52,15 @@ interface Known {
 
 export class View {
   readonly #init: ViewInit
+  readonly #mostStrangers: number
   readonly #records = new Map<string, Known>()
   /** Dropped for good, unless a newer record comes. */
   readonly #gone = new Map<string, Stamp>()
   readonly #digest = new SetDigest()
+  /** There were more peers than have place: of the strangers among them only a sample is kept. */
+  #isLarge = false
+  /** Strangers kept, as of the last count. */
+  #strangers = 0
   /** The stranger that would go first, where that is known. */
   #worst: PeerRecord | undefined
   /** Grows with every change: what a neighbour was last told is compared with it. */
@@ -61,6 +68,7 @@ export class View {
 
   constructor(init: ViewInit) {
     this.#init = init
+    this.#mostStrangers = init.strangers ?? init.size
   }
 
   get size(): number {
@@ -68,7 +76,7 @@ export class View {
   }
   /** The fleet is larger than what is kept of it, as far as is known. */
   get isFull(): boolean {
-    return this.#records.size >= this.#init.size
+    return this.#isLarge || this.#records.size >= this.#init.size
   }
   get(peer: string): PeerRecord | undefined {
     return this.#records.get(peer)?.signed.record
@@ -94,7 +102,7 @@ export class View {
   *sample(): IterableIterator<PeerRecord> {
     const biased = (record: PeerRecord) => hasFailed(record) && this.#isStranger(record)
     let last = Number.POSITIVE_INFINITY
-    if (this.#records.size >= this.#init.size) {
+    if (this.isFull) {
       const ranks: number[] = []
       for (const { record } of this.all())
         if (this.#isStranger(record) && !hasFailed(record)) ranks.push(this.#rank(record.peer))
@@ -115,16 +123,20 @@ export class View {
     if (known !== undefined && !newer(record, known.signed.record)) return false
     if (known === undefined && (hasLeft(record) || this.#isGone(record.peer, record) || !this.#admits(record)))
       return false
-    if (known !== undefined) this.#digest.remove(this.#weight(known.signed.record))
-    if (known !== undefined && hasLeft(record)) this.#init.lost?.()
-    this.#gone.delete(record.peer)
-    this.#records.set(record.peer, { signed, rank: known?.rank ?? Number.NaN, heardAt: now })
-    this.#digest.add(this.#weight(record))
+    if (known !== undefined) {
+      this.#digest.remove(known.signed.weight)
+      if (hasLeft(record)) this.#init.lost?.()
+      known.signed = signed
+      known.heardAt = now
+    } else {
+      this.#gone.delete(record.peer)
+      this.#records.set(record.peer, { signed, rank: Number.NaN, heardAt: now })
+    }
+    this.#digest.add(signed.weight)
     this.changes += 1
     this.#init.pins.note(record)
-    // It may be a neighbour now, or no longer one; cheap to find again when a stranger comes.
-    this.#worst = undefined
-    if (this.#records.size > this.#init.size) this.#evict()
+    this.#noteWorst(record)
+    if (known === undefined) this.#bound(record)
     return this.#records.has(record.peer)
   }
 
@@ -146,6 +158,16 @@ export class View {
     return found
   }
 
+  /** The oldest last sign of life, of those that may be dropped, ms; Infinity if there are none. */
+  get oldestSign(): number {
+    let oldest = Number.POSITIVE_INFINITY
+    for (const { signed, heardAt } of this.#records.values()) {
+      const isBound = signed.record.peer === this.#init.self || this.#init.keeps(signed.record)
+      if (heardAt < oldest && !isBound) oldest = heardAt
+    }
+    return oldest
+  }
+
   /** Drops a record for good: the same one is not taken again. */
   drop(peer: string): void {
     const record = this.get(peer)
@@ -158,12 +180,13 @@ export class View {
 
   /** ⟨peer, incarnation, counter⟩ of all records. */
   vector(): [string, number, number][] {
-    return [...this.all()].map(({ record }) => [record.peer, record.incarnation, record.counter])
+    return Array.from(this.#records.values(), ({ signed }) => signed.stamp)
   }
 
   /** How many peers that this view does not know may be offered to it: all it has place for; a few for the sample, when full. */
   get room(): number {
-    return Math.max(this.#init.size - this.#records.size, STRANGERS_WHEN_FULL)
+    const places = this.#isLarge ? this.#mostStrangers - this.#countStrangers() : this.#init.size - this.#records.size
+    return Math.max(places, STRANGERS_WHEN_FULL)
   }
 
   /** Records newer than those of a neighbour's vector, and at most `room` of peers that it does not name. */
@@ -172,19 +195,18 @@ export class View {
     room: number,
     generator: Generator
   ): SignedRecord[] {
-    const theirs = new Map(vector.map(([peer, incarnation, counter]) => [peer, { incarnation, counter }]))
+    const theirs = new Map<string, readonly [string, number, number]>()
+    for (const one of vector) theirs.set(one[0], one)
     const fresher: SignedRecord[] = []
     const strangers: SignedRecord[] = []
-    for (const signed of this.all()) {
+    for (const { signed } of this.#records.values()) {
       const known = theirs.get(signed.record.peer)
-      if (known !== undefined ? !newer(signed.record, known) : hasLeft(signed.record)) continue
+      if (known !== undefined ? !isNewer(signed.record, known) : hasLeft(signed.record)) continue
       if (known === undefined) strangers.push(signed)
       else fresher.push(signed)
     }
-    const [pinned, others] = [
-      strangers.filter((one) => this.#isPinned(one)),
-      strangers.filter((one) => !this.#isPinned(one))
-    ]
+    const pinned = strangers.filter((one) => this.#isPinned(one))
+    const others = pinned.length === 0 ? strangers : strangers.filter((one) => !this.#isPinned(one))
     const left = Math.max(0, room - pinned.length)
     return fresher.concat(pinned, others.length <= left ? others : generator.sample(others, left))
   }
@@ -194,7 +216,7 @@ export class View {
     return vector.some(([peer, incarnation, counter]) => {
       const known = this.get(peer)
       if (known !== undefined) return newer({ incarnation, counter }, known)
-      return this.#records.size < this.#init.size && !this.#isGone(peer, { incarnation, counter })
+      return !this.isFull && !this.#isGone(peer, { incarnation, counter })
     })
   }
 
@@ -204,11 +226,49 @@ export class View {
 
   /** A full view takes a stranger only in place of one that it would rather lose. */
   #admits(record: PeerRecord): boolean {
-    if (this.#records.size < this.#init.size || record.peer === this.#init.self || this.#init.keeps(record)) return true
+    const { size, self, keeps, pins } = this.#init
+    const isFull = this.#records.size >= size
+    if (record.peer === self || keeps(record)) return true
+    if (!isFull && (!this.#isLarge || this.#strangers < this.#mostStrangers)) return true
     // Pinned in place of a stranger only: who keeps nothing but neighbours and its group has no room for it.
-    if (this.#init.pins.wants(record)) return this.#findWorst() !== undefined
-    this.#worst ??= this.#findWorst()
-    return this.#worst !== undefined && this.#preference(record) < this.#preference(this.#worst)
+    if (pins.wants(record)) return !isFull || this.#findWorst() !== undefined
+    const worst = this.#currentWorst()
+    return worst !== undefined && this.#preference(record) < this.#preference(worst)
+  }
+
+  /** Beyond its size the view knows that the fleet is large: then it keeps what it must and a sample of strangers. */
+  #bound(record: PeerRecord): void {
+    if (this.#isStranger(record)) this.#strangers += 1
+    if (this.#records.size > this.#init.size) {
+      this.#isLarge = true
+      this.#evict()
+    } else if (this.#records.size < this.#mostStrangers / 2) this.#isLarge = false
+    if (!this.#isLarge || this.#strangers <= this.#mostStrangers) return
+    const excess = this.#countStrangers() - this.#mostStrangers
+    const strangers = excess > 0 ? [...this.all()].filter((one) => this.#isStranger(one.record)) : []
+    strangers.sort((a, b) => this.#preference(b.record) - this.#preference(a.record))
+    for (const one of strangers.slice(0, Math.max(0, excess))) this.#remove(one.record)
+  }
+
+  #countStrangers(): number {
+    this.#strangers = 0
+    for (const { signed } of this.#records.values()) if (this.#isStranger(signed.record)) this.#strangers += 1
+    return this.#strangers
+  }
+
+  /** The record known as the worst, if it is still there and still a stranger's. */
+  #currentWorst(): PeerRecord | undefined {
+    const known = this.#worst
+    if (known === undefined || this.get(known.peer) !== known || !this.#isStranger(known))
+      this.#worst = this.#findWorst()
+    return this.#worst
+  }
+
+  /** A record that is worse than the worst takes its place. */
+  #noteWorst(record: PeerRecord): void {
+    const worst = this.#worst
+    if (worst === undefined || record.peer === worst.peer) this.#worst = undefined
+    else if (this.#isStranger(record) && this.#preference(record) > this.#preference(worst)) this.#worst = record
   }
 
   #isGone(peer: string, stamp: Stamp): boolean {
@@ -225,10 +285,6 @@ export class View {
     return rank
   }
 
-  #weight(record: PeerRecord): number {
-    return this.#init.hash53(`${record.peer}.${record.incarnation}.${record.counter}`)
-  }
-
   /** The lower, the rather kept: failures are worth knowing. */
   #preference(record: PeerRecord): number {
     return this.#rank(record.peer) / (hasFailed(record) ? 4 : 1)
@@ -237,7 +293,8 @@ export class View {
   #findWorst(): PeerRecord | undefined {
     let worst: PeerRecord | undefined
     let least = -1
-    for (const { record } of this.all()) {
+    for (const { signed } of this.#records.values()) {
+      const { record } = signed
       if (!this.#isStranger(record)) continue
       const preference = this.#preference(record)
       if (preference <= least) continue
@@ -256,10 +313,11 @@ export class View {
   }
 
   #remove(record: PeerRecord): void {
+    this.#digest.remove(this.#records.get(record.peer)?.signed.weight ?? 0)
     this.#records.delete(record.peer)
     this.#init.pins.forget(record.peer)
-    this.#digest.remove(this.#weight(record))
-    this.#worst = undefined
+    if (this.#worst?.peer === record.peer) this.#worst = undefined
+    if (this.#isStranger(record)) this.#strangers -= 1
     this.changes += 1
   }
 
@@ -271,5 +329,10 @@ export class View {
   }
 }
 
-const hasFailed = (record: PeerRecord): boolean =>
-  Object.values(record.objects).some((object) => object.failed.length > 0)
+function hasFailed({ objects }: PeerRecord): boolean {
+  for (const name in objects) if (objects[name]!.failed.length > 0) return true
+  return false
+}
+
+const isNewer = (a: Stamp, [, incarnation, counter]: readonly [string, number, number]): boolean =>
+  a.incarnation > incarnation || (a.incarnation === incarnation && a.counter > counter)

@@ -9,7 +9,7 @@ import type { KeyObject } from 'node:crypto'
 import { hash } from 'node:crypto'
 import { Refusal } from '../errors.ts'
 import type { Authority } from '../overlay/events.ts'
-import { MAX_RECORD_BYTES, type PeerRecord, recordSchema } from '../overlay/record.ts'
+import { MAX_RECORD_BYTES, recordSchema, type SignedRecord, signedRecord } from '../overlay/record.ts'
 import { decode, encode, explain } from './canonical.ts'
 import { peerIdOf, privateKeyFromSeed, publicKeyOfPeer, signerOf, verifyEd25519 } from './keys.ts'
 import type { Trust } from './trust.ts'
@@ -31,8 +31,7 @@ export function hash53(text: string): number {
 }
 
 /** Opens sealed records of any peer. Synchronous, memoised by identity of the bytes, throws Refusal. */
-export function recordOpener(): (bytes: Uint8Array) => PeerRecord {
-  const opened = new WeakMap<Uint8Array, PeerRecord>()
+export function recordOpener(opened = new WeakMap<Uint8Array, SignedRecord>()): (bytes: Uint8Array) => SignedRecord {
   const keys = new Map<string, KeyObject>()
   const keyOf = (peer: string): KeyObject => {
     const known = keys.get(peer)
@@ -55,8 +54,9 @@ export function recordOpener(): (bytes: Uint8Array) => PeerRecord {
     if (!verifyEd25519(keyOf(parsed.data.peer), message(body), bytes.subarray(0, SIGNATURE_BYTES))) {
       throw new Refusal('WrongSignature', `record: not signed by ${parsed.data.peer}, of whom it speaks`)
     }
-    opened.set(bytes, parsed.data)
-    return parsed.data
+    const signed = signedRecord(parsed.data, bytes, hash53)
+    opened.set(bytes, signed)
+    return signed
   }
 }
 
@@ -68,13 +68,14 @@ export function authority(trust: Trust, peerKey: Uint8Array): Authority & { read
   const privateKey = privateKeyFromSeed(peerKey.subarray(0, 32))
   const peer = peerIdOf(privateKey)
   const signer = signerOf(privateKey)
+  const opened = new WeakMap<Uint8Array, SignedRecord>()
   return {
     peer,
     fleet: trust.fleet,
     openEntry: trust.openEntry,
     openStatement: trust.openStatement,
     expired: trust.expired,
-    openRecord: recordOpener(),
+    openRecord: recordOpener(opened),
     hash53,
     sealRecord(record) {
       if (record.peer !== peer)
@@ -86,7 +87,10 @@ export function authority(trust: Trust, peerKey: Uint8Array): Authority & { read
           `record: ${body.byteLength} bytes, the limit is ${MAX_RECORD_BYTES - SIGNATURE_BYTES}`
         )
       }
-      return new Uint8Array(Buffer.concat([signer.sign(message(body)), body]))
+      const bytes = new Uint8Array(Buffer.concat([signer.sign(message(body)), body]))
+      // What was signed here need not be verified here.
+      opened.set(bytes, signedRecord(record, bytes, hash53))
+      return bytes
     }
   }
 }

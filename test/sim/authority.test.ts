@@ -63,7 +63,7 @@ describe('sim/authority', () => {
     const record = { ...RECORD }
     const bytes = authority.sealRecord(record)
     record.counter = 2
-    assert.equal(authority.openRecord(bytes).counter, 1)
+    assert.equal(authority.openRecord(bytes).record.counter, 1)
     assert.equal(sealed[0]?.counter, 1)
   })
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { hash53 } from '../../../sim/authority.ts'
-import type { ObjectRecord, PeerRecord } from '../../../src/overlay/record.ts'
+import { type ObjectRecord, type PeerRecord, signedRecord } from '../../../src/overlay/record.ts'
 import { View } from '../../../src/overlay/view.ts'
 import { guard, notWhile } from '../../../src/schedule/combinators.ts'
 import type { Condition, Constraint } from '../../../src/schedule/schedule.ts'
@@ -193,7 +193,7 @@ describe('the sample of a view (SPEC S22)', () => {
       const bad = index % 20 === 0 ? [{ version: 2, reason: '' }] : []
       const objects = { A: { version: 2, failed: bad } }
       const record = { peer: `peer-${index}`, incarnation: 1, counter: 1, group: null, objects }
-      view.put({ record: record as unknown as PeerRecord, bytes: new Uint8Array() }, 0)
+      view.put(signedRecord(record as unknown as PeerRecord, new Uint8Array(), hash53), 0)
     }
     for (let index = 0; index < 10_000; index++) tell(index)
     const share = (records: PeerRecord[]) =>

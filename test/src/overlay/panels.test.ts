@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { hash53 } from '../../../sim/authority.ts'
 import { Panels } from '../../../src/overlay/panels.ts'
-import type { ObjectRecord, PeerRecord } from '../../../src/overlay/record.ts'
+import { type ObjectRecord, type PeerRecord, signedRecord } from '../../../src/overlay/record.ts'
 import { View } from '../../../src/overlay/view.ts'
 import { Generator } from '../../../src/prng.ts'
 import { after, all, canary, domains, immediately, waves } from '../../../src/schedule/combinators.ts'
@@ -70,7 +70,7 @@ class Sample {
     const head = { version: 1, hash: hashOf(1) }
     const said = { incarnation: 1, counter, head, group: null, labels: {}, objects, ...beside }
     const record = { peer: nameOf(index), ...said } as unknown as PeerRecord
-    this.view.put({ record, bytes: new Uint8Array() }, 0)
+    this.view.put(signedRecord(record, new Uint8Array(), hash53), 0)
   }
 
   exclude(index: number): void {

@@ -143,12 +143,12 @@ describe('shuffles (SPEC O10)', () => {
     assert.equal(fixture.heard.get(name(2)), 19_500)
   })
 
-  it('M17: an idle peer begins some ten shuffles in its first minutes, then one in ten minutes', () => {
+  it('M17: an idle peer begins some ten shuffles in its first minutes, then one in half an hour', () => {
     const fixture = new Fixture([name(1)])
     const perHour = [0, 0, 0]
     for (let now = 1000; now < 3 * HOUR_MS; now = fixture.shuffles.turn(now)) {
       perHour[Math.floor(now / HOUR_MS)]! += fixture.sent().length
     }
-    assert.ok(perHour[0]! <= 16 && perHour[2]! >= 4 && perHour[2]! <= 8, `shuffles in each hour: ${perHour}`)
+    assert.ok(perHour[0]! <= 16 && perHour[2]! >= 1 && perHour[2]! <= 3, `shuffles in each hour: ${perHour}`)
   })
 })

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import type { PeerRecord } from '../../../src/overlay/record.ts'
+import { type PeerRecord, signedRecord } from '../../../src/overlay/record.ts'
 import { View } from '../../../src/overlay/view.ts'
 
 const record = (peer: string, counter = 1, group: string | null = null): PeerRecord => ({
@@ -15,16 +15,19 @@ const record = (peer: string, counter = 1, group: string | null = null): PeerRec
   permit: null
 })
 
+const hash53 = (text: string) => [...text].reduce((sum, letter) => sum * 31 + letter.charCodeAt(0), 7) % 2 ** 40
+const signed = (one: PeerRecord) => signedRecord(one, new Uint8Array(), hash53)
+
 function viewOf(...records: PeerRecord[]): View {
   const view = new View({
     self: 'peer-self',
     size: 16,
-    hash53: (text) => [...text].reduce((sum, letter) => sum * 31 + letter.charCodeAt(0), 7) % 2 ** 40,
+    hash53,
     keeps: ({ group }) => group === 'own',
     pins: { has: () => false, wants: () => false, note: () => undefined, forget: () => undefined }
   })
   records.forEach((one, index) => {
-    view.put({ record: one, bytes: new Uint8Array() }, 1000 * (index + 1))
+    view.put(signed(one), 1000 * (index + 1))
   })
   return view
 }
@@ -37,7 +40,7 @@ describe('view (SPEC O3, O11)', () => {
     view.heard('peer-a', 5000)
     view.heard('peer-b', 100)
     assert.equal(view.mostSilent(10_000), 'peer-b')
-    view.put({ record: record('peer-b', 2), bytes: new Uint8Array() }, 20_000)
+    view.put(signed(record('peer-b', 2)), 20_000)
     assert.equal(view.mostSilent(10_000), 'peer-a')
   })
 
@@ -47,7 +50,7 @@ describe('view (SPEC O3, O11)', () => {
     view.drop('peer-a')
     assert.equal(view.get('peer-a'), undefined)
     assert.equal(view.digest, before)
-    const again = (counter: number) => view.put({ record: record('peer-a', counter), bytes: new Uint8Array() }, 0)
+    const again = (counter: number) => view.put(signed(record('peer-a', counter)), 0)
     assert.equal(view.lacks([['peer-a', 1, 3]]), false)
     assert.equal(again(3), false)
     assert.equal(again(2), false)

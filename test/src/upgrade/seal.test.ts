@@ -32,7 +32,7 @@ describe('sealed records', () => {
     assert.match(one.peer, /^12D3KooW/)
     assert.equal(peerIdOf(publicKeyOfPeer(one.peer)), one.peer)
     const bytes = one.sealRecord(recordOf(one.peer))
-    assert.deepEqual(two.openRecord(bytes), recordOf(one.peer))
+    assert.deepEqual(two.openRecord(bytes).record, recordOf(one.peer))
     assert.equal(two.openRecord(bytes), two.openRecord(bytes))
   })
 
@@ -78,7 +78,7 @@ describe('sealed records', () => {
       grants: Array.from({ length: 4 * MAX_GROUP_MEMBERS }, () => grant)
     }
     const record = { ...recordOf(one.peer), objects, permit }
-    const opened = two.openRecord(one.sealRecord(record))
+    const opened = two.openRecord(one.sealRecord(record)).record
     assert.deepEqual(opened, record)
     assert.equal(opened.objects[names[0]!]?.failed.at(-1)?.version, 13)
     assert.equal(boundedObjects({ A: { ...object, reason: 'it waits' } }).A?.reason, 'it waits')
