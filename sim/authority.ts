@@ -40,6 +40,7 @@ export function hash64(text: string): string {
  * signed themselves: weak maps of millions are most of what a collection costs.
  */
 class SimulatedBytes extends Uint8Array {
+  signer: World | undefined
   kind: Kind | undefined
   opened: Entry | Statement | SignedRecord | undefined
 }
@@ -163,7 +164,7 @@ export class World {
   }
 
   isAuthentic(kind: Kind, bytes: Uint8Array): boolean {
-    return bytes instanceof SimulatedBytes && bytes.kind === kind
+    return bytes instanceof SimulatedBytes && bytes.signer === this && bytes.kind === kind
   }
 
   /** Whether the objects of a version prove no health on a peer. */
@@ -197,7 +198,7 @@ export class World {
   }
 
   #open(kind: Kind, bytes: Uint8Array): Entry | Statement | SignedRecord {
-    if (!(bytes instanceof SimulatedBytes) || bytes.kind !== kind) {
+    if (!(bytes instanceof SimulatedBytes) || bytes.signer !== this || bytes.kind !== kind) {
       throw new Refusal('WrongSignature', `these bytes are no ${kind} that the fleet's signers made`)
     }
     return bytes.opened!
@@ -205,6 +206,7 @@ export class World {
 
   #sign(kind: Kind, bytes: Uint8Array, what: Entry | Statement | SignedRecord): void {
     if (!(bytes instanceof SimulatedBytes)) throw new Error('only bytes of this world are signed in it')
+    bytes.signer = this
     bytes.kind = kind
     bytes.opened = what
   }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { hash53, World } from '../../../sim/authority.ts'
 import { allPins, Laggards } from '../../../src/overlay/laggards.ts'
-import type { PeerRecord } from '../../../src/overlay/record.ts'
+import { type PeerRecord, signedRecord } from '../../../src/overlay/record.ts'
 import { View } from '../../../src/overlay/view.ts'
 import { Generator } from '../../../src/prng.ts'
 import { UpgradeLog } from '../../../src/upgrade/log.ts'
@@ -50,7 +50,7 @@ const recordOf = (peer: string, version: number, counter = 1): PeerRecord => ({
   permit: null
 })
 
-const signed = (record: PeerRecord) => ({ record, bytes: new Uint8Array(8) })
+const signed = (record: PeerRecord) => signedRecord(record, new Uint8Array(8), hash53)
 
 describe('overlay/laggards (SPEC O25)', () => {
   it('the eight furthest behind of 200 come to every small view, whoever knew them first', () => {
