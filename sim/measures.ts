@@ -201,9 +201,9 @@ function told(counts: readonly number[], name: (index: number) => string): Recor
   return all
 }
 
-/** The first part of a waiting reason: details stand behind a colon or semicolon, peers' names and numbers differ. */
+/** The first part of a waiting reason, of whatever step: details stand behind a colon or semicolon, peers' names and numbers differ. */
 export function withoutNames(sentence: string): string {
-  const [first = ''] = sentence.split(/[:;(]/, 1)
+  const [first = ''] = sentence.replace(/^(step \d+ of \d+: )+/, '').split(/[:;(]/, 1)
   return first.trim().replace(/…?\b[PG]?\d[\w.]*/g, '…')
 }
 

@@ -4,6 +4,7 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { simulate } from '../../../sim/command.ts'
+import { withoutNames } from '../../../sim/measures.ts'
 import { csvOf } from '../../../sim/report/csv.ts'
 import { type Plot, svgOf } from '../../../sim/report/plot.ts'
 
@@ -107,6 +108,14 @@ describe('sim/report', () => {
     for (const tick of [0, 5, 10, 15, 20, 25]) assert.ok(svg.includes(`>${tick} min<`), `${tick}`)
     assert.match(svg, /aria-label="a &#60; b"/)
     assert.match(svg, /<path d="M64,260L[\d.]+,[\d.]+L624,[\d.]+"/)
+  })
+
+  it('M26: reasons are told apart by what they say, not by whom they name', () => {
+    assert.equal(withoutNames('step 1 of 2: waits for canaries: 1 of 3 run version 2'), 'waits for canaries')
+    assert.equal(
+      withoutNames('P0000012 of group G4 may not be down beside it'),
+      '… of group … may not be down beside it'
+    )
   })
 
   it('M31: CSV quotes what needs quotes', () => {
