@@ -31,6 +31,12 @@ export class Crowd {
     return first!.addresses
   }
 
+  /** One more, which knows only this address. */
+  async join(name: string, address: string): Promise<void> {
+    const order = { do: 'start' as const, directory: this.#directory, root: this.#root }
+    await this.#tell(this.#workers[0]!, { ...order, names: [name], bootstrap: [address] })
+  }
+
   async look(): Promise<Report> {
     const reports = await Promise.all(this.#workers.map((worker) => this.#tell(worker, { do: 'look' })))
     const sum = (of: (report: Report) => number) => reports.reduce((total, report) => total + of(report), 0)

@@ -23,6 +23,8 @@ export interface Look {
   addresses: string[]
   head: number
   serving: number
+  /** What its object says. */
+  reason: string
   neighbours: string[]
   known: number
   sent: Record<string, number>
@@ -39,7 +41,17 @@ function lookAt(peer: RunningPeer): Look {
   const { head, objects, neighbours, peers: known, sent } = peer.status()
   const serving = Object.values(objects).find((one) => one.serving)?.version ?? 0
   const { id } = peer
-  return { peer: id, addresses: peer.addresses(), head: head.version, serving, neighbours, known: known.length, sent }
+  const reason = Object.values(objects)[0]?.reason ?? ''
+  return {
+    peer: id,
+    addresses: peer.addresses(),
+    head: head.version,
+    serving,
+    reason,
+    neighbours,
+    known: known.length,
+    sent
+  }
 }
 
 async function start({ directory, root, names, bootstrap }: Start): Promise<void> {

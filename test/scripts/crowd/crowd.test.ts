@@ -10,7 +10,7 @@ const FIXTURES = fileURLToPath(new URL('../../fixtures/fleet/', import.meta.url)
 describe('scripts/crowd: many real peers on one host', () => {
   it('counts parts and one-sided pairs', () => {
     const look = (peer: string, ...neighbours: string[]): Look => {
-      return { peer, neighbours, addresses: [], head: 0, serving: 0, known: 0, sent: {} }
+      return { peer, neighbours, addresses: [], head: 0, serving: 0, reason: '', known: 0, sent: {} }
     }
     const pairs = [look('a', 'b'), look('b', 'a'), look('c', 'd'), look('d', 'c')]
     assert.deepEqual(partsOf(pairs), { parts: 2, oneSided: 0 })
