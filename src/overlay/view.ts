@@ -121,7 +121,7 @@ export class View {
     const { record } = signed
     const known = this.#records.get(record.peer)
     if (known !== undefined && !newer(record, known.signed.record)) return false
-    if (known === undefined && (hasLeft(record) || this.#isGone(record.peer, record) || !this.#admits(record)))
+    if (known === undefined && (this.#isPast(record) || this.#isGone(record.peer, record) || !this.#admits(record)))
       return false
     if (known !== undefined) {
       this.#digest.remove(known.signed.weight)
@@ -201,7 +201,7 @@ export class View {
     const strangers: SignedRecord[] = []
     for (const { signed } of this.#records.values()) {
       const known = theirs.get(signed.record.peer)
-      if (known !== undefined ? !isNewer(signed.record, known) : hasLeft(signed.record)) continue
+      if (known !== undefined ? !isNewer(signed.record, known) : this.#isPast(signed.record)) continue
       if (known === undefined) strangers.push(signed)
       else fresher.push(signed)
     }
@@ -269,6 +269,11 @@ export class View {
     const worst = this.#worst
     if (worst === undefined || record.peer === worst.peer) this.#worst = undefined
     else if (this.#isStranger(record) && this.#preference(record) > this.#preference(worst)) this.#worst = record
+  }
+
+  /** O12: who left is news only to those who knew it, and to its group: its last record gives back what it held (P3). */
+  #isPast(record: PeerRecord): boolean {
+    return hasLeft(record) && !this.#init.keeps(record)
   }
 
   #isGone(peer: string, stamp: Stamp): boolean {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { type PeerRecord, signedRecord } from '../../../src/overlay/record.ts'
 import { View } from '../../../src/overlay/view.ts'
+import { Generator } from '../../../src/prng.ts'
 
 const record = (peer: string, counter = 1, group: string | null = null): PeerRecord => ({
   format: 1,
@@ -57,5 +58,18 @@ describe('view (SPEC O3, O11)', () => {
     assert.equal(view.lacks([['peer-a', 1, 4]]), true)
     assert.equal(again(4), true)
     assert.equal(view.get('peer-a')?.counter, 4)
+  })
+
+  it('O12: the last record of a peer that left is for those who knew it, and for its group whether they did or not', () => {
+    const left = (peer: string, group: string | null) => ({ ...record(peer, 2, group), left: true as const })
+    const put = (view: View, one: PeerRecord) => view.put(signed(one), 0)
+    const view = viewOf(record('peer-a'), record('peer-own', 1, 'own'))
+    assert.equal(put(viewOf(), left('peer-a', null)), false)
+    assert.equal(put(viewOf(), left('peer-own', 'own')), true)
+    assert.ok(put(view, left('peer-a', null)) && put(view, left('peer-own', 'own')))
+    const offered = (vector: [string, number, number][]) =>
+      view.newerThan(vector, 16, new Generator(1)).map((one) => one.record.peer)
+    assert.deepEqual(offered([]), ['peer-own'])
+    assert.deepEqual(offered([['peer-a', 1, 1]]).sort(), ['peer-a', 'peer-own'])
   })
 })
