@@ -19,7 +19,7 @@ const USAGE = `scripts/demo: a fleet of real processes upgrades itself under loa
   --seed N     what --chaos draws from (default: drawn, and told in the report)
   --kills N    most kills of one peer with --chaos (default 4)
   --schedule NAMES  no load: show what schedules do, one after another, and check it: manual, window, rolling, big-flip,
-               pause, canary, failing; several with commas, or all. --peers is any even number from 4 to 12
+               servers-first, custom, pause, canary, failing; several with commas, or all. --peers is any even number from 4 to 12
   --keep       leave the peers' directories and logs where they are
 `
 const MAX_PEERS = 60

@@ -9,6 +9,8 @@ export interface Authored {
   description: string
   /** The schedule as source text; null: version 1, which has none. */
   schedule: string | null
+  /** A class that this version brings, called Reader; its schedule as source text. */
+  reader?: string
   /** No object of it proves its health. */
   broken?: boolean
   /** Further modules: name → text. */
@@ -34,10 +36,12 @@ export default class Counter {
 
 /** Writes `upgrade.ts` and its modules. @returns their directory */
 export async function author(directory: string, upgrade: Authored): Promise<string> {
-  const { version, description, schedule, broken = false, modules = {} } = upgrade
+  const { version, description, schedule, reader, broken = false, modules = {} } = upgrade
   const folder = join(directory, `v${version}`)
   const more = schedule === null ? '' : `\n      past: 'subtype',\n      schedule: ${schedule}`
-  const imports = ['defineUpgrade', ...combinatorsIn(schedule ?? '')].sort().join(', ')
+  const another =
+    reader === undefined ? '' : `,\n    Reader: { new: true, object: './counter.ts', schedule: ${reader} }`
+  const imports = ['defineUpgrade', ...combinatorsIn(`${schedule} ${reader}`)].sort().join(', ')
   const text = `import { ${imports} } from 'upstart-peer'
 
 export default defineUpgrade({
@@ -46,7 +50,7 @@ export default defineUpgrade({
   classes: {
     ${OBJECT}: {
       object: './counter.ts',${more}
-    }
+    }${another}
   }
 })
 `

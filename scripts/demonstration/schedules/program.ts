@@ -52,11 +52,18 @@ export class Program {
   }
 
   async #show(name: string): Promise<Shown> {
-    const { title, schedule, broken, modules, late, play } = SHOWS[name]!
+    const { title, schedule, reader, broken, modules, late, play } = SHOWS[name]!
     this.#say('')
     this.#say(`${name}: ${title}`)
     this.#say(`  schedule: ${schedule}`)
-    const upgrade = { description: title, schedule, ...(broken && { broken }), ...(modules && { modules }) }
+    const also = reader?.(this.#stage.version + 1)
+    if (also !== undefined) this.#say(`  and of the class that it brings: ${also}`)
+    const extra = {
+      ...(broken && { broken }),
+      ...(modules && { modules }),
+      ...(also !== undefined && { reader: also })
+    }
+    const upgrade = { description: title, schedule, ...extra }
     const release = (): Promise<void> => this.#stage.release(upgrade)
     if (late !== true) await release()
     const findings = await play(this.#stage, release)

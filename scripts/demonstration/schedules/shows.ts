@@ -13,6 +13,8 @@ export interface Show {
   /** As an author writes it. */
   schedule: string
   broken?: boolean
+  /** The schedule of a class that comes with it, given its version. */
+  reader?: (version: number) => string
   modules?: Readonly<Record<string, string>>
   /** The upgrade is injected by `play`, when the time has come. @default false: it is injected before */
   late?: boolean
@@ -46,6 +48,17 @@ const [EVERY_MS, OPEN_MS] = [10_000, 6_000]
 const STOPPING_MS = 1_000
 
 const CANARIES = 2
+
+/** Phases of an object that waits. */
+const IDLE: ReadonlySet<string> = new Set(['idle', 'fetching', 'waiting'])
+
+const ONE_BY_ONE = `import type { ScheduleContext } from 'upstart-peer'
+
+export default ({ self, group, version }: ScheduleContext) => {
+  const before = group.find((one) => one.peer < self.peer && (one.version < version || !one.serving))
+  return before === undefined ? { go: true } : { wait: \`for \${before.peer.slice(-6)}\` }
+}
+`
 
 export const SHOWS: Readonly<Record<string, Show>> = {
   manual: {
@@ -85,7 +98,7 @@ export const SHOWS: Readonly<Record<string, Show>> = {
   },
   'big-flip': {
     title: 'one half of the fleet, then the other',
-    schedule: `{ when: byLabel('site', { a: immediately(), b: after({ delay: '8s' }) }), constraints: [] }`,
+    schedule: `{ when: domains({ by: 'site', order: ['a', 'b'] }), constraints: [] }`,
     async play(stage) {
       await stage.upgraded()
       const stretches = outages(stage.actors)
@@ -93,6 +106,49 @@ export const SHOWS: Readonly<Record<string, Show>> = {
       const firstMs = Math.min(...stretches.filter(({ actor }) => siteOf(actor) === 'b').map(({ fromMs }) => fromMs))
       const text = `site b began ${seconds(firstMs - lastMs)} after the last of site a served again`
       return [all(stage), find(firstMs > lastMs, text)]
+    }
+  },
+  'servers-first': {
+    title: 'a class that calls the counters starts where they all have upgraded',
+    schedule: `{ when: gradual({ over: '5s' }), constraints: [] }`,
+    reader: (version) => `{ when: after({ class: 'Counter', version: ${version} }), constraints: [] }`,
+    async play(stage) {
+      const isReader = (actor: Actor): boolean => siteOf(actor) === 'b'
+      // Before it was last seen without a reader none had begun.
+      const without = new Map<Actor, number>()
+      await stage.until('the readers serve', (actor) => {
+        const reader = actor.status?.objects['Reader']
+        const begun = reader !== undefined && (reader.version > 0 || !IDLE.has(reader.phase))
+        if (!begun) without.set(actor, actor.asked[0])
+        return !isReader(actor) || reader?.serving === true
+      })
+      await stage.upgraded()
+      const lastMs = Math.max(...outages(stage.actors).map(({ toMs }) => toMs))
+      const readers = stage.actors.filter(isReader)
+      const late = readers.filter((actor) => (without.get(actor) ?? 0) >= lastMs).length
+      return [
+        all(stage),
+        find(late === readers.length, `${late} of ${readers.length} readers began after the last of them`)
+      ]
+    }
+  },
+  custom: {
+    title: 'code in the bundle: the members of a site one after another, by their ids',
+    schedule: `{ when: custom('./schedule.ts'), constraints: [] }`,
+    modules: { 'schedule.ts': ONE_BY_ONE },
+    async play(stage) {
+      await stage.upgraded()
+      const sites = [...Map.groupBy(outages(stage.actors), ({ actor }) => siteOf(actor)).values()]
+      const inOrder = sites.filter((site) =>
+        site.every((one, at) => {
+          const before = site[at - 1]
+          return before === undefined || (before.actor.member.peer < one.actor.member.peer && before.toMs < one.fromMs)
+        })
+      )
+      return [
+        all(stage),
+        find(inOrder.length === sites.length, `${inOrder.length} of ${sites.length} sites went in that order`)
+      ]
     }
   },
   pause: {

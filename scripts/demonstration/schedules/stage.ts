@@ -17,6 +17,8 @@ const LOOK_MS = 100
 export interface Actor {
   readonly member: Member
   status: Status | undefined
+  /** When it was asked last, and the time before, Unix ms. */
+  asked: [lastMs: number, beforeMs: number]
   /** How many times it had been down before this show. */
   before: number
 }
@@ -58,7 +60,7 @@ export class Stage {
     await this.#race(this.#fleet.start(peersOf(this.#init.peers), () => undefined))
     const root = await readFile(this.operator.root)
     for (const member of this.#fleet.members) {
-      this.actors.push({ member, status: undefined, before: 0 })
+      this.actors.push({ member, status: undefined, asked: [0, 0], before: 0 })
       this.#clients.push(await createClient({ root, peers: [member.address] }))
     }
     for (const [group, of] of Map.groupBy(this.#fleet.members, (one) => one.group))
@@ -84,7 +86,8 @@ export class Stage {
     const end = performance.now() + boundMs
     while (performance.now() < end) {
       await this.#race(Promise.all(this.actors.map((actor, index) => this.#look(actor, this.#clients[index]!))))
-      if (this.actors.every(condition)) return
+      // Each is looked at, also where one before it says no.
+      if (this.actors.filter(condition).length === this.actors.length) return
       await delay(LOOK_MS)
     }
     const why = this.actors.map((actor) => `  ${actor.member.name}  ${sentence(objectOf(actor))}`)
@@ -110,6 +113,7 @@ export class Stage {
 
   async #look(actor: Actor, client: Client): Promise<void> {
     const before = sentence(objectOf(actor))
+    actor.asked = [performance.timeOrigin + performance.now(), actor.asked[0]]
     actor.status = await client.status()
     const now = sentence(objectOf(actor))
     if (now !== before) this.#init.say(`${actor.member.name}  ${now}`)
@@ -124,7 +128,11 @@ export class Stage {
 function peersOf(peers: number): Named[] {
   return Array.from({ length: peers }, (_, index) => {
     const group = index < peers / 2 ? 'a' : 'b'
-    return { name: `${group}${1 + (index % (peers / 2))}`, group, flags: ['--label', `site=${group}`] }
+    return {
+      name: `${group}${1 + (index % (peers / 2))}`,
+      group,
+      flags: ['--label', `site=${group}`, '--class', OBJECT, ...(group === 'b' ? ['--class', 'Reader'] : [])]
+    }
   })
 }
 

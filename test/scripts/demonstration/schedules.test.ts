@@ -11,7 +11,7 @@ import type { Finding } from '../../../scripts/demonstration/schedules/shows.ts'
 
 const PROGRAM = fileURLToPath(new URL('../../../scripts/demonstration/main.ts', import.meta.url))
 /** On one fleet, one after another. */
-const SHOWN = ['manual', 'window', 'rolling', 'big-flip', 'pause', 'failing']
+const SHOWN = ['manual', 'window', 'rolling', 'big-flip', 'servers-first', 'custom', 'pause', 'failing']
 
 describe('demo, schedules (SPEC X7; real processes)', () => {
   it('X7: each schedule does on four real peers what it says, the failing version stops at its canaries', async () => {
