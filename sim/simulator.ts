@@ -256,30 +256,31 @@ export class Simulator {
         return machine.onWake(about)
       case EventKind.arrive: {
         const from = this.network.arrival(machine.index, about)
-        if (from >= 0) machine.step({ type: 'message', from: peerName(from), message: kernel.payload as Message })
+        if (from >= 0)
+          machine.step({ type: 'message', from: this.machines[from]!.id, message: kernel.payload as Message })
         return
       }
       case EventKind.gossip:
         return this.#onGossip(machine, about, kernel.payload as Publication)
       case EventKind.dial: {
         const { gone, connected } = this.network.dialled(machine.index, about, kernel.payload as number)
-        if (gone) machine.step({ type: 'disconnected', peer: peerName(about) })
-        if (connected) machine.step({ type: 'connected', peer: peerName(about) })
+        if (gone) machine.step({ type: 'disconnected', peer: this.machines[about]!.id })
+        if (connected) machine.step({ type: 'connected', peer: this.machines[about]!.id })
         return
       }
       case EventKind.connected: {
         const other = this.network.established(machine.index, about)
-        if (other >= 0) machine.step({ type: 'connected', peer: peerName(other) })
+        if (other >= 0) machine.step({ type: 'connected', peer: this.machines[other]!.id })
         return
       }
       case EventKind.connectFailed: {
         const { life, reason } = kernel.payload as { life: number; reason: string }
-        if (life === machine.process) machine.step({ type: 'connect-failed', peer: peerName(about), reason })
+        if (life === machine.process) machine.step({ type: 'connect-failed', peer: this.machines[about]!.id, reason })
         return
       }
       case EventKind.disconnected: {
         const other = this.network.ended(machine.index, about)
-        if (other >= 0) machine.step({ type: 'disconnected', peer: peerName(other) })
+        if (other >= 0) machine.step({ type: 'disconnected', peer: this.machines[other]!.id })
         return
       }
       case EventKind.synced:
@@ -309,7 +310,7 @@ export class Simulator {
     if (!this.world.isAuthentic(publication.topic, publication.bytes)) return
     this.network.forward(machine.index, publication)
     const { topic, bytes } = publication
-    machine.step({ type: 'published', from: peerName(from), topic, bytes })
+    machine.step({ type: 'published', from: this.machines[from]!.id, topic, bytes })
   }
 
   #write(): void {
@@ -387,6 +388,7 @@ export class Simulator {
   }
 
   #heldByFellow(machine: Machine): boolean {
+    if (machine.group < 0) return false
     const never = (other: Machine) =>
       Object.values(other.record?.objects ?? {}).some((object) => object.version === 0 && object.failed.length > 0)
     return this.machines.some((other) => other.group === machine.group && other !== machine && never(other))

@@ -76,9 +76,11 @@ export class OwnPermit {
       wishing.find((object) => object.begun) ??
       wishing.find((object) => object.state.object === this.#owner) ??
       wishing[0]
+    const moved = this.#owner !== (owner?.state.object ?? '')
     this.#owner = owner?.state.object ?? ''
     const next = decidePermits(this.state, this.#sight, owner?.wish ?? { unavailable: null, begun: false })
-    if (next === this.state) return false
+    // Held for another object now: it may begin.
+    if (next === this.state) return moved && next.holding
     this.state = next
     this.#outbox.persist('permit', next)
     return true

@@ -98,8 +98,12 @@ export class Turns {
     }
     if (leaving.isOrdered && this.obstacleToLeaving() === undefined) return this.#sayFarewell(now)
     if (objects || contactsMoved) this.#init.refresh()
+    // What one object shows, another one of this peer may wait for.
+    const known = this.#init.objects.size > 1 && this.#areWatchful() ? this.#view : view.changes
     const places = contactsMoved || wordsMoved || (viewMoved && membership.watchesView)
     if (places || this.#membershipAt <= now) this.#membershipAt = membership.turn(now)
+    // A bundle that was removed, a record that was dropped: who was looked at before that is looked at again at once.
+    if (view.changes !== known || pieces.changes !== this.#pieces) return now
     const counts = this.#init.census.turn(now)
     const rounds = antiEntropy.round(membership.neighbours, now)
     const own = Math.min(this.#objectsAt, this.#keepersAt, this.#piecesAt, this.#lapseAt, this.#lockAt, counts)
@@ -116,14 +120,14 @@ export class Turns {
   /** An object's wish changes the permit, a permit lets an object go, and one that ends lets the next: a few turns settle all. */
   #advance(now: number): number {
     const { objects, permit } = this.#init
-    let next = Number.POSITIVE_INFINITY
     for (let turn = 0; turn < 4; turn++) {
-      next = Number.POSITIVE_INFINITY
+      let next = Number.POSITIVE_INFINITY
       const busy = this.#busy()
       for (const object of objects.values()) next = Math.min(next, object.advance(now))
-      if (!permit.decide(objects.values()) && this.#busy() === busy) break
+      if (!permit.decide(objects.values()) && this.#busy() === busy) return next
     }
-    return next
+    // There is more to settle, in a step of its own.
+    return now
   }
 
   #busy(): number {
