@@ -5,7 +5,7 @@ import type { Answer } from './command.ts'
 import { type Connect, type ConnectionOptions, connected } from './connection.ts'
 import { readRoot } from './options.ts'
 import { shortHash, shortPeer, sinceWhen, wrapped } from './screen.ts'
-import { pauseText } from './table.ts'
+import { pausedText } from './table.ts'
 
 /** Neighbours of the peer asked that are asked in its place, where it does not know a peer. */
 const MAX_ASKED = 8
@@ -19,6 +19,18 @@ export function namedPeer({ peer: asked, peers }: Status, name: string | undefin
   if (found.length > 1)
     throw new Refusal('Usage', `${name} may be ${found.map((one) => one.peer).join(' or ')}; give more of its id`)
   return found[0]
+}
+
+/** The whole id of a peer that a statement names by it, or by the end of it: a statement for nobody would do nothing. */
+export async function peerIdOf(name: string, status: () => Promise<Status>): Promise<string> {
+  if (/^[A-Za-z0-9]{40,64}$/.test(name)) return name
+  const known = await status()
+  const found = namedPeer(known, name)
+  if (found !== undefined) return found.peer
+  throw new Refusal(
+    'Usage',
+    `${name} is no peer that ${known.peer} knows (a label is written k=v); give the peer's whole id as "upstart status --json" shows it`
+  )
 }
 
 /** The status of the first peer that knows the one named: the one asked, else its neighbours. */
@@ -141,7 +153,7 @@ function explanationText(status: Status, peer: PeerStatus, objects: readonly Exp
     lines.push(`  ${one.phase}${long}`)
     if (one.reason !== '') lines.push(`  because: ${one.reason}`)
     for (const { peer: whom, doing } of one.waitsFor) lines.push(`  for ${shortPeer(whom)}: ${doing}`)
-    if (one.statement !== null) lines.push(`  ${pauseText(one.statement)}`)
+    if (one.statement !== null) lines.push(`  ${pausedText(one.statement)}`)
     for (const { version, reason } of one.failed) lines.push(`  failed at version ${version}: ${reason}`)
     for (const mend of one.mends) lines.push(`  ${mend}`)
   }

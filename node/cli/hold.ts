@@ -4,7 +4,7 @@ import { Refusal } from '../../src/errors.ts'
 import type { PauseStatus, Status } from '../daemon/status.ts'
 import { answering, type Terminal } from './command.ts'
 import type { Connect } from './connection.ts'
-import { namedPeer } from './explain.ts'
+import { peerIdOf } from './explain.ts'
 import { shortHash } from './screen.ts'
 import { pausedOf, type StatementOptions, state, targetOf } from './statements.ts'
 
@@ -19,14 +19,7 @@ const labelOf = (text: string): [string, string] | undefined => {
 async function held(whom: string, status: () => Promise<Status>): Promise<Of> {
   const label = labelOf(whom)
   if (label !== undefined) return { labels: Object.fromEntries([label]) }
-  if (/^[A-Za-z0-9]{40,64}$/.test(whom)) return { peer: whom }
-  const known = await status()
-  const peer = namedPeer(known, whom)
-  if (peer !== undefined) return { peer: peer.peer }
-  throw new Refusal(
-    'Usage',
-    `${whom} is no label (k=v) and no peer that ${known.peer} knows; give the peer's whole id as "upstart status --json" shows it`
-  )
+  return { peer: await peerIdOf(whom, status) }
 }
 
 const same = (a: Of, b: Of): boolean => {

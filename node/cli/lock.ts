@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import { type Command, Option } from 'commander'
 import { Refusal } from '../../src/errors.ts'
+import { MAX_LOCK_MS } from '../../src/overlay/locks.ts'
 import { type Duration, durationMs } from '../../src/schedule/combinators.ts'
 import { localToken, readPeerKey } from '../network/key.ts'
 import { type Answer, answering, type Terminal } from './command.ts'
@@ -14,6 +15,16 @@ interface LockOptions extends ConnectionOptions {
   for?: string
 }
 
+function lasting(duration: string): number {
+  const forMs = durationMs(duration as Duration)
+  if (forMs < 1 || forMs > MAX_LOCK_MS)
+    throw new Refusal(
+      'Usage',
+      `--for ${duration}: a lock is held for at most 7d, like 2h; take it again to hold it longer`
+    )
+  return forMs
+}
+
 /** Who can read the peer's key is at home there, and is told so by what only the key gives. */
 async function change(
   connect: Connect,
@@ -24,7 +35,7 @@ async function change(
   const here = peer?.filter((address) => address.endsWith(`/p2p/${key.peer}`)) ?? []
   if (here.length === 0)
     throw new Refusal('Usage', `${data} belongs to peer ${key.peer}; give its own address with --peer`)
-  const held = duration === undefined ? null : { reason: reason ?? '', forMs: durationMs(duration as Duration) }
+  const held = duration === undefined ? null : { reason: reason ?? '', forMs: lasting(duration) }
   const answer = await connected(connect, await readRoot(root), here, (connection) =>
     connection.lock(localToken(key.seed), name, held)
   )

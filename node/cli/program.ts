@@ -44,7 +44,9 @@ function createProgram({ connect, release }: ProgramInit, terminal: Terminal, ar
 /** A wrong command line as commander sees it, in our words. */
 function usageOf(error: unknown, program: Command, args: readonly string[]): unknown {
   if (!(error instanceof CommanderError)) return error
-  const command = program.commands.find((one) => one.name() === args[0])
+  // `--json` may stand before the command.
+  const name = args.find((one) => !one.startsWith('-'))
+  const command = program.commands.find((one) => one.name() === name)
   // Commander gives its help as an error when no command is named; the message then is a placeholder.
   const text =
     error.code === 'commander.help' ? 'no command given' : error.message.replace(/^error: /, '').replace(/\.?$/, '')
@@ -52,7 +54,7 @@ function usageOf(error: unknown, program: Command, args: readonly string[]): unk
   const lacking = /^required option '([^']+)'/.exec(text)?.[1]
   const variable = command?.options.find(({ flags }) => flags === lacking)?.envVar
   const mend = variable === undefined ? '' : ` (or set ${variable})`
-  return new Refusal('Usage', `${text}${mend}; see "upstart ${command === undefined ? 'help' : `${args[0]} --help`}"`, {
+  return new Refusal('Usage', `${text}${mend}; see "upstart ${command === undefined ? 'help' : `${name} --help`}"`, {
     cause: error
   })
 }

@@ -13,6 +13,7 @@ import { openTrust } from '../../src/upgrade/trust.ts'
 import type { Status } from '../daemon/status.ts'
 import { type Answer, answering, type Terminal } from './command.ts'
 import { type Connect, type Connection, connected } from './connection.ts'
+import { peerIdOf } from './explain.ts'
 import { holdCommands } from './hold.ts'
 import { leaveCommand } from './leave.ts'
 import {
@@ -326,7 +327,7 @@ function holdingCommands(statement: Statement, terminal: Terminal, connect: Conn
   answering<PauseOptions>(
     statement('pause', 'no peer begins an upgrade while this stands', '7d')
       .argument('[upgrade]', 'version or entry hash', 'all')
-      .option('--node <peer>', 'only this peer')
+      .option('--node <peer>', 'only this peer: its id, or the end of it')
       .option('--label <k=v>', 'only peers with this label (may be repeated: all must fit)', several)
       .option('--class <class>', 'only objects of this class'),
     terminal,
@@ -334,7 +335,7 @@ function holdingCommands(statement: Statement, terminal: Terminal, connect: Conn
       state(connect, options, async (status) => ({
         what: 'pause',
         target: await targetOf(upgrade ?? 'all', status),
-        ...narrowed(options)
+        ...narrowed(options.node === undefined ? options : { ...options, node: await peerIdOf(options.node, status) })
       }))
   )
   answering<StatementOptions>(
@@ -362,14 +363,17 @@ function decidingCommands(statement: Statement, terminal: Terminal, connect: Con
   answering<RetryOptions>(
     statement('retry', 'let nodes on which an upgrade failed try it once more', '366d')
       .argument('<upgrade>', 'version or entry hash')
-      .option('--node <peer>', 'id of the one peer that may (default: every peer on which it failed)')
+      .option(
+        '--node <peer>',
+        'the one peer that may: its id, or the end of it (default: every peer on which it failed)'
+      )
       .option('--discard-future', 'give up what future SOs that missed calls hold; they start anew'),
     terminal,
     (options, [upgrade]) =>
       state(connect, options, async (status) => ({
         what: 'retry',
         target: await upgradeOf(upgrade!, status),
-        peer: options.node ?? null,
+        peer: options.node === undefined ? null : await peerIdOf(options.node, status),
         ...(options.discardFuture === true ? { discardFuture: true } : {})
       }))
   )

@@ -42,11 +42,14 @@ function rowsOf(peer: PeerStatus): string[][] {
 }
 
 /** One pause in words, with what lifts it. */
-export function pauseText({ hash, target, of, note, expires, keys, holds }: PauseStatus): string {
+export const pauseText = (pause: PauseStatus): string =>
+  `${pausedText(pause)}; lift with "upstart resume ${shortHash(pause.hash)}"`
+
+export function pausedText({ target, of, note, expires, keys, holds }: PauseStatus): string {
   const what = target === null ? 'every upgrade' : `upgrade ${shortHash(target)}…`
   const why = note === '' ? '' : ` (${note})`
   const who = `${keys.length === 0 ? '' : `, by key ${keys.map((key) => key.slice(0, 8)).join('+')}`}, holds ${holds} here`
-  return `paused: ${what}${pausedOf(of ?? undefined)} until ${expires}${why}${who}; lift with "upstart resume ${shortHash(hash)}"`
+  return `paused: ${what}${pausedOf(of ?? undefined)} until ${expires.replace(/\.\d+Z$/, 'Z')}${why}${who}`
 }
 
 function headLines(status: Status): string[] {

@@ -91,6 +91,11 @@ export function canary(
       throw new Refusal('Malformed', `canary: count is a whole number from 1 to ${MAX_JUDGED}, not ${few.count}`)
     return { kind: 'canary', share: { count: few.count }, soakMs, ...success }
   }
+  if (typeof few.fraction !== 'number')
+    throw new Refusal(
+      'Malformed',
+      'canary: name whom: { fraction: 0.05 }, { count: 3 } or { where: { ring: "early" } }'
+    )
   const perMillion = Math.round(few.fraction * MILLION)
   if (!(perMillion >= 1 && perMillion < MILLION))
     throw new Refusal('Malformed', `canary: a fraction lies between 0 and 1 (like 0.05), not ${few.fraction}`)

@@ -175,59 +175,75 @@ const leaf = [
   })
 ] as const
 
+/** A kind that is none is named, with those that are. */
+const noSuch = (what: string) => ({
+  error: ({ input, options }: { input?: any; options?: unknown }): string | undefined =>
+    Array.isArray(options)
+      ? `there is no ${what} "${String(input?.kind).slice(0, 64)}"; there are ${options.join(', ')}`
+      : undefined
+})
+
 const conditionAt = (depth: number): z.ZodType<Condition> => {
-  if (depth === 0) return z.discriminatedUnion('kind', [...leaf])
+  if (depth === 0) return z.discriminatedUnion('kind', [...leaf], noSuch('condition'))
   const children = z
     .array(z.lazy(() => conditionAt(depth - 1)))
     .min(1)
     .max(MAX_CONDITIONS)
-  return z.discriminatedUnion('kind', [
-    ...leaf,
-    z.strictObject({ kind: z.literal('not'), of: z.lazy(() => conditionAt(depth - 1)) }),
-    z.strictObject({ kind: z.literal('any'), of: children }),
-    z.strictObject({ kind: z.literal('all'), of: children }),
-    z.strictObject({ kind: z.literal('sequence'), of: children }),
-    z.strictObject({
-      kind: z.literal('byClass'),
-      classes: z
-        .record(
-          nameSchema,
-          z.lazy(() => conditionAt(depth - 1))
-        )
-        .refine((classes) => Object.keys(classes).length > 0, 'at least one class')
-        .refine((classes) => Object.keys(classes).length <= MAX_CONDITIONS, `at most ${MAX_CONDITIONS} classes`),
-      otherwise: z.lazy(() => conditionAt(depth - 1))
-    })
-  ]) as z.ZodType<Condition>
+  return z.discriminatedUnion(
+    'kind',
+    [
+      ...leaf,
+      z.strictObject({ kind: z.literal('not'), of: z.lazy(() => conditionAt(depth - 1)) }),
+      z.strictObject({ kind: z.literal('any'), of: children }),
+      z.strictObject({ kind: z.literal('all'), of: children }),
+      z.strictObject({ kind: z.literal('sequence'), of: children }),
+      z.strictObject({
+        kind: z.literal('byClass'),
+        classes: z
+          .record(
+            nameSchema,
+            z.lazy(() => conditionAt(depth - 1))
+          )
+          .refine((classes) => Object.keys(classes).length > 0, 'at least one class')
+          .refine((classes) => Object.keys(classes).length <= MAX_CONDITIONS, `at most ${MAX_CONDITIONS} classes`),
+        otherwise: z.lazy(() => conditionAt(depth - 1))
+      })
+    ],
+    noSuch('condition')
+  ) as z.ZodType<Condition>
 }
 
 export const conditionSchema: z.ZodType<Condition> = conditionAt(MAX_CONDITION_DEPTH)
 
 const perMillion = z.int().min(0).max(1_000_000)
 
-export const constraintSchema: z.ZodType<Constraint> = z.discriminatedUnion('kind', [
-  z.strictObject({
-    kind: z.literal('rolling'),
-    by: z.literal('group'),
-    unavailable: z.int().min(1).max(64),
-    minimumAlive: z.int().min(1).max(64).optional()
-  }),
-  z.strictObject({ kind: z.literal('notWhile'), condition: conditionSchema }),
-  z
-    .strictObject({
-      kind: z.literal('guard'),
-      failedPerMillion: perMillion.optional(),
-      unhealthyPerMillion: perMillion.optional(),
-      worse: z
-        .strictObject({
-          factorPercent: z.int().min(100).max(1_000_000),
-          differencePerMillion: perMillion,
-          calls: z.int().min(32).max(MILLION)
-        })
-        .optional()
-    })
-    .refine((guard) => Object.keys(guard).length > 1, 'a guard names at least one share that halts')
-])
+export const constraintSchema: z.ZodType<Constraint> = z.discriminatedUnion(
+  'kind',
+  [
+    z.strictObject({
+      kind: z.literal('rolling'),
+      by: z.literal('group'),
+      unavailable: z.int().min(1).max(64),
+      minimumAlive: z.int().min(1).max(64).optional()
+    }),
+    z.strictObject({ kind: z.literal('notWhile'), condition: conditionSchema }),
+    z
+      .strictObject({
+        kind: z.literal('guard'),
+        failedPerMillion: perMillion.optional(),
+        unhealthyPerMillion: perMillion.optional(),
+        worse: z
+          .strictObject({
+            factorPercent: z.int().min(100).max(1_000_000),
+            differencePerMillion: perMillion,
+            calls: z.int().min(32).max(MILLION)
+          })
+          .optional()
+      })
+      .refine((guard) => Object.keys(guard).length > 1, 'a guard names at least one share that halts')
+  ],
+  noSuch('constraint')
+)
 
 export const whenSchema: z.ZodType<Condition> = conditionSchema.refine(
   (when) => panelsOf(when).length <= MAX_PANELS,

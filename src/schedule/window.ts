@@ -22,13 +22,20 @@ function cronOf({ cron, timezone }: Pick<Window, 'cron' | 'timezone'>): Cron {
   return found
 }
 
-/** What is wrong with an expression or a time zone, in words; undefined if it names times. */
-export function windowError(window: Pick<Window, 'cron' | 'timezone'>): string | undefined {
+/** What is wrong with an expression or a time zone, in words with the mend; undefined if it names times. */
+export function windowError({ cron, timezone }: Pick<Window, 'cron' | 'timezone'>): string | undefined {
+  // The zone first: of a bad one the expression's parser speaks as of a bad date.
   try {
-    const next = cronOf(window).nextRun(new Date('2026-01-01T00:00:00Z'))
-    return next === null ? `the cron expression "${window.cron}" never comes true` : undefined
+    new Intl.DateTimeFormat('en', { timeZone: timezone })
+  } catch {
+    return `there is no time zone "${timezone}"; name one like "Europe/Berlin" or "UTC"`
+  }
+  try {
+    const next = cronOf({ cron, timezone }).nextRun(new Date('2026-01-01T00:00:00Z'))
+    return next === null ? `the cron expression "${cron}" never comes true` : undefined
   } catch (error) {
-    return (error as Error).message
+    const why = (error as Error).message.replace(/^Cron\w+: /, '')
+    return `the cron expression "${cron}" is wrong: ${why}; write minute, hour, day, month and weekday, like "0 2 * * *"`
   }
 }
 

@@ -124,10 +124,7 @@ describe('status and explain', () => {
       return (await upstart('status')).out.replaceAll(/\n +/g, ' ')
     }
     const last = { peer: SECOND, object: 'IntSet', version: 1, heardAt: fleet.status.at }
-    assert.match(
-      await said({ behind: [last, last] }),
-      /version 1 is still needed: \S+ and 1 more still runs IntSet 1\n/
-    )
+    assert.match(await said({ behind: [last, last] }), /version 1 is still needed: \S+ and 1 more still run IntSet 1\n/)
     assert.match(
       await said({ lastCall: '2030-01-01T10:00:00.000Z' }),
       /still called by programs outside .* 2030-01-01T10/
@@ -241,5 +238,12 @@ describe('status and explain', () => {
     const several = await upstart('release', 'region=eu', '--sign', join(directory, 'key'))
     assert.match(several.error, /several hold region=eu: .*d{16}, e{16}/)
     assert.equal((await upstart('hold', 'nobody1234', '--sign', join(directory, 'key'))).code, 2)
+  })
+
+  it('C7: --node takes the end of a peer’s id as status shows it, and refuses who is not known', async () => {
+    assert.equal((await signed('retry', '1', '--node', `…${SECOND.slice(-8)}`)).statement.peer, SECOND)
+    assert.deepEqual((await signed('pause', '--node', SECOND.slice(-8))).statement.of, { peer: SECOND })
+    const unknown = await upstart('retry', '1', '--node', 'nobody1234', '--sign', join(directory, 'key'))
+    assert.match(unknown.error, /^upstart: Usage: nobody1234 is no peer that \S+ knows .*whole id/)
   })
 })

@@ -6,6 +6,7 @@ import {
   any,
   at,
   byLabel,
+  canary,
   deadline,
   gradual,
   immediately,
@@ -17,7 +18,7 @@ import {
   window
 } from '../../../src/schedule/combinators.ts'
 import { evaluate, type Facts, type Progress } from '../../../src/schedule/evaluate.ts'
-import { type Condition, conditionSchema } from '../../../src/schedule/schedule.ts'
+import { type Condition, conditionSchema, constraintSchema } from '../../../src/schedule/schedule.ts'
 
 const others = (): never => assert.fail('no condition here looks at others')
 const NOON = Date.parse('2026-11-23T12:00:00Z')
@@ -204,6 +205,20 @@ describe('schedules (SPEC S)', () => {
     assert.ok(evaluate(regions, {}, 0, { ...FACTS, labels: { region: 'us' } }).go)
     assert.equal(evaluate(regions, {}, 0, { ...FACTS, labels: {}, approved: true }).go, false)
     assert.ok(evaluate(byLabel('region', { eu: manual() }, immediately()), {}, 0, { ...FACTS, labels: {} }).go)
+  })
+
+  it('S1: a refusal says what is wrong, and how to write it', () => {
+    const said = (condition: unknown) => conditionSchema.safeParse(condition).error!.issues[0]!.message
+    assert.match(said({ kind: 'blueGreen' }), /^there is no condition "blueGreen"; there are waves, domains, .*manual/)
+    assert.match(said({ kind: 'not', of: { kind: 'someday' } }), /no condition "someday"/)
+    const zone = { cron: '0 2 * * *', duration: '1h', timezone: 'Europe/Berlni' } as const
+    assert.throws(() => window(zone), { message: /^window: there is no time zone "Europe\/Berlni"; name one like / })
+    assert.throws(() => window({ cron: '61 * * * *', duration: '1h' }), {
+      message: /the cron expression "61 \* \* \* \*" is wrong: Invalid value for minute: 61; write minute, hour, /
+    })
+    assert.throws(() => canary({ soak: '1h' } as never), { message: /^canary: name whom: / })
+    const [issue] = constraintSchema.safeParse({ kind: 'roling' }).error!.issues
+    assert.match(issue!.message, /no constraint "roling"; there are rolling, notWhile, guard/)
   })
 
   it('S1: what cannot be meant is refused where it is written, and where it is read', () => {
