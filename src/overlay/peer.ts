@@ -331,7 +331,8 @@ export class Peer {
   /** A new neighbour is told at once what it needs to begin: who we are, what we know, what we hold. */
   #welcome(peer: string): void {
     // A fellow may have missed what was told to the neighbours since it was greeted.
-    if (this.membership.isFellow(peer)) this.#antiEntropy.push([peer], this.view.signed(this.id)?.bytes)
+    if (this.membership.isFellow(peer))
+      for (const { bytes } of this.view.forFellows()) this.#antiEntropy.push([peer], bytes)
     this.#antiEntropy.greet(peer)
     this.pieces.announceTo(peer)
     this.#antiEntropy.wake(this.#now)

@@ -202,7 +202,8 @@ export class View {
     for (const { signed } of this.#records.values()) {
       const known = theirs.get(signed.record.peer)
       if (known !== undefined ? !isNewer(signed.record, known) : this.#isPast(signed.record)) continue
-      if (known === undefined) strangers.push(signed)
+      // Few, and nobody says again what they said: not left to a draw.
+      if (known === undefined && !hasLeft(signed.record)) strangers.push(signed)
       else fresher.push(signed)
     }
     const pinned = strangers.filter((one) => this.#isPinned(one))
@@ -269,6 +270,13 @@ export class View {
     const worst = this.#worst
     if (worst === undefined || record.peer === worst.peer) this.#worst = undefined
     else if (this.#isStranger(record) && this.#preference(record) > this.#preference(worst)) this.#worst = record
+  }
+
+  /** The own record, and the last ones of members that left: what they gave back they say to nobody any more. */
+  *forFellows(): IterableIterator<SignedRecord> {
+    const { self, keeps } = this.#init
+    for (const { signed } of this.#records.values())
+      if (signed.record.peer === self || (hasLeft(signed.record) && keeps(signed.record))) yield signed
   }
 
   /** O12: who left is news only to those who knew it, and to its group: its last record gives back what it held (P3). */

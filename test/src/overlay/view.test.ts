@@ -70,6 +70,10 @@ describe('view (SPEC O3, O11)', () => {
     const offered = (vector: [string, number, number][]) =>
       view.newerThan(vector, 16, new Generator(1)).map((one) => one.record.peer)
     assert.deepEqual(offered([]), ['peer-own'])
+    assert.deepEqual(
+      [...view.forFellows()].map((one) => one.record.peer),
+      ['peer-own']
+    )
     assert.deepEqual(offered([['peer-a', 1, 1]]).sort(), ['peer-a', 'peer-own'])
   })
 })
