@@ -51,6 +51,15 @@ function millionths(share: number, what: string): number {
   return perMillion
 }
 
+/** What is misspelt would be left out in silence, since nothing checks types where an upgrade is packed. */
+function named<T extends object>(options: T, what: string, ...names: string[]): T {
+  if (typeof options !== 'object' || options === null)
+    throw new Refusal('Malformed', `${what} takes an object with ${names.join(', ')}`)
+  const strange = Object.keys(options).find((name) => !names.includes(name))
+  if (strange === undefined) return options
+  throw new Refusal('Malformed', `${what}: there is no "${strange}"; there are ${names.join(', ')}`)
+}
+
 /** What is written is what is read: the rules of the data hold where it is made. */
 function checked(condition: Condition, what: string): Condition {
   const parsed = conditionSchema.safeParse(condition)
@@ -67,6 +76,7 @@ function checked(condition: Condition, what: string): Condition {
  * servers before clients: when the peers that host a class, or so large a share of them, run its version, or a later one.
  */
 export function after(what: { delay: Duration } | { class: string; version: number; fraction?: number }): Condition {
+  named(what, 'after', ...('delay' in what ? ['delay'] : ['class', 'version', 'fraction']))
   if ('delay' in what) return { kind: 'after', delayMs: durationMs(what.delay) }
   const success = millionths(what.fraction ?? 1, 'after: fraction')
   return checked({ kind: 'afterClass', class: what.class, version: what.version, success }, 'after')
@@ -83,6 +93,7 @@ export function canary(
     success?: number
   }
 ): Condition {
+  named(few, 'canary', 'fraction', 'count', 'where', 'soak', 'success')
   const soakMs = durationMs(few.soak)
   if ('where' in few) return labelledFirst(few.where, few.soak, few.success)
   const success = few.success === undefined ? {} : { success: millionths(few.success, 'canary: success') }
@@ -115,10 +126,8 @@ function labelledFirst(labels: Record<string, string | string[]>, every: Duratio
  * The fleet in growing shares, each wave when the one before it has run the version in good health for `every`:
  * waves([0.01, 0.1, 0.5, 1], { every: '1h' }). More than 1 − `success` of a wave that fail stop the roll-out there.
  */
-export function waves(
-  shares: readonly number[],
-  { every, success = 1 }: { every: Duration; success?: number }
-): Condition {
+export function waves(shares: readonly number[], soak: { every: Duration; success?: number }): Condition {
+  const { every, success = 1 } = named(soak, 'waves', 'every', 'success')
   const ends = shares.map((share) => millionths(share, 'waves: each one'))
   return checked(
     { kind: 'waves', ends, everyMs: durationMs(every), success: millionths(success, 'waves: success') },
@@ -136,7 +145,7 @@ export function domains(domain: {
   every?: Duration
   success?: number
 }): Condition {
-  const { by, order, every = 0, success = 1 } = domain
+  const { by, order, every = 0, success = 1 } = named(domain, 'domains', 'by', 'order', 'every', 'success')
   const values = order.map((one) => (typeof one === 'string' ? [one] : [...one]))
   const everyMs = durationMs(every)
   return checked(
@@ -146,12 +155,14 @@ export function domains(domain: {
 }
 
 /** When so large a share of others, the peer itself counted, hold the upgrade ready. Met once, it stays met. */
-export function signalled({ fraction, of = 'sample' }: { fraction: number; of?: Signalling }): Condition {
+export function signalled(ready: { fraction: number; of?: Signalling }): Condition {
+  const { fraction, of = 'sample' } = named(ready, 'signalled', 'fraction', 'of')
   return checked({ kind: 'signalled', of, share: millionths(fraction, 'signalled: fraction') }, 'signalled')
 }
 
 /** Each node after a time of its own, drawn at random. */
-export function random({ within }: { within: Duration }): Condition {
+export function random(time: { within: Duration }): Condition {
+  const { within } = named(time, 'random', 'within')
   return checked({ kind: 'random', withinMs: durationMs(within) }, 'random: within')
 }
 
@@ -185,7 +196,8 @@ export function at(time: string): Condition {
  * Each node at its own moment within a time, by its hash: evenly, or ever faster (the last nodes go 64 times as fast as
  * the first, so that trouble shows while few have gone).
  */
-export function gradual({ over, shape = 'even' }: { over: Duration; shape?: 'even' | 'growing' }): Condition {
+export function gradual(time: { over: Duration; shape?: 'even' | 'growing' }): Condition {
+  const { over, shape = 'even' } = named(time, 'gradual', 'over', 'shape')
   const overMs = durationMs(over)
   if (overMs === 0)
     throw new Refusal('Malformed', 'gradual: "over" is longer than nothing; for at once say immediately()')
@@ -194,7 +206,7 @@ export function gradual({ over, shape = 'even' }: { over: Duration; shape?: 'eve
 
 /** While a window is open that begins when `cron` says, in `timezone` ('Europe/Berlin'), and stays open for `duration`. */
 export function window(times: { cron: string; duration: Duration; timezone?: string }): Condition {
-  const { cron, timezone = 'UTC' } = times
+  const { cron, timezone = 'UTC' } = named(times, 'window', 'cron', 'duration', 'timezone')
   const wrong = windowError({ cron, timezone })
   if (wrong !== undefined) throw new Refusal('Malformed', `window: ${wrong}`)
   return { kind: 'window', cron, timezone, durationMs: durationMs(times.duration) }
@@ -204,14 +216,16 @@ export function window(times: { cron: string; duration: Duration; timezone?: str
  * When this node has answered fewer than `loadBelow` calls a second, over ten seconds each, for so long: quiet({
  * loadBelow: 5, for: '10m' }).
  */
-export function quiet({ loadBelow, for: duration }: { loadBelow: number; for: Duration }): Condition {
+export function quiet(load: { loadBelow: number; for: Duration }): Condition {
+  const { loadBelow, for: duration } = named(load, 'quiet', 'loadBelow', 'for')
   if (!Number.isInteger(loadBelow) || loadBelow < 1 || loadBelow > 1_000_000)
     throw new Refusal('Malformed', `quiet: loadBelow is a whole number of calls a second, from 1, not ${loadBelow}`)
   return { kind: 'quiet', loadBelow, forMs: durationMs(duration) }
 }
 
 /** While no program on this host holds a lock (`upstart lock`), or they have held it up for `timeout` in all. */
-export function lock({ timeout }: { timeout: Duration }): Condition {
+export function lock(held: { timeout: Duration }): Condition {
+  const { timeout } = named(held, 'lock', 'timeout')
   const timeoutMs = durationMs(timeout)
   if (timeoutMs < 1000)
     throw new Refusal('Malformed', 'lock: "timeout" is at least a second; without lock() no lock holds')
@@ -235,7 +249,8 @@ export function any(...of: Condition[]): Condition {
 }
 
 /** A condition, but no longer than `after` since the node learned of the upgrade. Constraints stay. */
-export function deadline(of: Condition, { after: delay }: { after: Duration }): Condition {
+export function deadline(of: Condition, latest: { after: Duration }): Condition {
+  const { after: delay } = named(latest, 'deadline', 'after')
   return any(of, after({ delay }))
 }
 
@@ -260,7 +275,7 @@ export function sequence(...of: Condition[]): Condition {
  * member begins only while at least so many others are known to serve, whatever else is down.
  */
 export function rolling(group: { by: 'group'; unavailable: number; minimumAlive?: number }): Constraint {
-  const { by, unavailable, minimumAlive } = group
+  const { by, unavailable, minimumAlive } = named(group, 'rolling', 'by', 'unavailable', 'minimumAlive')
   return { kind: 'rolling', by, unavailable, ...(minimumAlive === undefined ? {} : { minimumAlive }) }
 }
 
@@ -290,6 +305,7 @@ export function guard(limits: {
   unhealthyAbove?: number
   worseThanBaseline?: true | WorseThanBaseline
 }): Constraint {
+  named(limits, 'guard', 'failedAbove', 'unhealthyAbove', 'worseThanBaseline')
   const { failedAbove, unhealthyAbove, worseThanBaseline } = limits
   if (failedAbove === undefined && unhealthyAbove === undefined && worseThanBaseline === undefined)
     throw new Refusal('Malformed', 'guard: name at least one of failedAbove, unhealthyAbove and worseThanBaseline')
@@ -301,7 +317,9 @@ export function guard(limits: {
   }
 }
 
-function worseOf({ factor = 2, difference = 0.01, calls = 100 }: WorseThanBaseline) {
+function worseOf(worse: WorseThanBaseline) {
+  named(worse, 'guard: worseThanBaseline', 'factor', 'difference', 'calls')
+  const { factor = 2, difference = 0.01, calls = 100 } = worse
   if (!(factor >= 1 && factor <= 10_000))
     throw new Refusal('Malformed', `guard: worseThanBaseline.factor is from 1 to 10000 (like 2), not ${factor}`)
   if (!(Number.isInteger(calls) && calls >= 32 && calls <= 1_000_000))
