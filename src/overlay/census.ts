@@ -81,6 +81,8 @@ export class Census {
   /** Whether all that this peer's neighbours know is here: else there is no reading. */
   #whole = false
   #digest: string | undefined
+  /** Grows with whatever may change a reading. */
+  #changes = 0
   /** Counted versions, by key; made anew with the log. */
   #counted: ReadonlyMap<string, { object: string; entry: Entry }> = new Map()
   #knownLog = -1
@@ -89,6 +91,10 @@ export class Census {
   constructor(self: string, hash53: (text: string) => number, parts: CensusParts) {
     this.#parts = parts
     this.#element = elementOf(hash53(`census/${self}`))
+  }
+
+  get changes(): number {
+    return this.#changes
   }
 
   /** Of all that is counted here; equal on peers that count the same. */
@@ -123,12 +129,19 @@ export class Census {
   turn(now: number): number {
     this.#enteredAt ??= now
     this.#bornAt ??= now
-    if (now >= this.#enteredAt + this.#settleMs) {
+    const settlesAt = this.#enteredAt + this.#settleMs
+    if (now >= settlesAt && this.#before.size > 0) {
       this.#before.clear()
+      this.#changes += 1
     }
-    if (now >= this.#bornAt + this.#parts.limits.epochMs / 6) this.#whole = true
+    if (now >= this.#bornAt + this.#parts.limits.epochMs / 6) this.#becomeWhole()
     if (now >= this.#endsAt) this.#enter(this.#epoch + 1, now)
-    return this.#endsAt
+    return this.#before.size > 0 ? Math.min(this.#endsAt, this.#enteredAt + this.#settleMs) : this.#endsAt
+  }
+
+  #becomeWhole(): void {
+    if (!this.#whole) this.#changes += 1
+    this.#whole = true
   }
 
   /** A neighbour counts something else: tell it what is counted here, and hear what it counts. */
@@ -146,9 +159,12 @@ export class Census {
       soonMs = this.#merge(this.#lines, message.lines, now)
       this.#merge(this.#before, message.before, now)
       this.#digest = undefined
-      if (message.whole) this.#whole = true
+      if (message.whole) this.#becomeWhole()
       // What is not new is told, too, until everybody counts the same in this epoch.
-      if (this.digest !== before) soonMs ??= this.#parts.limits.censusMs * 5
+      if (this.digest !== before) {
+        soonMs ??= this.#parts.limits.censusMs * 5
+        this.#changes += 1
+      }
     }
     const lacks = message.digest !== this.digest || (this.#whole && !message.whole)
     if (message.answer && message.epoch <= this.#epoch && lacks) this.#tell(from, false, !message.whole)
@@ -216,6 +232,7 @@ export class Census {
     const called = [...this.#lines].filter(([, line]) => line.called > 0)
     this.#lines = new Map(called.map(([key, { run: _, simulate: __, failed: ___, ...rest }]) => [key, rest]))
     this.#digest = undefined
+    this.#changes += 1
     this.#epoch = epoch
     this.#enteredAt = now
     this.#endsAt = Number.POSITIVE_INFINITY
@@ -241,6 +258,7 @@ export class Census {
       if (sketch === line[what]) continue
       this.#lines.set(keyOf(object, entry), { ...line, [what]: sketch })
       this.#digest = undefined
+      this.#changes += 1
       isNew = true
     }
     return isNew

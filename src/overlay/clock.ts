@@ -48,6 +48,6 @@ export class Clock {
     const medianMs = ahead.length % 2 === 1 ? ahead[middle]! : (ahead[middle - 1]! + ahead[middle]!) / 2
     if (Math.abs(medianMs) <= MOST_MS) return undefined
     const wrong = `${sayDuration(Math.abs(medianMs))} ${medianMs > 0 ? 'behind' : 'ahead of'}`
-    return `the clock of this peer is ${wrong} those of ${ahead.length} neighbours; set it right`
+    return `the clock of this peer is ${wrong} those of ${ahead.length} neighbours; set it right and restart this peer`
   }
 }

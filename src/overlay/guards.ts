@@ -11,6 +11,8 @@ import { hasLeft, type ObjectRecord, type PeerRecord } from './record.ts'
 import { gotWorse, shownBy } from './shown.ts'
 import type { View } from './view.ts'
 
+/** One peer's calls weigh no more than these, whatever it tells: it could outweigh, and so hide, those of all others. */
+const MOST_WEIGHT = 4096
 /** Named in a verdict, at most. */
 const MAX_CULPRITS = 8
 /** Upgrades that neighbours hear of at once when they go badly somewhere: the log's newest. */
@@ -109,10 +111,11 @@ function compare(
 ): string | false {
   if (calls === undefined) return false
   const { now, before } = calls
-  all.calls += now.calls
-  all.failed += now.failed
-  all.expected += (now.calls * before.failed) / before.calls
-  all.before += before.calls
+  const weight = Math.min(now.calls, MOST_WEIGHT)
+  all.calls += weight
+  all.failed += weight * (now.failed / now.calls)
+  all.expected += weight * (before.failed / before.calls)
+  all.before += Math.min(before.calls, MOST_WEIGHT)
   if (!gotWorse(calls)) return false
   return `${now.failed} of ${now.calls} calls fail, ${before.failed} of ${before.calls} did before`
 }

@@ -74,6 +74,8 @@ export interface ObjectState {
   interruptions: number
   /** Of the target's schedule. */
   progress: Progress
+  /** Hash of the entry that `progress` is of: who goes back without its fault does not wait for all of it again (L12). */
+  progressOf?: string
 }
 
 export const emptyObject = (object: string): ObjectState => ({
@@ -125,7 +127,7 @@ const above = <Value>(byVersion: Readonly<Record<number, Value>>, target: number
 export function goBack(state: ObjectState, reason: string): ObjectState {
   if (!('attempt' in state.phase)) throw new Error(`${state.object} cannot go back while ${state.phase.name}`)
   const { target, entry, attempt } = state.phase
-  return { ...enter(state, { name: 'returning', target, entry, attempt, reason }), progress: {} }
+  return enter(state, { name: 'returning', target, entry, attempt, reason })
 }
 
 /** L5: back to the old version; remembered. */
@@ -135,7 +137,7 @@ export function fail(state: ObjectState, reason: string, retries: number): Objec
   const { target, entry } = next.phase
   const others = state.failures.filter((one) => one.entry !== entry)
   const failures = [...others, { version: target, entry, reason, retries }].slice(-8)
-  return { ...next, failures, interruptions: 0 }
+  return { ...next, failures, interruptions: 0, progress: {} }
 }
 
 /** L20: the step is done again in a fresh attempt; undefined when that happened too often. */

@@ -35,17 +35,20 @@ export class Load {
     if (this.#asked.has(below)) this.#quiet.set(below, quiet)
   }
 
-  /** At the end of a step: tells the driver what to watch. */
-  settle(now: number): void {
+  /**
+   * At the end of a step: tells the driver what to watch. Returns when schedules are to be looked at once more, ms: who
+   * still waits for the load says so then, and a threshold that nobody asks for is given up.
+   */
+  settle(now: number): number {
     for (const [below, at] of this.#asked) {
-      if (now - at <= WATCHED_MS) continue
+      if (now - at < WATCHED_MS) continue
       this.#asked.delete(below)
       this.#quiet.delete(below)
     }
     const thresholds = [...this.#asked.keys()].sort((a, b) => a - b)
     const watched = thresholds.join()
-    if (watched === this.#watched) return
+    if (watched !== this.#watched) this.#outbox.send({ type: 'watch-load', thresholds })
     this.#watched = watched
-    this.#outbox.send({ type: 'watch-load', thresholds })
+    return Math.min(Number.POSITIVE_INFINITY, ...[...this.#asked.values()].map((at) => at + WATCHED_MS))
   }
 }

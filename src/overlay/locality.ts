@@ -43,7 +43,6 @@ export class Locality {
 
   /** At the end of a step. Returns when to look again without an event, ms. */
   settle(now: number): number {
-    this.load.settle(now)
-    return this.#locks.nextLapse(now)
+    return Math.min(this.load.settle(now), this.#locks.nextLapse(now))
   }
 }

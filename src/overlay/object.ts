@@ -19,6 +19,9 @@ import { chooseTarget, forbidden } from './target.ts'
 /** Whether the current object answers calls. `stopped`: for the upgrade. */
 export type Service = 'none' | 'starting' | 'serving' | 'stopped' | 'failing'
 
+/** Kinds of reasons that a reading of the census may be behind. */
+const READ_CENSUS: ReadonlySet<string> = new Set(['guard', 'custom', 'any', 'not', 'notWhile'])
+
 type Done = Extract<Event, { type: 'done' }>
 
 export class HostedObject {
@@ -82,6 +85,10 @@ export class HostedObject {
   set reason(sentence: string) {
     this.#reason = sentence
     this.#why = undefined
+  }
+  /** Whether what it waits for may be what the census tells: a guard, or code. */
+  get readsCensus(): boolean {
+    return READ_CENSUS.has(this.#why?.kind ?? '')
   }
   get wish(): PermitWish {
     return { unavailable: this.#permitWish, begun: this.begun }
@@ -247,7 +254,8 @@ export class HostedObject {
       // A failure that a retry has lifted is forgotten here: it is the new attempt that counts.
       const failures = this.state.failures.filter((one) => one.entry !== entry.hash)
       const next = enter(this.state, { name: 'fetching', target: version, entry: entry.hash })
-      this.#keep({ ...next, failures, interruptions: 0, progress: {} })
+      const progress = this.state.progressOf === entry.hash ? this.state.progress : {}
+      this.#keep({ ...next, failures, interruptions: 0, progress, progressOf: entry.hash })
       this.#decision.begin(now)
     }
     const missing = missingBundle(this, target, this.#around)

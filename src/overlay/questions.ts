@@ -42,7 +42,7 @@ interface Question {
   at: number
   lookedAt: number
   failures: number
-  /** The state of the view, the statements and the log when it was last looked at what the code would see … */
+  /** The state of the view, the census, the statements and the log when it was last looked at what the code would see … */
   looked: string
   /** … and that, as far as it is news. */
   seen: number
@@ -71,7 +71,7 @@ export class Questions {
       this.#pending = { number: this.#number, question }
       this.#init.outbox.run({ type: 'ask-schedule', question: this.#number, bundle, module, facts })
     }
-    return this.#now(question, now)
+    return this.#now(question, pieces.isReady(bundle), now)
   }
 
   /** The code answered, or did not. */
@@ -120,11 +120,11 @@ export class Questions {
   }
 
   /** The opinion as it is now, with the time that is left until it has to be asked for anew. */
-  #now(question: Question, now: number): Opinion {
+  #now(question: Question, canAsk: boolean, now: number): Opinion {
     const { opinion, at, looked, lookedAt } = question
     if (opinion.known === 'asked') return opinion
-    // The answer that is on its way wakes the peer.
-    if (this.#pending?.question === question) return { ...opinion, inMs: undefined }
+    // The answer that is on its way wakes the peer, whichever question it is of; so does a bundle that comes.
+    if (this.#pending !== undefined || !canAsk) return { ...opinion, inMs: undefined }
     const left = (ms: number, since = at) => Math.max(1, since + ms - now)
     if (opinion.known === 'failure') return { ...opinion, inMs: left(opinion.againMs) }
     const rests = looked === this.#look() ? [] : [left(REST_MS, Math.max(at, lookedAt))]
@@ -135,8 +135,8 @@ export class Questions {
 
   /** Changes with whatever the code could see change; cheap. */
   #look(): string {
-    const { view, statements, log } = this.#init
-    return `${view.changes} ${statements.size} ${log.size}`
+    const { view, census, statements, log } = this.#init
+    return `${view.changes} ${view.isFull ? census.changes : ''} ${statements.size} ${log.size}`
   }
 
   /** S61: time and chance are no news, nor that the peer itself came to wait. */

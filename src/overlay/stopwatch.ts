@@ -11,8 +11,11 @@ export class Stopwatch {
   /** Undefined until the first look of this process: time while the peer was off does not count. */
   #lookedAt: number | undefined
   #keptAt = 0
-  /** Whether time was counted at the last look: what has been waited for, or waits for others, is not looked at again. */
-  #counts = false
+  /**
+   * Whether time was counted at the last look: what has been waited for, or waits for others, is not looked at again.
+   * After a start that is not known before the second look.
+   */
+  #counts = true
 
   /** The time begins now. */
   begin(now: number): void {

@@ -50,6 +50,7 @@ export class Turns {
   #words = -1
   #pieces = -1
   #contacts = -1
+  #counts = -1
   #local = -1
   /** When each part has something to do without an event, ms. */
   #objectsAt = 0
@@ -57,7 +58,7 @@ export class Turns {
   #piecesAt = 0
   #membershipAt = 0
   #lapseAt = 0
-  #lockAt = 0
+  #localAt = 0
 
   constructor(init: TurnsInit) {
     this.#init = init
@@ -70,26 +71,28 @@ export class Turns {
 
   /** Takes what turns there are. Returns when the next one is, without an event, ms. */
   take(now: number): number {
-    const { log, statements, view, keepers, leaving, membership, antiEntropy, locality } = this.#init
+    const { log, statements, view, keepers, leaving, membership, antiEntropy, locality, census } = this.#init
     const { pieces } = keepers
     const words = log.size + statements.size
     const wordsMoved = words !== this.#words
     const viewMoved = view.changes !== this.#view
     const contactsMoved = membership.changes !== this.#contacts
     const piecesMoved = pieces.changes !== this.#pieces
-    const localMoved = locality.changes !== this.#local || this.#lockAt <= now
+    const countsMoved = census.changes !== this.#counts && this.#readsCensus()
+    const localMoved = locality.changes !== this.#local || this.#localAt <= now
     const touched = this.#touched || wordsMoved || localMoved || leaving.isOrdered
     this.#touched = false
     this.#words = words
     this.#view = view.changes
     this.#contacts = membership.changes
+    this.#counts = census.changes
     this.#pieces = pieces.changes
     this.#local = locality.changes
     if (wordsMoved || this.#lapseAt <= now) this.#lapseAt = statements.nextLapse(now)
-    const seen = (viewMoved || contactsMoved) && this.#areWatchful()
+    const seen = countsMoved || ((viewMoved || contactsMoved) && this.#areWatchful())
     const objects = touched || piecesMoved || seen || this.#objectsAt <= now
     if (objects) this.#objectsAt = this.#advance(now)
-    this.#lockAt = locality.settle(now)
+    this.#localAt = locality.settle(now)
     const duties = objects || (viewMoved && keepers.watchesView) || this.#keepersAt <= now
     if (duties) this.#keepersAt = keepers.turn(now)
     if (duties || contactsMoved || this.#piecesAt <= now) {
@@ -104,9 +107,10 @@ export class Turns {
     if (places || this.#membershipAt <= now) this.#membershipAt = membership.turn(now)
     // A bundle that was removed, a record that was dropped: who was looked at before that is looked at again at once.
     if (view.changes !== known || pieces.changes !== this.#pieces) return now
-    const counts = this.#init.census.turn(now)
+    const counts = census.turn(now)
+    if (census.changes !== this.#counts && this.#readsCensus()) return now
     const rounds = antiEntropy.round(membership.neighbours, now)
-    const own = Math.min(this.#objectsAt, this.#keepersAt, this.#piecesAt, this.#lapseAt, this.#lockAt, counts)
+    const own = Math.min(this.#objectsAt, this.#keepersAt, this.#piecesAt, this.#lapseAt, this.#localAt, counts)
     return Math.min(own, this.#membershipAt, rounds)
   }
 
@@ -144,6 +148,11 @@ export class Turns {
       if (state.phase.name === 'waiting' || state.phase.name === 'fetching') return true
     }
     return false
+  }
+
+  /** Only who does not know the whole fleet reads the census. */
+  #readsCensus(): boolean {
+    return this.#init.view.isFull && [...this.#init.objects.values()].some((object) => object.readsCensus)
   }
 
   /** O12: the last record, then the neighbours are given up. */

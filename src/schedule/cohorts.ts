@@ -3,7 +3,7 @@
  * Pure: what is known of other peers comes as facts, made of their signed records (SPEC O9).
  */
 import { sayDuration } from './duration.ts'
-import type { Progress, Verdict } from './evaluate.ts'
+import { earlier, type Progress, type Verdict } from './evaluate.ts'
 import { type Candidate, SETTLE_MS } from './panel.ts'
 import { type Condition, MILLION } from './schedule.ts'
 
@@ -42,11 +42,16 @@ export function awaitCohorts(
   passedMs: number
 ): Verdict {
   let clock = clockOf(progress, path)
+  const settledMs = least(cohorts)
+  // What is known may be old, or not be all: neither yes nor no.
+  const unsure = settledMs === undefined || settledMs < SETTLE_MS ? ({ unsure: true } as const) : {}
+  const settlesInMs = settledMs === undefined || settledMs >= SETTLE_MS ? undefined : SETTLE_MS - settledMs
   const wait = (next: Progress, sentence: string, inMs?: number, peers: readonly string[] = []): Verdict => ({
     go: false,
     progress: next,
     reason: { kind: terms.kind, sentence, peers },
-    inMs
+    inMs: earlier(inMs, settlesInMs),
+    ...unsure
   })
   for (const cohort of cohorts) {
     const bad = halting(cohort, terms)
@@ -76,15 +81,8 @@ export function awaitCohorts(
   if (fellows !== undefined && 2 * fellows.run > fellows.known) return { go: true, progress: clock.progress }
   const last = cohorts.findLast((one) => one.judged.length > 0) ?? cohorts.at(-1)
   const said = last === undefined ? 'waits' : `waits for ${say(last, terms)}`
-  const settledMs = least(cohorts)
-  // What is known may be old, or not be all: neither yes nor no.
-  const unsure = { unsure: true } as const
-  if (settledMs === undefined)
-    return { ...wait(clock.stopped(), `${said}; is cut off from all other peers`), ...unsure }
-  if (settledMs < SETTLE_MS) {
-    const sentence = `${said}; makes sure that there are no others`
-    return { ...wait(clock.stopped(), sentence, SETTLE_MS - settledMs), ...unsure }
-  }
+  if (settledMs === undefined) return wait(clock.stopped(), `${said}; is cut off from all other peers`)
+  if (settledMs < SETTLE_MS) return wait(clock.stopped(), `${said}; makes sure that there are no others`)
   if (last === undefined || last.judged.length === 0) return { go: true, progress: clock.progress }
   const soaking = clock.counted(SOAKS, passedMs, terms.soakMs)
   const leftMs = terms.soakMs - soaking.soakedMs

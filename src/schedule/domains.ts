@@ -3,8 +3,8 @@
  * their labels or their classes name them, run a version well. Whoever has heard of the upgrade is waited for.
  */
 import { awaitCohorts, type Cohort } from './cohorts.ts'
-import type { Progress, Verdict } from './evaluate.ts'
-import { MAX_JUDGED, type Others } from './panel.ts'
+import { type Progress, type Verdict, waits } from './evaluate.ts'
+import { MAX_JUDGED, type Others, SETTLE_MS } from './panel.ts'
 import { type Condition, filtersOf } from './schedule.ts'
 
 type Of<Kind extends Condition['kind']> = Extract<Condition, { kind: Kind }>
@@ -60,5 +60,7 @@ export function evaluateAfterClass(
       passedMs
     )
   const sentence = `waits for ${cohort.name}: no peer that hosts it is known`
-  return { go: false, progress, reason: { kind, sentence }, inMs: undefined }
+  if (settledMs !== undefined && settledMs >= SETTLE_MS) return waits(kind, progress, sentence)
+  const inMs = settledMs === undefined ? undefined : SETTLE_MS - settledMs
+  return { go: false, progress, reason: { kind, sentence }, inMs, unsure: true }
 }

@@ -156,7 +156,12 @@ function at(condition: Condition, path: string, progress: Progress, moment: Mome
   }
 }
 
-export const waits = (kind: Reason['kind'], progress: Progress, sentence: string, inMs?: number): Verdict => ({
+export const waits = (
+  kind: Reason['kind'],
+  progress: Progress,
+  sentence: string,
+  inMs?: number
+): Extract<Verdict, { go: false }> => ({
   go: false,
   progress,
   reason: { kind, sentence },
@@ -241,7 +246,7 @@ function any(conditions: readonly Condition[], path: string, progress: Progress,
   }
   if (found !== undefined) return { ...found, progress: next }
   const verdict = waits('any', next, `any of these: ${sentences.join('; ')}`, inMs)
-  return !verdict.go && unsure ? { ...verdict, unsure } : verdict
+  return unsure ? { ...verdict, unsure } : verdict
 }
 
 /** Steps come true in their order; one that has come true stays so. A step's time begins when its turn comes. */

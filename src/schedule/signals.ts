@@ -1,5 +1,5 @@
 /** The condition `signalled` (SPEC S43): enough others hold the upgrade ready. Met once, it stays met. */
-import type { Progress, Verdict } from './evaluate.ts'
+import { type Progress, type Verdict, waits } from './evaluate.ts'
 import { type Others, SETTLE_MS } from './panel.ts'
 import { type Condition, MILLION } from './schedule.ts'
 
@@ -18,20 +18,15 @@ export function evaluateSignalled(
   others: () => Others
 ): Verdict {
   if (progress[path] === 1) return { go: true, progress }
-  const wait = (sentence: string, inMs?: number): Verdict => ({
-    go: false,
-    progress,
-    reason: { kind, sentence },
-    inMs
-  })
   const { known, ready, settledMs } = others().ready(of)
   const needed = Math.ceil((known * share) / MILLION)
   const said = `${ready} of ${known} of ${AMONG[of]} hold it ready; ${needed} must`
-  if (ready < needed) return wait(said)
+  if (settledMs !== undefined && settledMs >= SETTLE_MS) {
+    if (ready < needed) return waits(kind, progress, said)
+    return { go: true, progress: { ...progress, [path]: 1 } }
+  }
   // What is known may be old, or not be all: neither yes nor no.
-  const unsure = { unsure: true } as const
-  if (settledMs === undefined) return { ...wait(`${said}; is cut off from all other peers`), ...unsure }
-  if (settledMs < SETTLE_MS)
-    return { ...wait(`${said}; makes sure that there are no others`, SETTLE_MS - settledMs), ...unsure }
-  return { go: true, progress: { ...progress, [path]: 1 } }
+  const why = settledMs === undefined ? 'is cut off from all other peers' : 'makes sure that there are no others'
+  const inMs = settledMs === undefined ? undefined : SETTLE_MS - settledMs
+  return { ...waits(kind, progress, ready < needed ? said : `${said}; ${why}`, inMs), unsure: true }
 }

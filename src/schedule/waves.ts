@@ -5,7 +5,7 @@
 
 import { awaitCohorts, type Cohort } from './cohorts.ts'
 import { sayDuration } from './duration.ts'
-import type { Progress, Verdict } from './evaluate.ts'
+import { type Progress, type Verdict, waits } from './evaluate.ts'
 import { MAX_JUDGED, type Others, type Panel, SETTLE_MS } from './panel.ts'
 import { type Condition, filtersOf, MILLION } from './schedule.ts'
 
@@ -38,7 +38,7 @@ export function evaluateWaves(
   if (first.some((one) => one.peer === others.self)) return lowestKnown(condition, panels[0]!.settledMs, progress)
   if (first.length === 0) {
     const sentence = `waits for ${nameOf(condition, 0)}: no peer that could be one is known`
-    return { go: false, progress, reason: { kind: condition.kind, sentence }, inMs: undefined }
+    return { ...waits(condition.kind, progress, sentence), unsure: true }
   }
   const own = later.findIndex(({ to }) => place < to)
   const cohorts = panels.slice(0, own + 1).map(
@@ -67,7 +67,7 @@ function lowestKnown({ kind }: Staged, settledMs: number | undefined, progress: 
   const long = leftMs === undefined ? 'when it has a neighbour' : `in ${sayDuration(leftMs)}`
   const role = kind === 'canary' ? 'is a canary' : 'is in the first wave'
   const sentence = `${role}, as one of the lowest known; goes ${long} if it hears of none lower`
-  return { go: false, progress, reason: { kind, sentence }, inMs: leftMs }
+  return { ...waits(kind, progress, sentence, leftMs), unsure: true }
 }
 
 /** S8: those below the fraction, or the lowest. */

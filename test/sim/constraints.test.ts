@@ -179,7 +179,10 @@ describe('constraints on a simulated fleet (SPEC S20 to S27)', function () {
     const faults = [skew(0, 11, 10 * MINUTE), skew(0, 12, -8 * MINUTE), skew(0, 13, 4 * MINUTE)]
     const { served, reasons } = rollOut({ when: night, constraints: [] }, { faults, durationMs: 10 * MINUTE })
     assert.equal(served.size, PEERS - 2)
-    assert.match(reasons[11]!, /^the clock of this peer is 1[01]m ahead of those of \d+ neighbours; set it right$/)
+    assert.match(
+      reasons[11]!,
+      /^the clock of this peer is 1[01]m ahead of those of \d+ neighbours; set it right and restart this peer$/
+    )
     assert.match(reasons[12]!, /^the clock of this peer is 8m behind those of \d+ neighbours/)
     const mended = rollOut(
       { when: night, constraints: [] },

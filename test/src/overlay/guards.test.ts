@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { hash53 } from '../../../sim/authority.ts'
 import { type ObjectRecord, type PeerRecord, signedRecord } from '../../../src/overlay/record.ts'
+import { EMPTY, elementOf, withElement } from '../../../src/overlay/sketch.ts'
 import { View } from '../../../src/overlay/view.ts'
 import { guard, notWhile } from '../../../src/schedule/combinators.ts'
 import type { Condition, Constraint } from '../../../src/schedule/schedule.ts'
@@ -181,6 +182,50 @@ describe('calls before and after an upgrade (SPEC S23, S24)', () => {
     assert.match(reason, /^halted: of 2000 calls at the peers known 35 % fail with it; before it 26 % did/)
     assert.match(reason, /…peer-2: 200 of 1000 calls fail, 10 of 1000 did before$/)
     hear(peer, 'peer-2', 2, { version: 2, ...rates(12, 10) })
+    assert.deepEqual(names(peer), ['warm'])
+  })
+})
+
+describe('a record that lies (SPEC S23)', () => {
+  it('S23: no peer outweighs the others with calls that nobody counted', () => {
+    const peer = new LonePeer()
+    peer.installed()
+    const entry = peer.inject({ when: { kind: 'manual' }, constraints: [guard({ worseThanBaseline: true })] })
+    const calls = (all: number, now: number, before: number) => ({
+      calls: { now: { calls: all, failed: now }, before: { calls: all, failed: before } }
+    })
+    hear(peer, 'peer-1', 1, { version: 2, ...calls(4096, 2048, 10) })
+    hear(peer, 'peer-2', 1, { version: 2, ...calls(4096, 2048, 10) })
+    hear(peer, 'peer-liar', 1, { version: 2, ...calls(Number.MAX_SAFE_INTEGER, 0, 0) })
+    peer.state({ what: 'approve', target: entry.hash })
+    assert.match(object(peer).reason, /^halted: of 12288 calls at the peers known 33 % fail with it/)
+  })
+})
+
+describe('the census as evidence (SPEC S22, O24)', () => {
+  const sketchOf = (name: string, count: number) => {
+    let sketch = EMPTY
+    for (let index = 0; index < count; index++) sketch = withElement(sketch, elementOf(hash53(`${name}/${index}`)))
+    return sketch
+  }
+
+  it('S22: who is halted by the census goes on when the census clears, though nothing else changes', () => {
+    const peer = new LonePeer()
+    peer.installed()
+    const entry = peer.inject({ when: { kind: 'manual' }, constraints: [careful] })
+    for (let index = 0; index < 300; index++) hear(peer, `peer-${index}`, 1, {})
+    const counts = (sketches: { failed?: Uint8Array; run?: Uint8Array }) => {
+      const line = { object: OBJECT, version: 2, entry: entry.hash.slice(0, 16), retries: 0, called: 0, ...sketches }
+      const told = { kind: 'census' as const, epoch: 1, digest: 'other', lines: [line], before: [] }
+      peer.step({ type: 'message', from: 'peer-n', message: { ...told, whole: true, answer: false } })
+    }
+    counts({ failed: sketchOf('bad', 60) })
+    peer.state({ what: 'approve', target: entry.hash })
+    assert.match(object(peer).reason, /^halted: \d+ of the fleet, by the census, went back from it/)
+    // Its own record, which says so, is the last thing that changes in its view.
+    peer.passes(1)
+    assert.deepEqual(names(peer), [])
+    counts({ run: sketchOf('good', 2000) })
     assert.deepEqual(names(peer), ['warm'])
   })
 })

@@ -21,7 +21,10 @@ describe('the clock of a peer (SPEC S27)', () => {
   it('S27: it is doubted when it is more than five minutes from the median of three neighbours or more', () => {
     assert.equal(heard(6 * MINUTE, 6 * MINUTE).doubt(1_000_000), undefined)
     const behind = heard(6 * MINUTE, 6 * MINUTE, 0)
-    assert.equal(behind.doubt(1_000_000), 'the clock of this peer is 6m behind those of 3 neighbours; set it right')
+    assert.equal(
+      behind.doubt(1_000_000),
+      'the clock of this peer is 6m behind those of 3 neighbours; set it right and restart this peer'
+    )
     assert.match(heard(-9 * MINUTE, -8 * MINUTE, -8 * MINUTE, 0).doubt(1_000_000)!, /8m ahead of those of 4/)
     assert.equal(heard(0, 0, 9 * MINUTE).doubt(1_000_000), undefined)
     assert.equal(heard(5 * MINUTE, 5 * MINUTE, 5 * MINUTE).doubt(1_000_000), undefined)
@@ -121,5 +124,27 @@ describe('the load of a node (SPEC S25)', () => {
     peer.now += 601_000
     peer.step({ type: 'wake' })
     assert.deepEqual(peer.watched, [])
+  })
+
+  it('S25: who waits for the load hears of it however long that takes, though nothing else happens', () => {
+    const peer = new LonePeer()
+    peer.installed()
+    peer.inject({ when: quiet({ loadBelow: 5, for: '1m' }), constraints: [] })
+    peer.step({ type: 'load', below: 5, quiet: false })
+    // Only the wakes that the peer asks for.
+    const end = peer.now + 3 * 3_600_000
+    let at = peer.now
+    const hear = (effects: Effect[]) => {
+      for (const one of effects) if (one.type === 'wake') at = one.at
+    }
+    hear(peer.step({ type: 'wake' }))
+    for (let wakes = 0; at < end && wakes < 1000; wakes++) {
+      peer.now = Math.max(at, peer.now + 1)
+      hear(peer.step({ type: 'wake' }))
+      assert.deepEqual(peer.watched, [5])
+    }
+    peer.step({ type: 'load', below: 5, quiet: true })
+    peer.passes(60_000)
+    assert.deepEqual(names(peer), ['warm'])
   })
 })

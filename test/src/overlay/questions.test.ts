@@ -154,6 +154,24 @@ describe('questions to the code of custom schedules (SPEC S60 to S63)', () => {
     assert.ok(new Asking(any(CODE, immediately())).begins)
   })
 
+  it('S61: while one question is under way, another that is due makes nobody spin', () => {
+    const other = { ...CODE, module: 'other.js' } as Condition
+    const asking = new Asking(any(CODE, other))
+    asking.says({ wait: 'no', inMs: 5_000 })
+    assert.equal(asking.asked.at(-1)!.module, 'other.js')
+    asking.peer.passes(6_000)
+    const wakes = asking.peer.step({ type: 'wake' }).flatMap((one) => (one.type === 'wake' ? [one.at] : []))
+    assert.ok(
+      wakes.every((at) => at > asking.peer.now + 100),
+      `woken ${wakes[0]! - asking.peer.now} ms later`
+    )
+    asking.says({ wait: 'no' })
+    assert.deepEqual(
+      asking.asked.map(({ module }) => module),
+      [MODULE, 'other.js', MODULE]
+    )
+  })
+
   it('S61: a question that was under way when the process ended is asked anew', () => {
     const asking = new Asking()
     asking.peer.restart()

@@ -145,7 +145,30 @@ describe('signals (SPEC S43)', () => {
     peer.settledMs = 0
     assert.ok(!peer.goes(0))
     peer.signals = { known: 10, ready: 1 }
+    assert.ok(!peer.goes(0), 'those that it does not know may be ready')
+    peer.settledMs = undefined
+    assert.ok(!peer.goes(0))
+    peer.settledMs = SETTLE_MS
     assert.ok(peer.goes(0))
+  })
+
+  it('S21: a peer that knows nobody yet does not take its ignorance for an answer', () => {
+    const conditions = [
+      after({ class: 'Server', version: 2 }),
+      domains({ by: 'zone', order: ['a'] }),
+      signalled({ fraction: 0.5 })
+    ]
+    for (const condition of conditions)
+      for (const settledMs of [undefined, SETTLE_MS - 1]) {
+        const peer = onlooker(not(condition), { zone: 'b' })
+        peer.settledMs = settledMs
+        for (const seen of [[], [{ class: 'Server', labels: { zone: 'a' }, state: 'waits' as const }]]) {
+          peer.seeAll(seen)
+          const verdict = peer.after(0)
+          assert.ok(!verdict.go && verdict.unsure === true, condition.kind)
+          assert.equal(verdict.inMs, settledMs === undefined ? undefined : 1)
+        }
+      }
   })
 
   it('S1: a share outside of 0 to 1, or of nobody there is, is refused', () => {
