@@ -103,7 +103,8 @@ export class Panels implements Pins {
       const { pinned } = one
       const at = pinned.findIndex(({ peer }) => peer === record.peer)
       if (!this.#fits(record, one)) {
-        if (at >= 0) one.stale = true
+        // Others wait for it until they hear of that.
+        if (at >= 0) one.stale = this.#news = true
         continue
       }
       const shown = shownBy(record, one.judged!.object, one.judged!.entry).state

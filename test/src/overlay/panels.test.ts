@@ -143,6 +143,10 @@ describe('canaries that are known (SPEC O9, S9)', () => {
     assert.ok(!sample.panels.takeNews())
     sample.hear(low, { version: 2, entry: hashOf(2).slice(0, 16), target: 0, phase: 'idle' }, 3)
     assert.ok(sample.panels.takeNews() && !sample.panels.takeNews())
+    sample.hear(high, {}, 3, { left: true })
+    assert.ok(!sample.panels.takeNews())
+    sample.hear(low, {}, 4, { left: true })
+    assert.ok(sample.panels.takeNews(), 'others wait for one that left until they hear of it')
   })
 
   it('S8: what a record shows', () => {
