@@ -39,6 +39,9 @@ interface Global {
   json?: boolean
 }
 
+/** What other peers say of themselves is shown, and must not steer the terminal that shows it. */
+export const legible = (text: string): string => text.replace(/[^\P{Cc}\n\t]/gu, '\u{fffd}')
+
 const oneLine = (text: string): string => text.replace(/\s*\n\s*/g, ' ').trim()
 
 /** What is known of a failure, in one line. Errors of the file system and network carry a code, ours a name. */
@@ -57,7 +60,7 @@ export function exitCodeOf(error: unknown): number {
 export function writeFailure(terminal: Terminal, json: boolean, error: unknown): void {
   const failure = failureOf(error)
   if (json) terminal.out(`${JSON.stringify({ error: failure })}\n`)
-  else terminal.error(`upstart: ${failure.name}: ${failure.message}\n`)
+  else terminal.error(legible(`upstart: ${failure.name}: ${failure.message}\n`))
 }
 
 /** Makes `run` the action of a command; its answer is written in the form asked for. */
@@ -70,7 +73,7 @@ export function answering<Options extends object>(
     const options = command.optsWithGlobals<Options & Global>()
     const { json, text, failed } = await run(options, command.args)
     terminal.progress?.('')
-    terminal.out(options.json ? `${JSON.stringify(json)}\n` : `${text}\n`)
+    terminal.out(options.json ? `${JSON.stringify(json)}\n` : legible(`${text}\n`))
     if (failed === true) throw new BadNews()
   })
 }

@@ -2,7 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Command } from 'commander'
 import { createLogUpdate } from 'log-update'
-import { type Answer, answering, type Terminal } from './command.ts'
+import { type Answer, answering, legible, type Terminal } from './command.ts'
 import { type Connect, type ConnectionOptions, connected } from './connection.ts'
 import { explain } from './explain.ts'
 import { history } from './history.ts'
@@ -24,7 +24,7 @@ async function watch(connect: Connect, terminal: Terminal, options: StatusOption
     for (;;) {
       const status = await connection.status()
       if (options.json) terminal.out(`${JSON.stringify(status)}\n`)
-      else draw(statusText(status, columnsOf(terminal), options.all))
+      else draw(legible(statusText(status, columnsOf(terminal), options.all)))
       await delay(options.interval)
     }
   })

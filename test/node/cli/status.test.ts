@@ -67,6 +67,15 @@ describe('status and explain', () => {
     assert.doesNotMatch(statusText(fleet.status), /rehearsed/)
   })
 
+  it('C8: what a peer says of itself does not steer the terminal', async () => {
+    second().reason = '\u001b[2Jgone\r\u009b1m'
+    for (const command of [['status'], ['explain', SECOND]]) {
+      const { out } = await upstart(...command)
+      assert.match(out, /gone/)
+      assert.doesNotMatch(out, /[^\P{Cc}\n]/u)
+    }
+  })
+
   it('C8: how many run, simulate and failed each version, the phases, the pace, and who failed why', async () => {
     const [object] = fleet.status.tally.objects
     Object.assign(object!, { perMinute: 3.25, leftMs: 90_000 })
