@@ -15,6 +15,9 @@ import type { Pins, View } from './view.ts'
 /** Schedules of the log's newest upgrades whose panels are pinned, of all classes together. */
 const MAX_SCHEDULES = 4
 
+/** Panels that are looked at and not pinned, at most: more than a peer has pending upgrades with panels of their own. */
+const MAX_LOOSE = 256
+
 export interface PanelsInit {
   self: string
   group: string | null
@@ -62,8 +65,11 @@ interface Pinning {
 export class Panels implements Pins {
   readonly #init: PanelsInit
   #pinnings: Pinning[] = []
-  /** Of each object, panels of the upgrade that it waits for, where these are not pinned. */
-  readonly #loose = new Map<string, { entry: Entry; pinnings: Map<string, Pinning> }>()
+  /**
+   * Panels that are looked at and not pinned, by object, upgrade and filter, the one looked at longest ago first: an
+   * object may look at those of several upgrades in turn, to begin the next and to start future SOs.
+   */
+  readonly #loose = new Map<string, Pinning>()
   #knownLog = 0
   #knownStatements = 0
   #news = false
@@ -181,11 +187,11 @@ export class Panels implements Pins {
 
   /** Of an upgrade that the newest have crowded out: they are those in the view, which nothing keeps there. */
   #looseOne(entry: Entry, object: string, filter: Filter, key: string): Pinning {
-    let known = this.#loose.get(object)
-    if (known?.entry !== entry) known = { entry, pinnings: new Map() }
-    this.#loose.set(object, known)
-    const pinning = known.pinnings.get(key) ?? this.#pinning(entry, object, filter)
-    known.pinnings.set(key, pinning)
+    const name = `${object} ${entry.hash} ${key}`
+    const pinning = this.#loose.get(name) ?? this.#pinning(entry, object, filter)
+    this.#loose.delete(name)
+    this.#loose.set(name, pinning)
+    if (this.#loose.size > MAX_LOOSE) this.#loose.delete(this.#loose.keys().next().value!)
     pinning.most = MAX_JUDGED
     pinning.judged = this.#judgedBy(entry, object, filter)
     return this.#find(pinning)
