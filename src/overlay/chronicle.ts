@@ -28,7 +28,7 @@ export interface UpgradeNote {
 export class Chronicle {
   readonly #outbox: Outbox
   readonly #now: () => number
-  /** Hash → Unix seconds, the first heard of first. */
+  /** Hash → Unix seconds with their fraction, the first heard of first. */
   readonly #heard: Map<string, number>
   #upgrades: readonly UpgradeNote[]
   /** Of each object: since when it is in its phase, and how long it was in the ones before. */
@@ -46,7 +46,7 @@ export class Chronicle {
   /** Unix ms; undefined if it is one of those that were heard of long ago. */
   heardAt(hash: string): number | undefined {
     const seconds = this.#heard.get(hash)
-    return seconds === undefined ? undefined : seconds * 1000
+    return seconds === undefined ? undefined : Math.round(seconds * 1000)
   }
   get upgrades(): readonly UpgradeNote[] {
     return this.#upgrades
@@ -56,7 +56,7 @@ export class Chronicle {
   hear(hash: string): void {
     const now = this.#now()
     if (now === 0 || this.#heard.has(hash)) return
-    const seconds = Math.floor(now / 1000)
+    const seconds = now / 1000
     this.#heard.set(hash, seconds)
     this.#outbox.persist(`${HEARD}${hash}`, seconds)
     if (this.#heard.size <= MAX_HEARD) return
