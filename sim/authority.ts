@@ -5,7 +5,7 @@
  */
 import { Refusal } from '../src/errors.ts'
 import type { Authority, Effect, Event, HostCommandName, PeerInit } from '../src/overlay/events.ts'
-import { type PeerRecord, type SignedRecord, signedRecord } from '../src/overlay/record.ts'
+import { type SignedRecord, signedRecord } from '../src/overlay/record.ts'
 import { contextOf, type ScheduleContext } from '../src/schedule/context.ts'
 import type { Condition, Schedule } from '../src/schedule/schedule.ts'
 import { type Entry, MIN_PIECE_BYTES } from '../src/upgrade/manifest.ts'
@@ -179,7 +179,7 @@ export class World {
   }
 
   /** The authority of one peer; `sealed` hears of every record that it signs. */
-  authorityOf(sealed: (record: PeerRecord) => void): Authority {
+  authorityOf(sealed: (signed: SignedRecord) => void): Authority {
     return {
       fleet: this.fleet,
       openEntry: (bytes) => this.#open('entry', bytes) as Entry,
@@ -188,8 +188,9 @@ export class World {
       sealRecord: (record) => {
         const kept = this.#strict ? structuredClone(record) : record
         const bytes = bytesOf(600)
-        this.#sign('record', bytes, signedRecord(kept, bytes, hash53))
-        sealed(kept)
+        const signed = signedRecord(kept, bytes, hash53)
+        this.#sign('record', bytes, signed)
+        sealed(signed)
         return bytes
       },
       hash53,

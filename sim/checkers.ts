@@ -10,6 +10,7 @@ import type { PermitState } from '../src/overlay/permits.ts'
 import type { PhaseName } from '../src/overlay/record.ts'
 import type { Entry } from '../src/upgrade/manifest.ts'
 import type { World } from './authority.ts'
+import type { Disk } from './disk.ts'
 
 /** The rules, as docs/SPEC.md words them. */
 export type Rule =
@@ -60,7 +61,7 @@ export interface Watched {
   readonly id: string
   /** Index of its group, −1 for none. */
   readonly group: number
-  readonly unpacked: ReadonlySet<string>
+  readonly disk: Pick<Disk, 'isUnpacked'>
   readonly durable: ReadonlyMap<string, unknown>
   readonly viewSize: number
   readonly viewLimit: number
@@ -182,7 +183,7 @@ export class Checkers {
   onRuns(machine: Watched, version: number): void {
     const entry = this.#world.entries[version - 1]
     if (entry === undefined) this.violation('M12', machine, `it runs version ${version}, which nobody signed`)
-    else if (!machine.unpacked.has(entry.manifest.bundle.sha256)) {
+    else if (!machine.disk.isUnpacked(entry.manifest.bundle.sha256)) {
       this.violation('M12', machine, `it runs version ${version}, whose bundle it has not verified and unpacked`)
     }
   }

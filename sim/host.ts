@@ -132,6 +132,13 @@ export class SimulatedHost {
     return this.#objects.keys()
   }
 
+  /** The object's first version lies in its first attempt, without a write. */
+  install(object: string): void {
+    const hosted = this.#hosted(object)
+    hosted.attempts.set(1, { version: 1, writes: 0, complete: true })
+    hosted.highestAttempt = 1
+  }
+
   /** A client's write, acknowledged at once (the object syncs before it replies). False if nobody serves. */
   write(object: string): boolean {
     const hosted = this.#objects.get(object)

@@ -20,7 +20,8 @@ export const EventKind = {
   call: 12,
   restart: 13,
   minute: 14,
-  left: 15
+  left: 15,
+  form: 16
 } as const
 export type EventKind = (typeof EventKind)[keyof typeof EventKind]
 
@@ -109,7 +110,7 @@ export class Kernel {
     this.events++
     // Times are fractions of a millisecond: microseconds keep what distinguishes two runs.
     this.note((this.now * 1000) | 0)
-    this.note((this.node << 4) ^ this.kind)
+    this.note((this.node << 5) ^ this.kind)
     this.note(this.about)
     return true
   }

@@ -6,11 +6,12 @@
 
 import type { Authority, Effect, Event, HostCommandName, PeerInit } from '../src/overlay/events.ts'
 import { MOST_INTERRUPTIONS, type ObjectState, targetOf } from '../src/overlay/lifecycle.ts'
-import type { PeerRecord, PhaseName } from '../src/overlay/record.ts'
+import type { PeerRecord, PhaseName, SignedRecord } from '../src/overlay/record.ts'
 import type { Generator } from '../src/prng.ts'
 import type { World } from './authority.ts'
 import type { Counting } from './census.ts'
 import type { Checkers, Watched } from './checkers.ts'
+import { Disk, type Image } from './disk.ts'
 import { type Curve, type HostEvents, type HostOptions, type InFlight, SimulatedHost } from './host.ts'
 import { EventKind, type Kernel } from './kernel.ts'
 import { SimulatedLoad } from './load.ts'
@@ -69,12 +70,10 @@ export class Machine implements Watched, HostEvents {
   /** Off for ever; nobody waits for it. */
   departed = false
   peer: Simulated | undefined
-  readonly durable = new Map<string, unknown>()
-  readonly pieces = new Map<string, Uint8Array>()
-  readonly unpacked = new Set<string>()
+  disk = new Disk()
   readonly host: SimulatedHost
   /** The newest record that the peer signed. */
-  record: PeerRecord | undefined
+  signed: SignedRecord | undefined
   /** Versions of which the host reported a failure, or that were cut short too often: only these may the peer call failed. */
   readonly failures = new Set<number>()
   readonly #interruptions = new Map<number, number>()
@@ -109,8 +108,20 @@ export class Machine implements Watched, HostEvents {
   get id(): string {
     return this.init.peer
   }
+  get record(): PeerRecord | undefined {
+    return this.signed?.record
+  }
+  get durable(): ReadonlyMap<string, unknown> {
+    return this.disk.durable
+  }
   get viewSize(): number {
     return this.peer?.view.size ?? 0
+  }
+
+  /** Before its first start: a disk that others begin with too, and on it the first version of these objects (SPEC M32). */
+  install(image: Image, objects: readonly string[]): void {
+    this.disk = new Disk(image)
+    for (const object of objects) this.host.install(object)
   }
 
   // ---- life of the process
@@ -122,24 +133,18 @@ export class Machine implements Watched, HostEvents {
     this.#lastNow = 0
     this.#wakeAt = Number.POSITIVE_INFINITY
     this.#armedAt = Number.POSITIVE_INFINITY
-    const authority = this.#around.world.authorityOf((record) => {
-      this.record = record
-      this.#around.sealed(this.index, record)
+    const authority = this.#around.world.authorityOf((signed) => {
+      this.signed = signed
+      this.#around.sealed(this.index, signed.record)
     })
     const init = { ...this.init, seed: this.init.seed + this.process }
     try {
-      this.peer = this.#around.makePeer(init, authority, new Map(this.durable))
+      this.peer = this.#around.makePeer(init, authority, this.disk.durable)
     } catch (error) {
       this.#threw(error)
       return
     }
-    const names = new Set([...this.pieces.keys(), ...this.unpacked])
-    const bundles = [...names].map((bundle) => ({
-      bundle,
-      pieces: this.pieces.get(bundle)?.slice() ?? new Uint8Array(),
-      unpacked: this.unpacked.has(bundle)
-    }))
-    this.step({ type: 'boot', bundles })
+    this.step({ type: 'boot', bundles: this.disk.bundles() })
   }
 
   crash(): void {
@@ -218,9 +223,9 @@ export class Machine implements Watched, HostEvents {
     for (const [key, value] of persist.put) {
       this.#around.checkers.onPut(this, key, value, this.durable.get(key))
       this.#around.stored(this.index, key, value)
-      this.durable.set(key, value)
+      this.disk.durable.set(key, value)
     }
-    for (const key of persist.delete) this.durable.delete(key)
+    for (const key of persist.delete) this.disk.durable.delete(key)
   }
 
   #performOne(effect: Exclude<Effect, { type: 'persist' }>): void {
@@ -249,15 +254,12 @@ export class Machine implements Watched, HostEvents {
         return this.#storePiece(effect)
       case 'unpack': {
         const bundle = this.#around.world.bundles.get(effect.bundle)
-        const held = this.pieces.get(effect.bundle)
-        const ok = bundle?.pieces.every((_, index) => hasBit(held, index)) ?? false
+        const ok = bundle?.pieces.every((_, index) => this.disk.holds(effect.bundle, index)) ?? false
         const reason = ok ? '' : 'a piece is missing'
         return this.#complete({ type: 'unpacked', bundle: effect.bundle, ok, wrong: !ok, reason })
       }
       case 'remove-bundle':
-        this.pieces.delete(effect.bundle)
-        this.unpacked.delete(effect.bundle)
-        return
+        return this.disk.removeBundle(effect.bundle)
       case 'run':
         return this.host.run(effect.command)
       case 'ask-schedule':
@@ -281,7 +283,7 @@ export class Machine implements Watched, HostEvents {
     if (to === undefined) return
     const { bundle, index } = effect
     const sound = this.#around.world.bundles.get(bundle)?.bytes[index]
-    if (sound === undefined || !hasBit(this.pieces.get(bundle), index)) {
+    if (sound === undefined || !this.disk.holds(bundle, index)) {
       this.#around.network.send(this.index, to, { kind: 'lack', bundle, index })
       return
     }
@@ -306,7 +308,7 @@ export class Machine implements Watched, HostEvents {
     if (process !== this.process) return
     if (event.type === 'piece-stored' && event.outcome === 'stored') this.hold(event.bundle, event.index)
     if (event.type === 'unpacked' && event.ok) {
-      this.unpacked.add(event.bundle)
+      this.disk.unpack(event.bundle)
       this.#around.unpacked(this.index, event.bundle)
     }
     this.step(event)
@@ -321,12 +323,7 @@ export class Machine implements Watched, HostEvents {
 
   /** Puts a verified piece on the disk. */
   hold(bundle: string, index: number): void {
-    let bits = this.pieces.get(bundle)
-    if (bits === undefined) {
-      bits = new Uint8Array(Math.ceil((this.#around.world.bundles.get(bundle)?.pieces.length ?? 0) / 8))
-      this.pieces.set(bundle, bits)
-    }
-    bits[index >> 3]! |= 1 << (index & 7)
+    this.disk.hold(bundle, index, this.#around.world.bundles.get(bundle)?.pieces.length ?? 0)
   }
 
   onHostDone(process: number, inFlight: InFlight): void {
@@ -421,9 +418,6 @@ export class Machine implements Watched, HostEvents {
 
 /** A restart in these phases begins the transform again (L20). */
 const CUT_SHORT: ReadonlySet<PhaseName> = new Set(['draining', 'transforming', 'proving'])
-
-const hasBit = (bits: Uint8Array | undefined, index: number): boolean =>
-  bits !== undefined && ((bits[index >> 3] ?? 0) & (1 << (index & 7))) !== 0
 
 /** A persist's values as the disk takes them: later changes of the peer's objects do not reach it. Bytes stay theirs. */
 function detached(effect: Effect): Effect {

@@ -84,6 +84,10 @@ class Connections {
   end(id: number, node: number): number {
     return this.nodes[2 * id] === node ? 2 * id : 2 * id + 1
   }
+  /** Whether it is open, and this end knows it. */
+  carries(id: number, node: number): boolean {
+    return this.open[id] === 1 && this.told[this.end(id, node)] === CONNECTED
+  }
   other(end: number): number {
     return this.nodes[end ^ 1]!
   }
@@ -187,7 +191,18 @@ export class Network {
     return alive ? this.#connections.other(end) : -1
   }
 
+  /** A connection that both ends know of (SPEC M32). */
+  join(a: number, b: number): void {
+    const latencyMs = this.#links.delayMs(a, b) * (0.5 + this.#random.fraction())
+    const id = this.#connections.add(a, b, latencyMs)
+    this.#connections.told.fill(CONNECTED, 2 * id, 2 * id + 2)
+    this.#sides[a]!.set(b, id)
+    this.#sides[b]!.set(a, id)
+  }
+
   dial(from: number, to: number, reachable: boolean): void {
+    const existing = this.#sides[from]!.get(to)
+    if (existing !== undefined && this.#connections.carries(existing, from)) return
     const life = this.#machines.lifeOf(from)
     if (!reachable) {
       this.#kernel.after(this.options.delayMs, EventKind.connectFailed, from, to, { life, reason: 'no such address' })

@@ -42,6 +42,14 @@ export class Operator {
     return this.#progress.every((one) => one.settled)
   }
 
+  /** What was done in former times: it is known everywhere (SPEC M32). */
+  settle(indexes: readonly number[]): void {
+    for (const index of indexes) {
+      const made = this.#make(this.#simulator.scenario.actions[index]!)
+      this.#progress[index] = { made, settled: true, givenUp: false }
+    }
+  }
+
   /** Does an action, or tries it again; request numbers are the actions' indexes. */
   act(index: number): void {
     const progress = this.#progress[index]!

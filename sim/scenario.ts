@@ -112,6 +112,8 @@ export interface Scenario {
   /** Objects of each node, by their lineage's name. */
   lineages: string[]
   limits: Partial<PeerLimits>
+  /** `formed`: the fleet has met and runs version 1 when the run begins (SPEC M32). @default empty */
+  start: 'empty' | 'formed'
   /** Earlier peers that each one is told of at start. */
   bootstrap: number
   /** Peers start spread over this time, ms … */
@@ -164,6 +166,7 @@ export function scenario(fields: Partial<Scenario> & { seed: number; peers: numb
     bandwidth: [],
     lineages: ['Thing'],
     limits: {},
+    start: 'empty',
     bootstrap: 3,
     startMs: 1000,
     lateShare: 0,

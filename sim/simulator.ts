@@ -12,6 +12,7 @@ import { World } from './authority.ts'
 import { type Availability, Callers, type CallersAround } from './callers.ts'
 import { Checkers, type Violation } from './checkers.ts'
 import { applyFault } from './faults.ts'
+import { FormedStart } from './formed.ts'
 import type { InFlight } from './host.ts'
 import { EventKind, Kernel } from './kernel.ts'
 import { Links } from './links.ts'
@@ -94,6 +95,7 @@ export class Simulator {
   readonly callers: Callers
   readonly measures: Measures
   readonly alarms: Record<string, number> = {}
+  readonly #formed: FormedStart | undefined
   readonly #options: RunOptions
   readonly #byPeer = new Map<string, number>()
   readonly #workload: Generator
@@ -132,6 +134,7 @@ export class Simulator {
       failed: () => this.callers.counts.failed
     })
     this.#makeMachines()
+    if (scenario.start === 'formed') this.#formed = new FormedStart(this, new Generator(seed, 11))
     this.callers = new Callers(this.#callersAround(), scenario.calls, new Generator(seed, 8))
     this.#schedule()
   }
@@ -173,7 +176,7 @@ export class Simulator {
       const peer = peerName(index)
       this.#byPeer.set(peer, index)
       const group = scenario.groupSize > 0 ? Math.floor(index / scenario.groupSize) : -1
-      const earlier = introductions.of(index)
+      const earlier = scenario.start === 'formed' ? [] : introductions.of(index)
       const init = {
         peer,
         group: group < 0 ? null : groupName(group),
@@ -231,10 +234,14 @@ export class Simulator {
 
   #schedule(): void {
     const { scenario, kernel, random } = this
-    for (const machine of this.machines) {
-      const late = random.chance(scenario.lateShare) && machine.index > 0
-      kernel.at(random.fraction() * scenario.startMs + (late ? scenario.lateMs : 0), EventKind.restart, machine.index)
+    const late = new Set<number>()
+    for (const { index } of this.machines) {
+      const isLate = random.chance(scenario.lateShare) && index > 0
+      if (isLate) late.add(index)
+      const atMs = this.#formed !== undefined && !isLate ? 0 : random.fraction() * scenario.startMs
+      kernel.at(atMs + (isLate ? scenario.lateMs : 0), EventKind.restart, index)
     }
+    this.#formed?.install(late)
     scenario.actions.forEach((action, index) => {
       kernel.at(action.atMs, EventKind.operator, 0, index)
     })
@@ -297,6 +304,8 @@ export class Simulator {
         return about === 0 ? this.#write() : this.callers.act(kernel.payload)
       case EventKind.restart:
         return machine.boot()
+      case EventKind.form:
+        return this.#formed?.form()
       case EventKind.left:
         return machine.onLeft(about)
       case EventKind.minute:

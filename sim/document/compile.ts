@@ -48,7 +48,7 @@ export function compile(document: Document, enclosed: Enclosed, seed: number): S
     })),
     limits: limitsOf(document),
     bootstrap: document.bootstrap,
-    startMs: document.start,
+    ...(document.start === 'formed' ? { start: 'formed' } : { startMs: document.start }),
     lateShare: late?.share ?? 0,
     lateMs: late?.at ?? 0,
     network: networkOf(document),

@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { MAX_LOCK_MS } from '../../src/overlay/locks.ts'
 import { MAX_BUNDLE_BYTES } from '../../src/upgrade/manifest.ts'
-import { duration, range, rate, share, size, weight } from './quantities.ts'
+import { duration, range, rate, say, share, size, weight } from './quantities.ts'
 import { scheduleOrName } from './schedules.ts'
 
 /** A map with these fields only; what is not among them is named, with those that are. */
@@ -202,6 +202,9 @@ const limitsSchema = fields({
   epoch: duration.optional()
 })
 
+const notAStart = (input: unknown): string =>
+  `${say(input)} is no duration: write a number and ms, s, m, h or d (like 90s); or "formed"`
+
 export const documentSchema = fields({
   description: z.string().max(2000).default(''),
   peers: z.int().min(1).max(10_000_000).default(30),
@@ -224,8 +227,8 @@ export const documentSchema = fields({
   host: hostSchema.prefault({}),
   limits: limitsSchema.default({}),
   bootstrap: z.int().min(1).max(32).default(3),
-  /** Peers start spread over this time; some only later. */
-  start: duration.default(1000),
+  /** Peers start spread over this time; or the fleet has met before, and runs version 1. Some come only later. */
+  start: z.union([z.literal('formed'), duration], { error: ({ input }) => notAStart(input) }).default(1000),
   late: fields({ share, at: duration }).optional(),
   /** How long peers stay (mean, exponential), for how long they are away, and the share that never comes back. */
   churn: fields({

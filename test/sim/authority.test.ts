@@ -59,7 +59,7 @@ describe('sim/authority', () => {
   it('M4: a record that is changed after it was signed is read as it was signed', () => {
     const world = new World(1, true)
     const sealed: PeerRecord[] = []
-    const authority = world.authorityOf((record) => sealed.push(record))
+    const authority = world.authorityOf(({ record }) => sealed.push(record))
     const record = { ...RECORD }
     const bytes = authority.sealRecord(record)
     record.counter = 2

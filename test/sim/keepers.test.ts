@@ -40,7 +40,7 @@ function watch(
 
 /** How many machines hold each bundle, oldest version first. */
 const holders = ({ machines, world }: Simulator): number[] =>
-  world.entries.map(({ manifest }) => machines.filter((one) => one.pieces.has(manifest.bundle.sha256)).length)
+  world.entries.map(({ manifest }) => machines.filter((one) => one.disk.has(manifest.bundle.sha256)).length)
 
 describe('keepers in simulated fleets', () => {
   it('B2, B5: of twelve, three keep each bundle that nobody needs, and everybody what it runs', () => {
@@ -57,7 +57,7 @@ describe('keepers in simulated fleets', () => {
       late.boot = () => {
         if (kernel.now > 600_000)
           seen.push(
-            world.entries.map((one) => machines.filter((other) => other.pieces.has(one.manifest.bundle.sha256)).length)
+            world.entries.map((one) => machines.filter((other) => other.disk.has(one.manifest.bundle.sha256)).length)
           )
         boot()
       }

@@ -140,7 +140,7 @@ export class LonePeer {
   }
 
   #make(): Peer {
-    const signer = this.world.authorityOf((record) => {
+    const signer = this.world.authorityOf(({ record }) => {
       this.record = record
     })
     const openEntry = (bytes: Uint8Array) => this.#rivals.get(bytes) ?? signer.openEntry(bytes)
