@@ -3,7 +3,9 @@
  * costs two short messages when nothing changed; the full digests are exchanged only when something did, and rounds
  * back off while the fleet is quiet, so that cost grows with change, not with time.
  */
+
 import type { Generator } from '../prng.ts'
+import { SmallMap } from '../small.ts'
 import type { UpgradeLog } from '../upgrade/log.ts'
 import type { StatementSet } from '../upgrade/statements.ts'
 import type { PeerLimits } from './events.ts'
@@ -37,12 +39,28 @@ const ASK_AGAIN_MS = 500
 /** Statements in a digest, about: a larger set is told in slices by hash, one after the other. */
 const SLICE = 3000
 
+const NOBODY: never[] = []
+
 const isInSlice = (hash: string, [index, of]: readonly [number, number]): boolean =>
   Number.parseInt(hash.slice(0, 8), 16) % of === index
 
+export interface AntiEntropyInit {
+  readonly self: string
+  /** Makes the own record say what is so now: before the view is told of. */
+  freshen(): void
+  readonly log: UpgradeLog
+  readonly statements: StatementSet
+  readonly view: View
+  readonly census: { readonly digest: string }
+  readonly limits: PeerLimits
+  readonly generator: Generator
+  readonly outbox: Outbox
+  now(): number
+}
+
 export class AntiEntropy {
   readonly #self: string
-  readonly #freshen: () => void
+  readonly #around: AntiEntropyInit
   readonly #log: UpgradeLog
   readonly #statements: StatementSet
   readonly #view: View
@@ -50,10 +68,9 @@ export class AntiEntropy {
   readonly #limits: PeerLimits
   readonly #generator: Generator
   readonly #outbox: Outbox
-  readonly #now: () => number
-  readonly #synced = new Map<string, Synced>()
-  readonly #askedAt = new Map<string, number>()
-  #order: string[] = []
+  readonly #synced = new SmallMap<string, Synced>()
+  readonly #askedAt = new SmallMap<string, number>()
+  #order: string[] = NOBODY
   #intervalMs: number
   #nextRound = 0
   #slice = 0
@@ -61,21 +78,9 @@ export class AntiEntropy {
   /** Not before this time are records exchanged for their own sake, in a fleet larger than the view. */
   #recordsAt = 0
 
-  /** @param parts.freshen Makes the own record say what is so now: before the view is told of. */
-  constructor(parts: {
-    self: string
-    freshen(): void
-    log: UpgradeLog
-    statements: StatementSet
-    view: View
-    census: { readonly digest: string }
-    limits: PeerLimits
-    generator: Generator
-    outbox: Outbox
-    now(): number
-  }) {
+  constructor(parts: AntiEntropyInit) {
     this.#self = parts.self
-    this.#freshen = () => parts.freshen()
+    this.#around = parts
     this.#log = parts.log
     this.#statements = parts.statements
     this.#view = parts.view
@@ -83,7 +88,6 @@ export class AntiEntropy {
     this.#limits = parts.limits
     this.#generator = parts.generator
     this.#outbox = parts.outbox
-    this.#now = () => parts.now()
     this.#intervalMs = parts.limits.roundMs
   }
 
@@ -121,13 +125,13 @@ export class AntiEntropy {
   }
 
   summarise(peer: string): void {
-    this.#freshen()
+    this.#around.freshen()
     this.#send(peer, {
       kind: 'summary',
       head: this.#log.head,
       statements: this.#statements.digest,
       records: this.#view.digest,
-      time: Math.round(this.#now()),
+      time: Math.round(this.#around.now()),
       census: this.#census.digest,
       ...(this.#hasNews ? { news: true as const } : {})
     })
@@ -145,7 +149,7 @@ export class AntiEntropy {
 
   /** A summary that is what both sides had after their last round needs no answer. */
   onSummary(from: string, summary: MessageOf<'summary'>, now: number): void {
-    this.#freshen()
+    this.#around.freshen()
     const theirs = `${summary.head.hash}/${summary.statements}/${summary.records}`
     const mine = this.#mine()
     if (theirs === mine) return
@@ -160,7 +164,7 @@ export class AntiEntropy {
   }
 
   onDigest(from: string, digest: MessageOf<'digest'>, now: number): void {
-    this.#freshen()
+    this.#around.freshen()
     this.#recordsAt = now + this.#jittered(this.#limits.recordsMs)
     const theirStatements = new Set(digest.statements)
     const slice = digest.slice ?? [0, 1]

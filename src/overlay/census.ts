@@ -3,7 +3,9 @@
  * Each peer adds itself to sketches that neighbours merge. What a peer is no more leaves with the epoch: in a new one
  * everybody adds only what it is then. No clock is compared: epochs are numbers, the highest heard of counts.
  */
+
 import type { Generator } from '../prng.ts'
+import { SmallMap } from '../small.ts'
 import type { UpgradeLog } from '../upgrade/log.ts'
 import type { Entry } from '../upgrade/manifest.ts'
 import type { StatementSet } from '../upgrade/statements.ts'
@@ -52,7 +54,7 @@ interface Line {
   readonly called: number
 }
 
-type Lines = Map<string, Line>
+type Lines = SmallMap<string, Line>
 
 export interface CensusParts {
   log: UpgradeLog
@@ -72,9 +74,9 @@ export class Census {
   #bornAt: number | undefined
   /** When this epoch may end, if somebody is counted who is no more what is counted. */
   #endsAt = Number.POSITIVE_INFINITY
-  #lines: Lines = new Map()
+  #lines: Lines = new SmallMap()
   /** The last epoch's, until this one has settled. */
-  #before: Lines = new Map()
+  #before: Lines = new SmallMap()
   #own: readonly Count[] = []
   /** Somebody is counted in this epoch who is that no more. */
   #outdated = false
@@ -84,7 +86,7 @@ export class Census {
   /** Grows with whatever may change a reading. */
   #changes = 0
   /** Counted versions, by key; made anew with the log. */
-  #counted: ReadonlyMap<string, { object: string; entry: Entry }> = new Map()
+  #counted: ReadonlyMap<string, { object: string; entry: Entry }> = new SmallMap()
   #knownLog = -1
   #knownStatements = -1
 
@@ -228,9 +230,9 @@ export class Census {
   }
 
   #enter(epoch: number, now: number): void {
-    this.#before = new Map([...this.#before, ...this.#lines])
+    this.#before = new SmallMap([...this.#before, ...this.#lines])
     const called = [...this.#lines].filter(([, line]) => line.called > 0)
-    this.#lines = new Map(called.map(([key, { run: _, simulate: __, failed: ___, ...rest }]) => [key, rest]))
+    this.#lines = new SmallMap(called.map(([key, { run: _, simulate: __, failed: ___, ...rest }]) => [key, rest]))
     this.#digest = undefined
     this.#changes += 1
     this.#epoch = epoch

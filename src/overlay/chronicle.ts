@@ -2,6 +2,7 @@
  * What happened, as this peer saw it (SPEC O26): when it first heard of each entry and statement, and how each upgrade of
  * its own objects went. Bounded and durable; written only with what it tells of.
  */
+import { SmallMap } from '../small.ts'
 import { type ObjectState, targetOf } from './lifecycle.ts'
 import type { Outbox } from './outbox.ts'
 import type { PhaseName } from './record.ts'
@@ -26,17 +27,15 @@ export interface UpgradeNote {
 }
 
 export class Chronicle {
-  readonly #outbox: Outbox
-  readonly #now: () => number
+  readonly #around: { readonly outbox: Outbox; now(): number }
   /** Hash → Unix seconds with their fraction, the first heard of first. */
   readonly #heard: Map<string, number>
   #upgrades: readonly UpgradeNote[]
   /** Of each object: since when it is in its phase, and how long it was in the ones before. */
-  readonly #under = new Map<string, { since: number; phases: UpgradeNote['phases'] }>()
+  readonly #under = new SmallMap<string, { since: number; phases: UpgradeNote['phases'] }>()
 
-  constructor(outbox: Outbox, snapshot: ReadonlyMap<string, unknown>, now: () => number) {
-    this.#outbox = outbox
-    this.#now = now
+  constructor(around: { readonly outbox: Outbox; now(): number }, snapshot: ReadonlyMap<string, unknown>) {
+    this.#around = around
     const heard = [...snapshot].filter(([key]) => key.startsWith(HEARD))
     const times = heard.map(([key, at]): [string, number] => [key.slice(HEARD.length), at as number])
     this.#heard = new Map(times.sort(([, a], [, b]) => a - b))
@@ -54,21 +53,21 @@ export class Chronicle {
 
   /** An entry or a statement is new here. What is read from the disk at the start is not. */
   hear(hash: string): void {
-    const now = this.#now()
+    const now = this.#around.now()
     if (now === 0 || this.#heard.has(hash)) return
     const seconds = now / 1000
     this.#heard.set(hash, seconds)
-    this.#outbox.persist(`${HEARD}${hash}`, seconds)
+    this.#around.outbox.persist(`${HEARD}${hash}`, seconds)
     if (this.#heard.size <= MAX_HEARD) return
     const oldest = this.#heard.keys().next().value!
     this.#heard.delete(oldest)
-    this.#outbox.forget(`${HEARD}${oldest}`)
+    this.#around.outbox.forget(`${HEARD}${oldest}`)
   }
 
   /** An object goes from one phase to another. */
   step(before: ObjectState, after: ObjectState): void {
     if (before.phase.name === after.phase.name) return
-    const now = this.#now()
+    const now = this.#around.now()
     const known = this.#under.get(before.object)
     const isNew = targetOf(before.phase) === 0
     const phases = isNew ? {} : { ...known?.phases }
@@ -89,6 +88,6 @@ export class Chronicle {
       phases
     }
     this.#upgrades = [...this.#upgrades, note].slice(-MAX_UPGRADES)
-    this.#outbox.persist('upgrades', this.#upgrades)
+    this.#around.outbox.persist('upgrades', this.#upgrades)
   }
 }

@@ -2,7 +2,9 @@
  * Whether this peer's clock can be trusted for moments of the wall clock (SPEC S27): neighbours' summaries say what
  * theirs show. Durations are not concerned: they are counted, not read.
  */
+
 import { sayDuration } from '../schedule/duration.ts'
+import { SmallMap } from '../small.ts'
 
 /** So far may it be from the median of its neighbours'. */
 const MOST_MS = 300_000
@@ -12,14 +14,14 @@ const LEAST = 3
 const HEARD_MS = 14_400_000
 
 export class Clock {
-  readonly #isNeighbour: (peer: string) => boolean
-  readonly #heard = new Map<string, { aheadMs: number; at: number }>()
+  readonly #around: { isNeighbour(peer: string): boolean }
+  readonly #heard = new SmallMap<string, { aheadMs: number; at: number }>()
   #doubted = false
   /** Grows when the clock comes to be doubted, or no longer is. */
   changes = 0
 
-  constructor(isNeighbour: (peer: string) => boolean) {
-    this.#isNeighbour = isNeighbour
+  constructor(around: { isNeighbour(peer: string): boolean }) {
+    this.#around = around
   }
 
   /** A peer's summary came: how far its clock is ahead, the way of the message left aside. */
@@ -41,7 +43,7 @@ export class Clock {
   doubt(now: number): string | undefined {
     const ahead: number[] = []
     for (const [peer, { aheadMs, at }] of this.#heard)
-      if (this.#isNeighbour(peer) && now - at <= HEARD_MS) ahead.push(aheadMs)
+      if (this.#around.isNeighbour(peer) && now - at <= HEARD_MS) ahead.push(aheadMs)
     if (ahead.length < LEAST) return undefined
     ahead.sort((a, b) => a - b)
     const middle = ahead.length >> 1

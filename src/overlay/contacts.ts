@@ -11,11 +11,11 @@ export class Contacts {
   readonly #passive: PassiveSet
   readonly #outbox: Outbox
   /** Peers met in this life and earlier ones: durable, so that a restart does not depend on bootstrap peers. */
-  #kept: Contact[]
+  #kept: readonly Contact[]
 
   constructor(parts: {
     bootstrap: readonly Contact[]
-    kept: Contact[]
+    kept: readonly Contact[]
     view: View
     passive: PassiveSet
     outbox: Outbox
@@ -29,7 +29,7 @@ export class Contacts {
 
   /** Peers to begin with. */
   seeds(): readonly Contact[] {
-    return [...this.#bootstrap, ...this.#kept]
+    return this.#kept.length === 0 ? this.#bootstrap : [...this.#bootstrap, ...this.#kept]
   }
 
   addresses(peer: string): readonly string[] {

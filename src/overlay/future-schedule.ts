@@ -1,5 +1,7 @@
 /** When a future SO is started that nobody has called yet (SPEC L21): when the `simulate` condition of its upgrade says so. */
+
 import { evaluate, type Progress } from '../schedule/evaluate.ts'
+import { SmallMap } from '../small.ts'
 import type { LineageVersion } from '../upgrade/schema.ts'
 import type { FutureOwner } from './futures.ts'
 import { Stopwatch } from './stopwatch.ts'
@@ -8,7 +10,7 @@ import { forbidden, pauseOf } from './target.ts'
 export class FutureSchedule {
   readonly #owner: FutureOwner
   /** By the hash of the upgrade's entry. */
-  readonly #stopwatches = new Map<string, Stopwatch>()
+  readonly #stopwatches = new SmallMap<string, Stopwatch>()
 
   constructor(owner: FutureOwner) {
     this.#owner = owner

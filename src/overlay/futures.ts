@@ -2,6 +2,7 @@
  * The future SOs of one object (SPEC L8, L14, L15): which are started for calls from the future, lowest first, since each
  * rests on the one below; which the object is started without; and what an operator's retry discards.
  */
+import { SmallSet } from '../small.ts'
 import type { LineageVersion } from '../upgrade/schema.ts'
 import type { Event, HostCommand } from './events.ts'
 import { FutureSchedule } from './future-schedule.ts'
@@ -9,6 +10,8 @@ import type { ObjectState } from './lifecycle.ts'
 import type { Surroundings } from './surroundings.ts'
 
 type Done = Extract<Event, { type: 'done' }>
+
+const NONE: readonly number[] = []
 
 /** What the object lets its future SOs see and do. */
 export interface FutureOwner {
@@ -19,7 +22,8 @@ export interface FutureOwner {
   /** In memory only. */
   remember(state: ObjectState): void
   run(command: HostCommand): void
-  say(reason: string): void
+  /** Why it waits, or what went wrong. */
+  reason: string
 }
 
 export class Futures {
@@ -32,11 +36,11 @@ export class Futures {
   /** The version whose future SO is starting; 0 if none. */
   #simulating = 0
   /** Versions that are being taken out. */
-  #discarding: readonly number[] = []
+  #discarding: readonly number[] = NONE
   /** Retries known when taking out failed in this process. */
   #vain = 0
   /** Versions whose future SO did not start here; not tried again by this process. */
-  readonly #unsimulable = new Set<number>()
+  readonly #unsimulable = new SmallSet<number>()
 
   constructor(owner: FutureOwner) {
     this.#owner = owner
@@ -150,7 +154,7 @@ export class Futures {
     this.#wanted = 0
     this.#without([event.version], event.interrupted === true)
     const reason = `the future SO of version ${event.version} did not start: ${event.reason}`
-    this.#owner.say(reason)
+    this.#owner.reason = reason
     this.#alarm('SimulationFailed', reason)
   }
 
@@ -228,7 +232,7 @@ export class Futures {
     const rest = (list: readonly number[]) => list.filter((version) => !discarded.includes(version))
     this.#owner.keep({ ...state, futures: rest(state.futures), withheld: rest(state.withheld) })
     for (const version of discarded) this.#unsimulable.delete(version)
-    this.#owner.say('')
+    this.#owner.reason = ''
   }
 
   #keepWithheld(versions: readonly number[]): void {

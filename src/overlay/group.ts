@@ -4,13 +4,22 @@ import type { StatementSet } from '../upgrade/statements.ts'
 import { hasLeft } from './record.ts'
 import type { View } from './view.ts'
 
+const NOBODY: ReadonlySet<string> = new Set()
+
+export interface GroupInit {
+  readonly self: string
+  readonly group: string | null
+  readonly statements: StatementSet
+  readonly view: View
+}
+
 export class OwnGroup {
-  readonly #parts: { self: string; group: string | null; statements: StatementSet; view: View }
-  #members: ReadonlySet<string> = new Set()
+  readonly #parts: GroupInit
+  #members: ReadonlySet<string> = NOBODY
   /** Changes of view and statements when the members were last looked up. */
   #seen = -1
 
-  constructor(parts: { self: string; group: string | null; statements: StatementSet; view: View }) {
+  constructor(parts: GroupInit) {
     this.#parts = parts
   }
 
@@ -33,7 +42,7 @@ export class OwnGroup {
 export function listedMembers(
   { peer: own, group }: { peer: string; group: string | null },
   statements: StatementSet,
-  connected: ReadonlySet<string>
+  connected: { has(peer: string): boolean }
 ): { peer: string; self: boolean; reachable: boolean }[] {
   const roster = group === null ? undefined : statements.roster(group, statements.newestRoster(group))
   return (roster?.members ?? []).map((peer) => {

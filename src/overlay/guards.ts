@@ -2,7 +2,9 @@
  * How an upgrade fares elsewhere, for guards (SPEC S22): shares of the view's sample, counted anew only when the view or
  * the statements changed; and of the whole fleet, by the census, where the view is not the whole (O24).
  */
+
 import type { Culprit, Evidence } from '../schedule/constraints.ts'
+import { SmallMap } from '../small.ts'
 import type { UpgradeLog } from '../upgrade/log.ts'
 import type { Entry } from '../upgrade/manifest.ts'
 import type { StatementSet } from '../upgrade/statements.ts'
@@ -23,16 +25,16 @@ export class Guards {
   readonly #statements: StatementSet
   readonly #view: View
   readonly #census: Census
-  readonly #now: () => number
+  readonly #clock: { now(): number }
   /** Of each object, what was counted last. */
-  readonly #counted = new Map<string, { entry: Entry; seen: number; evidence: Evidence }>()
+  readonly #counted = new SmallMap<string, { entry: Entry; seen: number; evidence: Evidence }>()
   #knownLog = -1
   #guarded: { object: string; entry: Entry }[] = []
 
   constructor(parts: { log: UpgradeLog; statements: StatementSet; view: View; census: Census; now(): number }) {
     const { log, statements, view } = parts
     this.#census = parts.census
-    this.#now = () => parts.now()
+    this.#clock = parts
     this.#log = log
     this.#statements = statements
     this.#view = view
@@ -48,7 +50,7 @@ export class Guards {
   }
 
   #fleetwide(entry: Entry, object: string): Evidence[] {
-    const reading = this.#view.isFull ? this.#census.read(entry, object, this.#now()) : undefined
+    const reading = this.#view.isFull ? this.#census.read(entry, object, this.#clock.now()) : undefined
     if (reading === undefined) return []
     const { reached, failed } = reading
     const calls = { calls: 0, failed: 0, expected: 0, before: 0 }

@@ -10,26 +10,27 @@ import type { Pieces } from './pieces.ts'
 type Injection = Extract<Event, { type: 'inject' }>
 
 export interface InjectionsInit {
-  learning: Learning
-  leaving: Leaving
-  pieces: Pieces
-  antiEntropy: AntiEntropy
-  outbox: Outbox
-  neighbours(): Iterable<string>
-  /** The log has a new entry. */
-  onLogChange(): void
+  readonly learning: Learning
+  readonly leaving: Leaving
+  readonly pieces: Pieces
+  readonly antiEntropy: AntiEntropy
+  readonly outbox: Outbox
+  readonly membership: { readonly neighbours: { all(): Iterable<string> } }
 }
 
 export class Injections {
   readonly #init: InjectionsInit
+  readonly #onLogChange: () => void
 
-  constructor(init: InjectionsInit) {
+  /** @param onLogChange called when the log has a new entry */
+  constructor(init: InjectionsInit, onLogChange: () => void) {
     this.#init = init
+    this.#onLogChange = onLogChange
   }
 
   take(event: Injection, now: number): void {
     const text = event.topic === 'entry' ? this.#entry(event, now) : this.#statement(event, now)
-    const { outbox, antiEntropy, neighbours } = this.#init
+    const { outbox, antiEntropy, membership } = this.#init
     if (text instanceof Refusal) {
       outbox.send({ type: 'answer', request: event.request, ok: false, refusal: text.code, text: text.message })
       return
@@ -37,7 +38,7 @@ export class Injections {
     outbox.send({ type: 'publish', topic: event.topic, bytes: event.bytes })
     outbox.send({ type: 'answer', request: event.request, ok: true, text })
     antiEntropy.wake(now)
-    for (const peer of neighbours()) antiEntropy.summarise(peer)
+    for (const peer of membership.neighbours.all()) antiEntropy.summarise(peer)
   }
 
   #entry(event: Injection, now: number): string | Refusal {
@@ -45,7 +46,7 @@ export class Injections {
     if (leaving.isOrdered) return leaves()
     const result = learning.injectEntry(event, now)
     if (result instanceof Refusal) return result
-    this.#init.onLogChange()
+    this.#onLogChange()
     pieces.want(result.manifest.bundle, result.version)
     pieces.holdAll(result.manifest.bundle.sha256)
     return `version ${result.version} (${result.hash.slice(0, 12)}) is accepted and on its way`

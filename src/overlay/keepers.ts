@@ -2,13 +2,15 @@
  * Who keeps which bundle (SPEC B1 to B6): every peer what it needs itself; the rest, for late and returning peers, the
  * few whose hash with the bundle is lowest among the peers that are known.
  */
+
 import type { Generator as Random } from '../prng.ts'
+import { SmallMap } from '../small.ts'
 import type { UpgradeLog } from '../upgrade/log.ts'
 import type { StatementSet } from '../upgrade/statements.ts'
 import type { PeerLimits } from './events.ts'
 import { type NeedingObject, neededBundles } from './needs.ts'
 import type { Outbox } from './outbox.ts'
-import { Pieces } from './pieces.ts'
+import { Pieces, type Reach } from './pieces.ts'
 import { hasLeft } from './record.ts'
 import type { View } from './view.ts'
 
@@ -30,25 +32,23 @@ export interface KeepersInit {
   generator: Random
   outbox: Outbox
   authority: { hash53(text: string): number }
-  objects(): Iterable<NeedingObject>
-  /** Whether a peer is connected; if not, it is dialled. */
-  connect(peer: string): boolean
+  readonly objects: { values(): Iterable<NeedingObject> }
+  readonly membership: { connect(peer: string): boolean }
 }
 
-export class Keepers {
+export class Keepers implements Reach {
   readonly pieces: Pieces
   readonly #init: KeepersInit
   #situation = ''
   #seenView = -1
   #lookedAt = 0
   /** Bundles that are held and not to be kept: since when. Counted anew after a restart, which only keeps them longer. */
-  readonly #idleSince = new Map<string, number>()
+  readonly #idleSince = new SmallMap<string, number>()
   #isWithOld = false
 
   constructor(init: KeepersInit) {
     this.#init = init
-    const reach = { holders: (sha256: string) => this.#holders(sha256), connect: (peer: string) => init.connect(peer) }
-    this.pieces = new Pieces(init.limits, init.generator, init.outbox, reach)
+    this.pieces = new Pieces(init.limits, init.generator, init.outbox, this)
   }
 
   /** Whether the duties of this peer depend on whom it knows: not before a bundle is needed no more. */
@@ -86,17 +86,21 @@ export class Keepers {
   }
 
   /** Peers that should hold a bundle, the likeliest first. */
-  #holders(sha256: string): string[] {
+  holders(sha256: string): string[] {
     const places: [place: number, peer: string][] = []
     for (const peer of this.#others()) places.push([this.#place(sha256, peer), peer])
     places.sort((a, b) => a[0] - b[0])
     return places.slice(0, ASKED).map(([, peer]) => peer)
   }
 
+  connect(peer: string): boolean {
+    return this.#init.membership.connect(peer)
+  }
+
   #assign(now: number): void {
     const { log, statements } = this.#init
     const { pieces } = this
-    const needed = neededBundles(log, this.#init.objects())
+    const needed = neededBundles(log, this.#init.objects.values())
     const kept = new Set<string>()
     this.#isWithOld = false
     for (const entry of log.entries()) {
@@ -154,7 +158,7 @@ export class Keepers {
   #situationNow(): string {
     const { log, statements } = this.#init
     let situation = `${log.size}/${statements.size}/${this.pieces.arrivals}`
-    for (const { state } of this.#init.objects()) {
+    for (const { state } of this.#init.objects.values()) {
       const { current, phase, futures } = state
       const entry = 'entry' in phase ? phase.entry : ''
       situation += `/${state.object}:${current?.entry ?? ''}:${entry}:${futures.join()}`

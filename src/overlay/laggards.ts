@@ -3,6 +3,7 @@
  * records are pinned in every view and offered first, so that everybody knows whom an old version is still for.
  */
 import type { UpgradeLog } from '../upgrade/log.ts'
+import type { PeerLimits } from './events.ts'
 import { hasLeft, type PeerRecord } from './record.ts'
 import type { Pins, View } from './view.ts'
 
@@ -10,10 +11,9 @@ const MAX_LAGGARDS = 8
 
 export interface LaggardsInit {
   log: UpgradeLog
-  /** Records pinned at most, beside that bound. */
-  room: number
+  readonly limits: Pick<PeerLimits, 'view'>
   hash53(text: string): number
-  view(): View
+  readonly view: View
 }
 
 interface Laggard {
@@ -63,7 +63,7 @@ export class Laggards implements Pins {
   }
 
   get #most(): number {
-    return Math.min(MAX_LAGGARDS, this.#init.room)
+    return Math.min(MAX_LAGGARDS, Math.floor(this.#init.limits.view / 8))
   }
 
   #current(): readonly Laggard[] {
@@ -72,7 +72,7 @@ export class Laggards implements Pins {
     this.#knownLog = log.size
     this.#stale = false
     this.#pinned = []
-    for (const { record } of view().all()) this.#insert(this.#laggard(record))
+    for (const { record } of view.all()) this.#insert(this.#laggard(record))
     return this.#pinned
   }
 
@@ -99,17 +99,3 @@ export class Laggards implements Pins {
 
 const isBefore = (a: Laggard, b: Laggard): boolean =>
   a.behind > b.behind || (a.behind === b.behind && a.place < b.place)
-
-/** Records that any of several want are pinned. */
-export function allPins(...all: readonly Pins[]): Pins {
-  return {
-    has: (peer) => all.some((pins) => pins.has(peer)),
-    wants: (record) => all.some((pins) => pins.wants(record)),
-    note: (record) => {
-      for (const pins of all) pins.note(record)
-    },
-    forget: (peer) => {
-      for (const pins of all) pins.forget(peer)
-    }
-  }
-}

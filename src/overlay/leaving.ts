@@ -14,6 +14,8 @@ const FAREWELL_MS = 500
 /** Orders that earlier lives obeyed; older ones are of no peer that is back. */
 const MAX_OBEYED = 64
 
+const NONE: readonly string[] = []
+
 export class Leaving {
   readonly #self: string
   readonly #group: string | null
@@ -24,20 +26,23 @@ export class Leaving {
   #obeyed: readonly string[]
   #endsAt = Number.POSITIVE_INFINITY
 
-  constructor(parts: {
-    self: string
-    group: string | null
-    statements: StatementSet
-    view: View
-    outbox: Outbox
+  /** @param kept what an earlier life persisted as `left` */
+  constructor(
+    parts: {
+      readonly self: string
+      readonly group: string | null
+      readonly statements: StatementSet
+      readonly view: View
+      readonly outbox: Outbox
+    },
     kept: unknown
-  }) {
+  ) {
     this.#self = parts.self
     this.#group = parts.group
     this.#statements = parts.statements
     this.#view = parts.view
     this.#outbox = parts.outbox
-    this.#obeyed = (parts.kept as string[] | undefined) ?? []
+    this.#obeyed = (kept as string[] | undefined) ?? NONE
   }
 
   /** Whether this peer is on its way out: it begins nothing any more. */
@@ -86,7 +91,8 @@ export class Leaving {
     return Number.POSITIVE_INFINITY
   }
 
-  #orders(): Statement[] {
-    return this.#statements.leaves(this.#self).filter(({ hash }) => !this.#obeyed.includes(hash))
+  #orders(): readonly Statement[] {
+    const stated = this.#statements.leaves(this.#self)
+    return stated.length === 0 ? stated : stated.filter(({ hash }) => !this.#obeyed.includes(hash))
   }
 }

@@ -2,6 +2,7 @@
  * The node's load as far as schedules look at it (SPEC S25): the driver measures while a threshold is watched, and says
  * only when the load crosses one. Nobody watches what no schedule asked for lately.
  */
+import { SmallMap } from '../small.ts'
 import type { Outbox } from './outbox.ts'
 
 /** A threshold is watched for so long after it was last looked at: nothing is looked at while new code is imported. */
@@ -17,8 +18,8 @@ export function staysQuiet(was: boolean, load: number, below: number): boolean {
 export class Load {
   readonly #outbox: Outbox
   /** Threshold → when a schedule last looked at it. */
-  readonly #asked = new Map<number, number>()
-  readonly #quiet = new Map<number, boolean>()
+  readonly #asked = new SmallMap<number, number>()
+  readonly #quiet = new SmallMap<number, boolean>()
   #watched = ''
 
   constructor(outbox: Outbox) {
@@ -40,6 +41,7 @@ export class Load {
    * still waits for the load says so then, and a threshold that nobody asks for is given up.
    */
   settle(now: number): number {
+    if (this.#asked.size === 0 && this.#watched === '') return Number.POSITIVE_INFINITY
     for (const [below, at] of this.#asked) {
       if (now - at < WATCHED_MS) continue
       this.#asked.delete(below)

@@ -15,11 +15,12 @@ export class Locality {
   readonly #outbox: Outbox
   #changes = 0
 
-  constructor(parts: { outbox: Outbox; kept: unknown; isNeighbour(peer: string): boolean }) {
+  /** @param kept what an earlier life persisted as `locks` */
+  constructor(parts: { readonly outbox: Outbox; isNeighbour(peer: string): boolean }, kept: unknown) {
     this.#outbox = parts.outbox
-    this.clock = new Clock(parts.isNeighbour)
+    this.clock = new Clock(parts)
     this.load = new Load(parts.outbox)
-    this.#locks = new Locks(parts.outbox, parts.kept)
+    this.#locks = new Locks(parts.outbox, kept)
   }
 
   /** Grows when something changed that schedules look at. */

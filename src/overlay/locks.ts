@@ -7,6 +7,8 @@ export const MAX_LOCK_MS = 7 * 24 * 3_600_000
 export const MAX_LOCK_NAME = 64
 export const MAX_LOCK_REASON = 200
 
+const NONE: readonly Lock[] = []
+
 export interface Lock {
   readonly name: string
   readonly reason: string
@@ -21,7 +23,7 @@ export class Locks {
   /** @param kept what an earlier life persisted as `locks` */
   constructor(outbox: Outbox, kept: unknown) {
     this.#outbox = outbox
-    this.#locks = (kept as Lock[] | undefined) ?? []
+    this.#locks = (kept as Lock[] | undefined) ?? NONE
   }
 
   held(now: number): readonly Lock[] {
@@ -31,7 +33,9 @@ export class Locks {
 
   /** When the next one ends, ms. */
   nextLapse(now: number): number {
-    return Math.min(Number.POSITIVE_INFINITY, ...this.held(now).map(({ until }) => until))
+    let next = Number.POSITIVE_INFINITY
+    for (const { until } of this.held(now)) next = Math.min(next, until)
+    return next
   }
 
   /** Taken, or renewed under its name. Durable before it is answered. */

@@ -3,16 +3,15 @@
  * fresh, the own group, and the silence of peers that went away without a word.
  */
 import type { Generator } from '../prng.ts'
-import type { StatementSet } from '../upgrade/statements.ts'
 import { Contacts } from './contacts.ts'
 import type { PeerInit, PeerLimits } from './events.ts'
-import { OwnGroup } from './group.ts'
+import { type GroupInit, OwnGroup } from './group.ts'
 import type { MessageOf } from './messages.ts'
-import { Neighbours } from './neighbours.ts'
+import { Neighbours, type Places } from './neighbours.ts'
 import type { Outbox } from './outbox.ts'
 import { type Contact, PassiveSet } from './passive.ts'
 import { hasLeft } from './record.ts'
-import { Shuffles } from './shuffles.ts'
+import { type Acquaintance, Shuffles } from './shuffles.ts'
 import type { View } from './view.ts'
 
 /** Distance between two looks at a peer that has been silent for long. */
@@ -20,14 +19,26 @@ const PROBE_MS = 5 * 60_000
 /** Longest time without one: whoever is no neighbour any more may have been silent for as long as it was one. */
 const LAST_PROBE_MS = 60 * 60_000
 
-export class Membership {
+const NOBODY: readonly Contact[] = []
+
+export interface MembershipInit extends GroupInit {
+  readonly init: PeerInit
+  /** Where this peer can be dialled. */
+  readonly addresses: readonly string[]
+  readonly limits: PeerLimits
+  readonly generator: Generator
+  readonly outbox: Outbox
+}
+
+export class Membership implements Places, Acquaintance {
   readonly neighbours: Neighbours
   readonly passive: PassiveSet
   readonly #group: OwnGroup
   readonly #contacts: Contacts
   readonly #shuffles: Shuffles
   readonly #view: View
-  readonly #self: string
+  readonly self: string
+  readonly #parts: MembershipInit
   readonly #hasGroup: boolean
   readonly #outbox: Outbox
   readonly #limits: PeerLimits
@@ -39,18 +50,11 @@ export class Membership {
   /** This peer has said farewell itself. */
   #left = false
 
-  constructor(parts: {
-    init: PeerInit
-    addresses(): readonly string[]
-    kept: Contact[]
-    limits: PeerLimits
-    statements: StatementSet
-    view: View
-    generator: Generator
-    outbox: Outbox
-  }) {
-    const { init, limits, statements, view, generator, outbox } = parts
-    this.#self = init.peer
+  /** @param kept what an earlier life persisted as `contacts` */
+  constructor(parts: MembershipInit, kept: unknown) {
+    const { init, limits, view, generator, outbox } = parts
+    this.#parts = parts
+    this.self = init.peer
     this.#hasGroup = init.group !== null
     this.#outbox = outbox
     this.#view = view
@@ -58,29 +62,41 @@ export class Membership {
     this.#generator = generator
     this.passive = new PassiveSet(limits.passive, generator)
     const { bootstrap } = init
-    this.#contacts = new Contacts({ bootstrap, kept: parts.kept, view, passive: this.passive, outbox })
-    this.#group = new OwnGroup({ self: init.peer, group: init.group, statements, view })
-    const addresses = (peer: string): readonly string[] => this.#contacts.addresses(peer)
-    const places = {
-      self: init.peer,
-      addresses,
-      candidates: () => this.#candidates(),
-      fit: (peer: string) => !this.#left && !hasLeft(view.get(peer)),
-      isLarge: () => view.isFull,
-      group: () => this.#group.members,
-      seeds: () => this.#contacts.seeds()
-    }
-    this.neighbours = new Neighbours(places, limits, generator, outbox)
-    const around = {
-      self: init.peer,
-      ownAddresses: parts.addresses,
-      neighbours: () => this.neighbours.all(),
-      addresses,
-      isWelcome: (peer: string) => !this.neighbours.has(peer) && !hasLeft(view.get(peer)),
-      heard: (peer: string, at: number) => view.heard(peer, at)
-    }
-    this.#shuffles = new Shuffles({ around, passive: this.passive, generator, outbox, silentMs: limits.silentMs })
+    const known = (kept as Contact[] | undefined) ?? NOBODY
+    this.#contacts = new Contacts({ bootstrap, kept: known, view, passive: this.passive, outbox })
+    this.#group = new OwnGroup(parts)
+    this.neighbours = new Neighbours(this, limits, generator, outbox)
+    this.#shuffles = new Shuffles({ around: this, passive: this.passive, generator, outbox, silentMs: limits.silentMs })
   }
+
+  // ---- what neighbours and shuffles see of other peers
+
+  get ownAddresses(): readonly string[] {
+    return this.#parts.addresses
+  }
+  addresses(peer: string): readonly string[] {
+    return this.#contacts.addresses(peer)
+  }
+  fit(peer: string): boolean {
+    return !this.#left && !hasLeft(this.#view.get(peer))
+  }
+  isWelcome(peer: string): boolean {
+    return !this.neighbours.has(peer) && !hasLeft(this.#view.get(peer))
+  }
+  isLarge(): boolean {
+    return this.#view.isFull
+  }
+  group(): ReadonlySet<string> {
+    return this.#group.members
+  }
+  seeds(): readonly Contact[] {
+    return this.#contacts.seeds()
+  }
+  heard(peer: string, at: number): void {
+    this.#view.heard(peer, at)
+  }
+
+  // ---- events
 
   /** Whether new records may change whom this peer dials: members of its group, or strangers while it has too few. */
   get watchesView(): boolean {
@@ -136,7 +152,7 @@ export class Membership {
   /** Somebody announced itself: by multicast on the local network, say. */
   onFound(contact: Contact, now: number): void {
     this.changes += 1
-    if (contact.peer !== this.#self && !this.neighbours.has(contact.peer))
+    if (contact.peer !== this.self && !this.neighbours.has(contact.peer))
       this.passive.note({ ...contact, heardAt: now })
   }
 
@@ -188,11 +204,11 @@ export class Membership {
    * The passive set and the view in turns: the one is fresh, but strangers choose what is in it; the other is chosen by
    * this peer's own salt, but may be old.
    */
-  #candidates(): string[] {
+  candidates(): string[] {
     const passive = this.#generator.shuffle([...this.passive.peers()])
     const known: string[] = []
     for (const { record } of this.#view.all())
-      if (record.peer !== this.#self && this.passive.get(record.peer) === undefined) known.push(record.peer)
+      if (record.peer !== this.self && this.passive.get(record.peer) === undefined) known.push(record.peer)
     this.#generator.shuffle(known)
     const order: string[] = []
     for (let index = 0; index < Math.max(passive.length, known.length); index++) {

@@ -2,7 +2,9 @@
  * Neighbours, the active set: a bounded, symmetric set of peers to gossip with (SPEC O2). One's own group always belongs
  * to it; others fill it up to `degree`. Dials are repeated with back-off and spread at random; nothing is dialled without need.
  */
+
 import type { Generator } from '../prng.ts'
+import { SmallMap, SmallSet } from '../small.ts'
 import type { PeerLimits } from './events.ts'
 import type { MessageOf } from './messages.ts'
 import type { Outbox } from './outbox.ts'
@@ -52,10 +54,10 @@ export class Neighbours {
   readonly #limits: PeerLimits
   readonly #generator: Generator
   readonly #outbox: Outbox
-  readonly connected = new Set<string>()
-  readonly #neighbours = new Set<string>()
-  readonly #asked = new Map<string, number>()
-  readonly #dials = new Map<string, Dial>()
+  readonly connected = new SmallSet<string>()
+  readonly #neighbours = new SmallSet<string>()
+  readonly #asked = new SmallMap<string, number>()
+  readonly #dials = new SmallMap<string, Dial>()
   #exploreAt = 0
   /** The stranger that is to become a neighbour beyond need. */
   #explored = ''

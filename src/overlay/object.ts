@@ -6,9 +6,9 @@ import type { Reason } from '../schedule/evaluate.ts'
 import type { LineageVersion } from '../upgrade/schema.ts'
 import type { Calls } from './call-rate.ts'
 import { Deaths } from './deaths.ts'
-import { Decision } from './decision.ts'
+import { Decision, type DecisionOwner } from './decision.ts'
 import type { Event, HostCommand } from './events.ts'
-import { Futures } from './futures.ts'
+import { type FutureOwner, Futures } from './futures.ts'
 import { BEGUN, commit, enter, fail, goBack, type ObjectState, repeat, resume, targetOf } from './lifecycle.ts'
 import { missingBundle } from './needs.ts'
 import type { PermitWish } from './permits.ts'
@@ -24,58 +24,33 @@ const READ_CENSUS: ReadonlySet<string> = new Set(['guard', 'custom', 'any', 'not
 
 type Done = Extract<Event, { type: 'done' }>
 
-export class HostedObject {
+const NONE: readonly number[] = []
+
+export class HostedObject implements DecisionOwner, FutureOwner {
   state: ObjectState
   service: Service = 'none'
   #reason = ''
   /** The same as data, where the schedule says it. */
   #why: Reason | undefined
-  readonly #around: Surroundings
+  readonly around: Surroundings
   #restartAt = Number.POSITIVE_INFINITY
   readonly #deaths = new Deaths()
   readonly #decision: Decision
   readonly #futures: Futures
   /** Versions of the past that the object's process hosts. */
-  #hostedPast: readonly number[] = []
+  #hostedPast: readonly number[] = NONE
   #retiring = false
   /** Those that the process which was warmed last hosts, whatever was retired since. */
-  #warmPast: readonly number[] = []
+  #warmPast: readonly number[] = NONE
   #permitWish: number | null = null
   /** How many calls fail at the current version, as far as the driver told. */
   #rate: Calls | undefined
 
   constructor(state: ObjectState, around: Surroundings) {
     this.state = state
-    this.#around = around
-    const owner = this
-    this.#decision = new Decision({
-      around,
-      get state() {
-        return owner.state
-      },
-      obstacle: (target) => this.#obstacle(target),
-      progress: (progress, durable) => {
-        if (durable) this.#keep({ ...this.state, progress })
-        else this.state = { ...this.state, progress }
-      }
-    })
-    this.#futures = new Futures({
-      around,
-      get state() {
-        return owner.state
-      },
-      get isServing() {
-        return owner.service === 'serving'
-      },
-      keep: (next) => this.#keep(next),
-      remember: (next) => {
-        this.state = next
-      },
-      run: (command) => this.#run(command),
-      say: (reason) => {
-        this.reason = reason
-      }
-    })
+    this.around = around
+    this.#decision = new Decision(this)
+    this.#futures = new Futures(this)
   }
 
   /** Why it waits, or what went wrong: one sentence. */
@@ -107,16 +82,16 @@ export class HostedObject {
   /** After construction from durable state. */
   boot(): void {
     const resumption = resume(this.state, this.#retries())
-    if (resumption.state !== this.state) this.#keep(resumption.state)
+    if (resumption.state !== this.state) this.keep(resumption.state)
     if (resumption.serve) {
-      this.#run({ command: 'clean', object: this.state.object, keep: this.state.current?.attempt ?? 0 })
+      this.run({ command: 'clean', object: this.state.object, keep: this.state.current?.attempt ?? 0 })
       if (this.state.current === null && this.state.phase.name === 'returning')
-        this.#keep(enter(this.state, { name: 'idle' }))
+        this.keep(enter(this.state, { name: 'idle' }))
       this.#start()
       return
     }
     this.service = this.state.current === null ? 'none' : 'stopped'
-    this.#run({ command: 'abandon', object: this.state.object, attempt: resumption.from })
+    this.run({ command: 'abandon', object: this.state.object, attempt: resumption.from })
     this.#transform()
   }
 
@@ -158,24 +133,24 @@ export class HostedObject {
       case 'drain':
         return this.#onStep(event, 'draining', now, () => {
           const next = enter(this.state, { ...this.#attempt(), name: 'transforming' })
-          this.#keep({ ...next, before: this.#rate ?? null })
+          this.keep({ ...next, before: this.#rate ?? null })
           this.#transform()
         })
       case 'transform':
         return this.#onStep(event, 'transforming', now, () => {
           const { target, attempt } = this.#attempt()
-          this.#keep(enter(this.state, { ...this.#attempt(), name: 'proving' }))
+          this.keep(enter(this.state, { ...this.#attempt(), name: 'proving' }))
           const past = this.pastOf(target)
           const future = this.#rebased(target)
-          this.#run({ command: 'prove', object: this.state.object, attempt, version: target, past, future })
+          this.run({ command: 'prove', object: this.state.object, attempt, version: target, past, future })
         })
       case 'prove':
         return this.#onStep(event, 'proving', now, () => {
           const { target, attempt } = this.#attempt()
           this.#hostedPast = [...new Set([...this.#warmPast, ...this.pastOf(target)])]
           this.#rate = undefined
-          this.#keep(commit(this.state))
-          this.#run({ command: 'serve', object: this.state.object, attempt, version: target })
+          this.keep(commit(this.state))
+          this.run({ command: 'serve', object: this.state.object, attempt, version: target })
         })
       case 'serve':
         if (this.state.phase.name !== 'activating' || event.attempt !== this.state.phase.attempt) return
@@ -191,11 +166,11 @@ export class HostedObject {
       case 'remove':
         if (!this.#retiring) return this.#futures.onRemoved(event)
         this.#retiring = false
-        if (!event.ok) this.#around.outbox.send({ type: 'alarm', name: 'RetireFailed', text: event.reason })
+        if (!event.ok) this.around.outbox.send({ type: 'alarm', name: 'RetireFailed', text: event.reason })
         return
       case 'clean':
         if (event.ok) return
-        this.#around.outbox.send({ type: 'alarm', name: 'CleanFailed', text: `${this.state.object}: ${event.reason}` })
+        this.around.outbox.send({ type: 'alarm', name: 'CleanFailed', text: `${this.state.object}: ${event.reason}` })
         return
     }
   }
@@ -234,7 +209,7 @@ export class HostedObject {
   #isCompared(): boolean {
     const { current, object } = this.state
     if (current === null) return false
-    const found = this.#around.log.schemaOf(current.entry).at(object, current.version)
+    const found = this.around.log.schemaOf(current.entry).at(object, current.version)
     return found?.upgrade.schedule.constraints.some((one) => one.kind === 'guard' && one.worse !== undefined) ?? false
   }
 
@@ -242,10 +217,10 @@ export class HostedObject {
 
   #considerUpgrade(now: number): number {
     this.#permitWish = null
-    const choice = chooseTarget(this.state, this.#around, now)
+    const choice = chooseTarget(this.state, this.around, now)
     const { target } = choice
     if (target === undefined) {
-      if (this.state.phase.name !== 'idle') this.#keep(enter(this.state, { name: 'idle' }))
+      if (this.state.phase.name !== 'idle') this.keep(enter(this.state, { name: 'idle' }))
       if (this.service === 'serving' || this.service === 'none') this.reason = choice.reason
       return Number.POSITIVE_INFINITY
     }
@@ -255,16 +230,16 @@ export class HostedObject {
       const failures = this.state.failures.filter((one) => one.entry !== entry.hash)
       const next = enter(this.state, { name: 'fetching', target: version, entry: entry.hash })
       const progress = this.state.progressOf === entry.hash ? this.state.progress : {}
-      this.#keep({ ...next, failures, interruptions: 0, progress, progressOf: entry.hash })
+      this.keep({ ...next, failures, interruptions: 0, progress, progressOf: entry.hash })
       this.#decision.begin(now)
     }
-    const missing = missingBundle(this, target, this.#around)
+    const missing = missingBundle(this, target, this.around)
     if (missing !== undefined) {
       this.reason = missing
       return Number.POSITIVE_INFINITY
     }
     if (this.state.phase.name === 'fetching')
-      this.#keep(enter(this.state, { name: 'waiting', target: version, entry: entry.hash }))
+      this.keep(enter(this.state, { name: 'waiting', target: version, entry: entry.hash }))
     return this.#decide(target, now)
   }
 
@@ -279,22 +254,22 @@ export class HostedObject {
     }
     const attempt = this.state.attempts + 1
     this.reason = ''
-    this.#keep(enter(this.state, { name: 'warming', target: target.version, entry: target.entry.hash, attempt }))
+    this.keep(enter(this.state, { name: 'warming', target: target.version, entry: target.entry.hash, attempt }))
     const [past, future] = [this.pastOf(target.version), this.#futures.loaded()]
     this.#warmPast = past
-    this.#run({ command: 'warm', object: this.state.object, attempt, version: target.version, past, future })
+    this.run({ command: 'warm', object: this.state.object, attempt, version: target.version, past, future })
     return Number.POSITIVE_INFINITY
   }
 
   /** What keeps the object from stopping just now, whatever the schedule says. */
-  #obstacle(target: number): string | undefined {
+  obstacle(target: number): string | undefined {
     if (this.service === 'starting') return 'the current object is starting'
     if (this.#futures.obstacle !== undefined) return this.#futures.obstacle
     if (this.#retiring) return 'past SOs are being taken out'
     const stale = this.#futures.stale(target)
     if (stale > 0)
       return `the future SO of version ${stale} missed calls; "upstart retry --discard-future" lets it start anew`
-    return this.#around.othersBusy(this.state.object) ? 'another object of this node is upgrading' : undefined
+    return this.around.othersBusy(this.state.object) ? 'another object of this node is upgrading' : undefined
   }
 
   // ---- steps of an upgrade
@@ -303,22 +278,22 @@ export class HostedObject {
     if (this.state.phase.name !== 'warming' || event.attempt !== this.state.phase.attempt) return
     if (!event.ok) return this.#unsuccessful(event, now)
     const { target, entry, attempt } = this.#attempt()
-    const wanted = chooseTarget(this.state, this.#around, now).target
+    const wanted = chooseTarget(this.state, this.around, now).target
     const lapsed = wanted?.entry.hash !== entry || !this.#decision.mayBegin(wanted, now)
     if (lapsed) {
-      this.#keep(enter(this.state, { name: 'waiting', target, entry }))
-      this.#run({ command: 'abandon', object: this.state.object, attempt })
+      this.keep(enter(this.state, { name: 'waiting', target, entry }))
+      this.run({ command: 'abandon', object: this.state.object, attempt })
       return
     }
     if (this.service === 'serving') {
-      this.#keep({ ...enter(this.state, { name: 'draining', target, entry, attempt }), before: null })
+      this.keep({ ...enter(this.state, { name: 'draining', target, entry, attempt }), before: null })
       this.service = 'stopped'
-      this.#run({ command: 'drain', object: this.state.object, boundMs: this.#around.drainMs })
+      this.run({ command: 'drain', object: this.state.object, boundMs: this.around.drainMs })
       return
     }
     this.#restartAt = Number.POSITIVE_INFINITY
     if (this.state.current !== null) this.service = 'stopped'
-    this.#keep({ ...enter(this.state, { name: 'transforming', target, entry, attempt }), before: null })
+    this.keep({ ...enter(this.state, { name: 'transforming', target, entry, attempt }), before: null })
     this.#transform()
   }
 
@@ -328,7 +303,7 @@ export class HostedObject {
     if (phase !== 'draining' && event.attempt !== this.state.phase.attempt) return
     if (!event.ok) return this.#unsuccessful(event, now)
     // T6, L11, R1: what was begun before the fork, the abort or the replacement was heard of goes back.
-    const forbids = forbidden(this.#around, this.#attempt().entry)
+    const forbids = forbidden(this.around, this.#attempt().entry)
     if (forbids === undefined) go()
     else this.#goBack(forbids)
   }
@@ -337,7 +312,7 @@ export class HostedObject {
     const { target, attempt } = this.#attempt()
     const { current, futures, object } = this.state
     const from = current === null ? null : { attempt: current.attempt, version: current.version, future: futures }
-    this.#run({ command: 'transform', object, attempt, version: target, from })
+    this.run({ command: 'transform', object, attempt, version: target, from })
   }
 
   /** A step that did not succeed: the version failed here, or the node could not (L12) and tries again later. */
@@ -348,9 +323,9 @@ export class HostedObject {
     this.reason = event.reason
     const { target, entry, attempt } = this.#attempt()
     const warming = this.state.phase.name === 'warming'
-    this.#keep(warming ? enter(this.state, { name: 'waiting', target, entry }) : goBack(this.state, event.reason))
-    this.#around.outbox.send({ type: 'alarm', name: 'UpgradePostponed', text: `${this.state.object}: ${event.reason}` })
-    this.#run({ command: 'abandon', object: this.state.object, attempt })
+    this.keep(warming ? enter(this.state, { name: 'waiting', target, entry }) : goBack(this.state, event.reason))
+    this.around.outbox.send({ type: 'alarm', name: 'UpgradePostponed', text: `${this.state.object}: ${event.reason}` })
+    this.run({ command: 'abandon', object: this.state.object, attempt })
   }
 
   /** L20: at once, in a fresh attempt; not for ever. */
@@ -359,9 +334,9 @@ export class HostedObject {
     if (again === undefined) return this.#fail(reason)
     const { attempt } = this.#attempt()
     this.reason = `${this.state.phase.name} was interrupted: ${reason}`
-    this.#keep(again)
-    this.#around.outbox.send({ type: 'alarm', name: 'UpgradeInterrupted', text: `${again.object}: ${this.reason}` })
-    this.#run({ command: 'abandon', object: again.object, attempt })
+    this.keep(again)
+    this.around.outbox.send({ type: 'alarm', name: 'UpgradeInterrupted', text: `${again.object}: ${this.reason}` })
+    this.run({ command: 'abandon', object: again.object, attempt })
     if (again.phase.name === 'transforming') this.#transform()
   }
 
@@ -369,24 +344,24 @@ export class HostedObject {
   #goBack(reason: string): void {
     const { target, attempt } = this.#attempt()
     this.reason = `went back from version ${target}: ${reason}`
-    this.#keep(goBack(this.state, reason.slice(0, 300)))
-    this.#run({ command: 'abandon', object: this.state.object, attempt })
+    this.keep(goBack(this.state, reason.slice(0, 300)))
+    this.run({ command: 'abandon', object: this.state.object, attempt })
   }
 
   /** L4, L5: the way back. */
   #fail(reason: string): void {
     const { target, attempt } = this.#attempt()
     this.reason = `went back from version ${target}: ${reason}`
-    this.#keep(fail(this.state, reason.slice(0, 300), this.#retries()))
-    this.#around.outbox.send({ type: 'alarm', name: 'UpgradeFailed', text: `${this.state.object}: ${this.reason}` })
-    this.#run({ command: 'abandon', object: this.state.object, attempt })
+    this.keep(fail(this.state, reason.slice(0, 300), this.#retries()))
+    this.around.outbox.send({ type: 'alarm', name: 'UpgradeFailed', text: `${this.state.object}: ${this.reason}` })
+    this.run({ command: 'abandon', object: this.state.object, attempt })
   }
 
   /** The failed attempt is gone: serve the old version again. */
   #returned(): void {
     if (this.state.current === null || this.service === 'serving') {
       this.#permitWish = null
-      this.#keep(enter(this.state, { name: 'idle' }))
+      this.keep(enter(this.state, { name: 'idle' }))
     } else this.#start()
   }
 
@@ -400,7 +375,7 @@ export class HostedObject {
     const { version, attempt } = current
     const past = this.pastOf(version)
     this.#hostedPast = past
-    this.#run({ command: 'start', object, attempt, version, past, future: this.#futures.loaded() })
+    this.run({ command: 'start', object, attempt, version, past, future: this.#futures.loaded() })
   }
 
   /** R6: a past SO that a statement retired meanwhile is taken out of the running object, with all below it. */
@@ -413,7 +388,7 @@ export class HostedObject {
     if (retired.length === 0) return
     this.#retiring = true
     this.#hostedPast = past
-    this.#run({ command: 'remove', object, versions: retired })
+    this.run({ command: 'remove', object, versions: retired })
   }
 
   #onStarted(event: Done, now: number): void {
@@ -433,8 +408,8 @@ export class HostedObject {
     }
     if (name === 'activating') this.reason = ''
     this.#permitWish = null
-    this.#keep(enter(this.state, { name: 'idle' }))
-    this.#run({ command: 'clean', object: this.state.object, keep: this.state.current!.attempt })
+    this.keep(enter(this.state, { name: 'idle' }))
+    this.run({ command: 'clean', object: this.state.object, keep: this.state.current!.attempt })
   }
 
   /** Restarts with back-off; after the commit there is no silent way back (L4). */
@@ -446,11 +421,25 @@ export class HostedObject {
     this.reason = reason
     if (this.#deaths.blameFutures) this.#futures.withhold(this.#deaths.count)
     this.#restartAt = now + waitMs
-    this.#around.outbox.send({
+    this.around.outbox.send({
       type: 'alarm',
       name: 'ObjectFailing',
       text: `${this.state.object} version ${this.state.current?.version}: ${reason}`
     })
+  }
+
+  // ---- what its decision and its future SOs see and do
+
+  get isServing(): boolean {
+    return this.service === 'serving'
+  }
+  /** In memory only. */
+  remember(state: ObjectState): void {
+    this.state = state
+  }
+  progress(progress: ObjectState['progress'], durable: boolean): void {
+    if (durable) this.keep({ ...this.state, progress })
+    else this.state = { ...this.state, progress }
   }
 
   // ---- small
@@ -464,12 +453,12 @@ export class HostedObject {
   /** Retries that were stated of the entry on the way. */
   #retries(): number {
     const { phase } = this.state
-    return 'entry' in phase ? this.#around.statements.retries(phase.entry, this.#around.self) : 0
+    return 'entry' in phase ? this.around.statements.retries(phase.entry, this.around.self) : 0
   }
 
   /** Versions of the past that an object at `version` serves: what the schema can, less what is retired (R6). */
   pastOf(version: number): number[] {
-    const { log, statements } = this.#around
+    const { log, statements } = this.around
     const { current, object } = this.state
     // The branch that it runs may not be on the chain any more.
     const schema = current?.version === version ? log.schemaOf(current.entry) : log.schema
@@ -484,13 +473,13 @@ export class HostedObject {
     return this.#futures.loaded().filter((version) => version > target)
   }
 
-  #keep(state: ObjectState): void {
-    this.#around.chronicle.step(this.state, state)
+  keep(state: ObjectState): void {
+    this.around.chronicle.step(this.state, state)
     this.state = state
-    this.#around.outbox.persist(`object/${state.object}`, state)
+    this.around.outbox.persist(`object/${state.object}`, state)
   }
 
-  #run(command: HostCommand): void {
-    this.#around.outbox.run({ type: 'run', command })
+  run(command: HostCommand): void {
+    this.around.outbox.run({ type: 'run', command })
   }
 }

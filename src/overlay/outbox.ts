@@ -1,9 +1,10 @@
 /** Collects one step's effects in the order that their duties ask for: persist, then send, then run (SPEC O1). */
+import { SmallMap, SmallSet } from '../small.ts'
 import type { Effect } from './events.ts'
 
 export class Outbox {
-  readonly #put = new Map<string, unknown>()
-  readonly #delete = new Set<string>()
+  readonly #put = new SmallMap<string, unknown>()
+  readonly #delete = new SmallSet<string>()
   #sends: Effect[] = []
   #runs: Effect[] = []
 

@@ -1,5 +1,4 @@
 /** The permit of one peer: which of its objects asks for it or holds it, and its durable part in the group's (SPEC P). */
-import type { StatementSet } from '../upgrade/statements.ts'
 import type { HostedObject } from './object.ts'
 import type { Outbox } from './outbox.ts'
 import {
@@ -12,35 +11,25 @@ import {
   sayPermit
 } from './permits.ts'
 import type { PermitRecord } from './record.ts'
-import { permitSight } from './sight.ts'
-import type { View } from './view.ts'
+import { permitSight, type SightInit } from './sight.ts'
 
 export class OwnPermit {
   state: PermitState
   /** The object that asks for it, or holds it: one at a time. */
   #owner = ''
-  readonly #group: string | null
-  readonly #sight: PermitSight
+  /** Undefined without a group. */
+  readonly #sight: PermitSight | undefined
   readonly #outbox: Outbox
 
-  constructor(parts: {
-    self: string
-    group: string | null
-    statements: StatementSet
-    view: View
-    connected: ReadonlySet<string>
-    outbox: Outbox
-    kept: unknown
-    hash53(text: string): number
-  }) {
-    this.state = (parts.kept as PermitState | undefined) ?? noPermits
-    this.#group = parts.group
+  /** @param kept what an earlier life persisted as `permit` */
+  constructor(parts: SightInit & { readonly group: string | null; readonly outbox: Outbox }, kept: unknown) {
+    this.state = (kept as PermitState | undefined) ?? noPermits
     this.#outbox = parts.outbox
-    this.#sight = permitSight({ ...parts, group: parts.group ?? '' })
+    if (parts.group !== null) this.#sight = permitSight(parts, parts.group)
   }
 
   get record(): PermitRecord | null {
-    return this.#group === null ? null : permitRecord(this.state, this.#group)
+    return this.#sight === undefined ? null : permitRecord(this.state, this.#sight.group)
   }
 
   isHeldFor(object: string): boolean {
@@ -49,7 +38,7 @@ export class OwnPermit {
 
   /** Why it is not there yet, and whom that is about, for operators. */
   say(unavailable: number): { sentence: string; peers: string[] } {
-    if (this.#group === null) {
+    if (this.#sight === undefined) {
       const sentence = 'its schedule is rolling by group, but this peer has no group; start it with --group'
       return { sentence, peers: [] }
     }
@@ -59,10 +48,12 @@ export class OwnPermit {
 
   /** Other members by the newest roster, less those excluded: how many are known to serve. */
   fellows(): { group: string; serving: number; down: number } | undefined {
-    const [group, sight] = [this.#group, this.#sight]
-    const number = group === null ? 0 : sight.newestRoster()
+    const sight = this.#sight
+    if (sight === undefined) return undefined
+    const { group } = sight
+    const number = sight.newestRoster()
     const roster = sight.roster(number)
-    if (group === null || roster === undefined) return undefined
+    if (roster === undefined) return undefined
     const others = roster.members.filter((peer) => peer !== sight.self && !sight.excluded(peer, number))
     const down = others.filter((peer) => sight.down(peer) !== undefined).length
     return { group, serving: others.length - down, down }
@@ -70,7 +61,7 @@ export class OwnPermit {
 
   /** One step of the protocol. Returns whether anything changed. */
   decide(objects: Iterable<HostedObject>): boolean {
-    if (this.#group === null) return false
+    if (this.#sight === undefined) return false
     const wishing = [...objects].filter((object) => object.begun || object.wish.unavailable !== null)
     const owner =
       wishing.find((object) => object.begun) ??

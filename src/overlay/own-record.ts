@@ -12,7 +12,8 @@ import type { View } from './view.ts'
 export const SNAPSHOT_FORMAT = 1
 
 /** What a record says of this moment. */
-export type Present = Pick<PeerRecord, 'head' | 'addresses'> & {
+export type Present = Pick<PeerRecord, 'head'> & {
+  addresses: readonly string[]
   objects: Record<string, ObjectRecord>
   permit: PermitRecord | null
   left: boolean
@@ -33,11 +34,14 @@ export class OwnRecord {
   #noted: Readonly<Record<string, ObjectRecord>> = {}
 
   /** @param kept what an earlier life persisted as `peer`. @throws Refusal DamagedStore for another format */
-  constructor(init: PeerInit, authority: Authority, view: View, outbox: Outbox, kept: unknown) {
-    this.#init = init
-    this.#authority = authority
-    this.#view = view
-    this.#outbox = outbox
+  constructor(
+    parts: { readonly init: PeerInit; readonly authority: Authority; readonly view: View; readonly outbox: Outbox },
+    kept: unknown
+  ) {
+    this.#init = parts.init
+    this.#authority = parts.authority
+    this.#view = parts.view
+    this.#outbox = parts.outbox
     const meta = (kept ?? { format: SNAPSHOT_FORMAT, incarnation: 0 }) as { format: number; incarnation: number }
     if (meta.format !== SNAPSHOT_FORMAT) {
       throw new Refusal(

@@ -3,11 +3,14 @@
  * of the log's newest upgrades that judge others, the lowest records by place that fit each are pinned in the view and
  * offered before others, so that every peer of a fleet of any size comes to know the same ones.
  */
+
 import { type Candidate, MAX_JUDGED, type Others, type Panel, type Shown } from '../schedule/panel.ts'
 import { type Filter, keyOf, MAX_PANELS, MILLION, panelsOf, type Signalling, wholeOf } from '../schedule/schedule.ts'
+import { SmallMap } from '../small.ts'
 import type { UpgradeLog } from '../upgrade/log.ts'
 import type { Entry } from '../upgrade/manifest.ts'
 import type { StatementSet } from '../upgrade/statements.ts'
+import type { PeerLimits } from './events.ts'
 import { hasLeft, type PeerRecord } from './record.ts'
 import { holdsReady, shownBy } from './shown.ts'
 import type { Pins, View } from './view.ts'
@@ -23,10 +26,9 @@ export interface PanelsInit {
   group: string | null
   log: UpgradeLog
   statements: StatementSet
-  /** Records pinned in all, at most. */
-  room: number
+  readonly limits: Pick<PeerLimits, 'view' | 'degreeMax'>
   hash53(text: string): number
-  view(): View
+  readonly view: View
   isNeighbour(peer: string): boolean
   /** Cut off from all others though there are some: what is known may be old. */
   isCutOff(): boolean
@@ -69,7 +71,7 @@ export class Panels implements Pins {
    * Panels that are looked at and not pinned, by object, upgrade and filter, the one looked at longest ago first: an
    * object may look at those of several upgrades in turn, to begin the next and to start future SOs.
    */
-  readonly #loose = new Map<string, Pinning>()
+  readonly #loose = new SmallMap<string, Pinning>()
   #knownLog = 0
   #knownStatements = 0
   #news = false
@@ -160,7 +162,7 @@ export class Panels implements Pins {
   /** Those pinned; by label everybody in the view: a fleet that is fully known is judged as a whole. */
   #candidates(pinning: Pinning): readonly Candidate[] {
     const { view, statements, log } = this.#init
-    const stamp = `${view().changes}.${statements.size}.${log.size}`
+    const stamp = `${view.changes}.${statements.size}.${log.size}`
     if (pinning.seen?.stamp !== stamp) pinning.seen = { stamp, judged: this.#look(pinning) }
     return pinning.seen.judged
   }
@@ -168,7 +170,7 @@ export class Panels implements Pins {
   #look(pinning: Pinning): Candidate[] {
     const { filter, judged, pinned, entry } = pinning
     if (judged === undefined) return []
-    const view = this.#init.view()
+    const view = this.#init.view
     const candidate = (record: PeerRecord, place: number): Candidate => ({
       peer: record.peer,
       place,
@@ -199,7 +201,7 @@ export class Panels implements Pins {
 
   #between(entry: Entry, object: string, from: number, to: number): { known: number; run: number } {
     const counts = { known: 0, run: 0 }
-    for (const { record } of this.#init.view().all()) {
+    for (const { record } of this.#init.view.all()) {
       if (record.peer === this.#init.self || !this.#mayBe(record, object)) continue
       const place = this.#place(entry, record.peer)
       if (place <= from || place >= to) continue
@@ -211,13 +213,16 @@ export class Panels implements Pins {
 
   /** S43. */
   #ready(entry: Entry, object: string, of: Signalling, now: number): ReturnType<Others['ready']> {
-    const { self, group, isNeighbour, isCutOff } = this.#init
-    this.#connectedSince = isCutOff() ? undefined : (this.#connectedSince ?? now)
+    const around = this.#init
+    const { self, group } = around
+    this.#connectedSince = around.isCutOff() ? undefined : (this.#connectedSince ?? now)
     const settledMs = this.#connectedSince === undefined ? undefined : now - this.#connectedSince
     const counts = { known: 0, ready: 0, settledMs }
-    for (const { record } of this.#init.view().all()) {
+    for (const { record } of this.#init.view.all()) {
       const counted =
-        of === 'sample' || record.peer === self || (of === 'group' ? record.group === group : isNeighbour(record.peer))
+        of === 'sample' ||
+        record.peer === self ||
+        (of === 'group' ? record.group === group : around.isNeighbour(record.peer))
       if (!counted || (of === 'group' && group === null && record.peer !== self)) continue
       if (!this.#mayBe(record, object)) continue
       counts.known += 1
@@ -232,7 +237,7 @@ export class Panels implements Pins {
     const { statements, view } = this.#init
     const number = statements.newestRoster(group)
     const members = statements.roster(group, number)?.members ?? []
-    return members.filter((peer) => !statements.excluded(group, peer, number) && !hasLeft(view().get(peer))).length
+    return members.filter((peer) => !statements.excluded(group, peer, number) && !hasLeft(view.get(peer))).length
   }
 
   #fits(record: PeerRecord, { entry, filter, judged }: Pinning): boolean {
@@ -280,7 +285,9 @@ export class Panels implements Pins {
   }
 
   #listed(): Pinning[] {
-    const { log, room } = this.#init
+    const { log, limits } = this.#init
+    // Records pinned in all, at most.
+    const room = Math.floor((limits.view - limits.degreeMax) / 2)
     const schedules: Pinning[][] = []
     for (const [object, versions] of log.schema.lineages) {
       const classes = versions.map((one) => one.className)
@@ -307,7 +314,7 @@ export class Panels implements Pins {
     const before = pinning.pinned
     pinning.pinned = []
     pinning.stale = false
-    for (const { record } of this.#init.view().all()) {
+    for (const { record } of this.#init.view.all()) {
       if (!this.#fits(record, pinning)) continue
       const place = this.#place(entry, record.peer)
       if (pinning.pinned.length >= most && place > pinning.pinned.at(-1)!.place) continue

@@ -2,7 +2,9 @@
  * The passive set: a bounded sample of the fleet's peers, and where they can be dialled (SPEC O10). Its contents come
  * from strangers, so they are worth an attempt to dial and nothing else: a connection proves who answers.
  */
+
 import type { Generator } from '../prng.ts'
+import { SmallMap } from '../small.ts'
 
 export interface Contact {
   peer: string
@@ -17,7 +19,7 @@ export interface PassiveContact extends Contact {
 export class PassiveSet {
   readonly #size: number
   readonly #generator: Generator
-  readonly #contacts = new Map<string, PassiveContact>()
+  readonly #contacts = new SmallMap<string, PassiveContact>()
 
   constructor(size: number, generator: Generator) {
     this.#size = size

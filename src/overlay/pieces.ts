@@ -2,7 +2,9 @@
  * Bundles travel in pieces (SPEC O7): announced, asked for rarest first, each verified before it is kept, taken up again
  * after a restart, passed on at once. The bytes never enter the core's state.
  */
+
 import type { Generator } from '../prng.ts'
+import { SmallMap } from '../small.ts'
 import type { BundleTable } from '../upgrade/manifest.ts'
 import type { Event, PeerLimits } from './events.ts'
 import type { MessageOf } from './messages.ts'
@@ -53,10 +55,10 @@ export class Pieces {
   readonly #generator: Generator
   readonly #reach: Reach
   readonly #outbox: Outbox
-  readonly #bundles = new Map<string, Bundle>()
+  readonly #bundles = new SmallMap<string, Bundle>()
   /** neighbour → bundle → pieces it announced. */
-  readonly #offers = new Map<string, Map<string, Set<number>>>()
-  readonly #atBoot = new Map<string, { pieces: Uint8Array; unpacked: boolean }>()
+  readonly #offers = new SmallMap<string, Map<string, Set<number>>>()
+  readonly #atBoot = new SmallMap<string, { pieces: Uint8Array; unpacked: boolean }>()
 
   constructor(limits: PeerLimits, generator: Generator, outbox: Outbox, reach: Reach) {
     this.#limits = limits

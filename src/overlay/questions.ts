@@ -2,9 +2,11 @@
  * Questions to the code of custom schedules (SPEC S60 to S63): asked when a condition is looked at and something that the
  * code sees has changed, one at a time; what it answered last counts until then.
  */
+
 import type { Generator } from '../prng.ts'
 import type { ScheduledPeer, ScheduleFacts } from '../schedule/context.ts'
 import { MAX_PEERS_SHOWN, type Opinion, REST_MS, readAnswer } from '../schedule/custom.ts'
+import { SmallMap } from '../small.ts'
 import type { UpgradeLog } from '../upgrade/log.ts'
 import type { Entry } from '../upgrade/manifest.ts'
 import type { StatementSet } from '../upgrade/statements.ts'
@@ -50,7 +52,7 @@ interface Question {
 
 export class Questions {
   readonly #init: QuestionsInit
-  readonly #questions = new Map<string, Question>()
+  readonly #questions = new SmallMap<string, Question>()
   /** The one that is under way. */
   #pending: { number: number; question: Question } | undefined
   #number = 0
@@ -145,7 +147,8 @@ export class Questions {
   }
 
   #facts(entry: Entry, object: string, now: number): ScheduleFacts {
-    const { init, view, statements, generator, objects, isNeighbour, hash53 } = this.#init
+    const around = this.#init
+    const { init, view, statements, generator, objects } = around
     const neighbours: ScheduledPeer[] = []
     const group: ScheduledPeer[] = []
     const census = { known: 0, run: 0, simulate: 0, failed: 0 }
@@ -160,7 +163,7 @@ export class Questions {
     for (const { record } of view.all()) {
       if (record.peer === init.peer) continue
       const one = shown(record, record.objects[object], entry.version)
-      if (isNeighbour(record.peer)) neighbours.push(one)
+      if (around.isNeighbour(record.peer)) neighbours.push(one)
       if (init.group !== null && record.group === init.group) group.push(one)
       if (record.objects[object] !== undefined) count(one)
     }
@@ -174,7 +177,7 @@ export class Questions {
       object,
       version: entry.version,
       self,
-      place: hash53(`${entry.hash}/${init.peer}`) / 2 ** 53,
+      place: around.hash53(`${entry.hash}/${init.peer}`) / 2 ** 53,
       neighbours: bounded(neighbours),
       group: bounded(group),
       census,

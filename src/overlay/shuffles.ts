@@ -2,7 +2,9 @@
  * Shuffles: neighbours exchange a few contacts, now and then (SPEC O10). Contacts so wander over the whole fleet, and
  * each peer's passive set stays a fresh sample of it, at a cost that falls with quiet.
  */
+
 import type { Generator } from '../prng.ts'
+import { SmallMap } from '../small.ts'
 import { MAX_SHUFFLED, type MessageOf } from './messages.ts'
 import type { Outbox } from './outbox.ts'
 import type { Contact, PassiveContact, PassiveSet } from './passive.ts'
@@ -19,8 +21,8 @@ const NEIGHBOURS_SENT = 3
 export interface Acquaintance {
   self: string
   /** Where this peer can be dialled. */
-  ownAddresses(): readonly string[]
-  neighbours(): Iterable<string>
+  readonly ownAddresses: readonly string[]
+  readonly neighbours: { all(): Iterable<string> }
   addresses(peer: string): readonly string[]
   /** Whether a contact is worth keeping; a neighbour is known without it. */
   isWelcome(peer: string): boolean
@@ -39,7 +41,7 @@ export class Shuffles {
   #nextAt = 0
   /** The last shuffle that was begun and not answered yet. */
   #begun: { with: string; sent: string[] } | undefined
-  readonly #takenAt = new Map<string, number>()
+  readonly #takenAt = new SmallMap<string, number>()
 
   constructor(parts: {
     around: Acquaintance
@@ -67,7 +69,7 @@ export class Shuffles {
 
   /** Begins a shuffle if it is time. Returns when the next one is due, ms. */
   turn(now: number): number {
-    const neighbours = [...this.#around.neighbours()]
+    const neighbours = [...this.#around.neighbours.all()]
     if (neighbours.length === 0) return Number.POSITIVE_INFINITY
     if (this.#nextAt === 0) this.#nextAt = now + this.#jitter()
     if (now < this.#nextAt) return this.#nextAt
@@ -100,8 +102,8 @@ export class Shuffles {
 
   /** Returns whom it told of, from the passive set: these may go in exchange. */
   #send(to: string, answer: boolean, now: number): string[] {
-    const self: Contact = { peer: this.#around.self, addresses: this.#around.ownAddresses() }
-    const others = [...this.#around.neighbours()].filter((peer) => peer !== to)
+    const self: Contact = { peer: this.#around.self, addresses: this.#around.ownAddresses }
+    const others = [...this.#around.neighbours.all()].filter((peer) => peer !== to)
     const alive = this.#generator
       .sample(others, NEIGHBOURS_SENT)
       .map((peer) => ({ peer, addresses: this.#around.addresses(peer) }))

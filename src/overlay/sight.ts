@@ -4,19 +4,20 @@ import type { PermitSight } from './permits.ts'
 import { hasLeft } from './record.ts'
 import type { View } from './view.ts'
 
-export function permitSight(parts: {
-  self: string
-  group: string
-  statements: StatementSet
-  view: View
-  connected: ReadonlySet<string>
+export interface SightInit {
+  readonly self: string
+  readonly statements: StatementSet
+  readonly view: View
+  readonly connected: { has(peer: string): boolean }
   hash53(text: string): number
-}): PermitSight {
-  const { self, group, statements, view, connected, hash53 } = parts
+}
+
+export function permitSight(parts: SightInit, group: string): PermitSight {
+  const { self, statements, view } = parts
   return {
     self,
     group,
-    hash53,
+    hash53: (text) => parts.hash53(text),
     newestRoster: () => statements.newestRoster(group),
     roster: (number) => statements.roster(group, number),
     record: (peer) => {
@@ -28,7 +29,7 @@ export function permitSight(parts: {
       const record = view.get(peer)
       if (record === undefined) return 'has not been heard of'
       if (hasLeft(record)) return 'has left'
-      if (!connected.has(peer)) return 'cannot be reached'
+      if (!parts.connected.has(peer)) return 'cannot be reached'
       const stopped = Object.values(record.objects).find((object) => !object.serving)
       return stopped === undefined ? undefined : `does not serve (${stopped.phase})`
     }

@@ -7,19 +7,24 @@ import type { PeerLimits } from './events.ts'
 import type { Membership } from './membership.ts'
 import type { OwnRecord, Present } from './own-record.ts'
 import type { Panels } from './panels.ts'
+import type { ObjectRecord, PermitRecord } from './record.ts'
 import type { View } from './view.ts'
 
 export interface TellingInit {
-  self: string
-  group: string | null
-  log: UpgradeLog
-  view: View
-  limits: PeerLimits
-  ownRecord: OwnRecord
-  membership: Membership
-  panels: Panels
-  census: Census
-  antiEntropy: AntiEntropy
+  readonly self: string
+  readonly group: string | null
+  readonly log: UpgradeLog
+  readonly view: View
+  readonly limits: PeerLimits
+  readonly ownRecord: OwnRecord
+  readonly membership: Membership
+  readonly panels: Panels
+  readonly census: Census
+  readonly antiEntropy: AntiEntropy
+  readonly addresses: readonly string[]
+  readonly objects: Iterable<readonly [string, { record(): ObjectRecord }]>
+  readonly permit: { readonly record: PermitRecord | null }
+  readonly leaving: { readonly isGone: boolean }
 }
 
 export class Telling {
@@ -29,9 +34,10 @@ export class Telling {
     this.#init = init
   }
 
-  /** What members of the group act on they hear at once; all else goes with the next round, which it may bring forward. */
-  tell(present: Present, now: number): void {
+  /** O5: what members of the group act on they hear at once; all else goes with the next round, which it may bring forward. */
+  tell(now: number): void {
     const { self, group, log, view, limits, ownRecord, membership, panels, census, antiEntropy } = this.#init
+    const present = this.#present()
     const news = ownRecord.note(present, now)
     if (news === undefined) return
     if (census.own(countedIn(present, log), now)) antiEntropy.within(limits.censusMs, now)
@@ -42,5 +48,12 @@ export class Telling {
     // In a large fleet a view is a sample: nobody waits for one peer of it, unless it failed, has moved, or is judged.
     const isAwaited = news.forAll || panels.has(self)
     if (isAwaited || !view.isFull) antiEntropy.wake(now, isAwaited)
+  }
+
+  #present(): Present {
+    const { log, addresses, permit, leaving } = this.#init
+    const objects: Record<string, ObjectRecord> = {}
+    for (const [name, object] of this.#init.objects) objects[name] = object.record()
+    return { head: log.head, addresses, objects, permit: permit.record, left: leaving.isGone }
   }
 }

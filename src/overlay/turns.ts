@@ -12,6 +12,7 @@ import type { Locality } from './locality.ts'
 import type { Membership } from './membership.ts'
 import type { HostedObject } from './object.ts'
 import type { OwnPermit } from './own-permit.ts'
+import type { Telling } from './telling.ts'
 import type { View } from './view.ts'
 
 /** Events after which objects are looked at. */
@@ -29,7 +30,7 @@ export interface TurnsInit {
   readonly statements: StatementSet
   readonly view: View
   readonly objects: ReadonlyMap<string, HostedObject>
-  readonly hasGroup: boolean
+  readonly group: string | null
   readonly permit: OwnPermit
   readonly keepers: Keepers
   readonly leaving: Leaving
@@ -37,8 +38,7 @@ export interface TurnsInit {
   readonly antiEntropy: AntiEntropy
   readonly locality: Locality
   readonly census: Census
-  /** Something that the own record says may have changed. */
-  refresh(): void
+  readonly telling: Telling
 }
 
 export class Turns {
@@ -100,7 +100,7 @@ export class Turns {
       pieces.announce(membership.neighbours.all())
     }
     if (leaving.isOrdered && this.obstacleToLeaving() === undefined) return this.#sayFarewell(now)
-    if (objects || contactsMoved) this.#init.refresh()
+    if (objects || contactsMoved) this.#init.telling.tell(now)
     // What one object shows, another one of this peer may wait for.
     const known = this.#init.objects.size > 1 && this.#areWatchful() ? this.#view : view.changes
     const places = contactsMoved || wordsMoved || (viewMoved && membership.watchesView)
@@ -142,7 +142,7 @@ export class Turns {
 
   /** Whether an object, or the permits of the group, look at other peers now. */
   #areWatchful(): boolean {
-    if (this.#init.hasGroup) return true
+    if (this.#init.group !== null) return true
     for (const { state, futureReason } of this.#init.objects.values()) {
       if (state.current === null || futureReason !== '') return true
       if (state.phase.name === 'waiting' || state.phase.name === 'fetching') return true
@@ -159,7 +159,7 @@ export class Turns {
   #sayFarewell(now: number): number {
     const { leaving, membership } = this.#init
     leaving.farewell(now)
-    this.#init.refresh()
+    this.#init.telling.tell(now)
     membership.leave()
     return leaving.turn(now)
   }

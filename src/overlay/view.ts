@@ -2,8 +2,11 @@
  * The bounded view: the newest signed record of each peer worth knowing (SPEC O3). A small fleet is fully known; in a
  * large one neighbours and the own group stay, the rest is a sample chosen by a hash that each peer salts for itself.
  */
+
 import { SetDigest } from '../digest.ts'
 import type { Generator } from '../prng.ts'
+import { SmallMap } from '../small.ts'
+import type { PeerLimits } from './events.ts'
 import { hasLeft, type PeerRecord, type SignedRecord } from './record.ts'
 
 /** Unknown peers that are offered to a full view, so that its sample still mixes. */
@@ -30,16 +33,15 @@ export interface Pins {
 }
 
 export interface ViewInit {
-  self: string
-  size: number
-  /** Strangers kept of a fleet that is larger than the view, at most. @default as many as have place */
-  strangers?: number
+  readonly self: string
+  /** How many records are kept, and how many of strangers once the fleet is known to be larger. */
+  readonly limits: Pick<PeerLimits, 'view' | 'strangers'>
   hash53(text: string): number
   /** Records that are never dropped for others: neighbours and the own group. */
-  keeps(record: PeerRecord): boolean
-  pins: Pins
+  isKept(record: PeerRecord): boolean
+  readonly pins: readonly Pins[]
   /** A peer that was known has gone for good. */
-  lost?(): void
+  lost(): void
 }
 
 interface Known {
@@ -53,9 +55,9 @@ interface Known {
 export class View {
   readonly #init: ViewInit
   readonly #mostStrangers: number
-  readonly #records = new Map<string, Known>()
+  readonly #records = new SmallMap<string, Known>()
   /** Dropped for good, unless a newer record comes. */
-  readonly #gone = new Map<string, Stamp>()
+  readonly #gone = new SmallMap<string, Stamp>()
   readonly #digest = new SetDigest()
   /** There were more peers than have place: of the strangers among them only a sample is kept. */
   #isLarge = false
@@ -68,7 +70,7 @@ export class View {
 
   constructor(init: ViewInit) {
     this.#init = init
-    this.#mostStrangers = init.strangers ?? init.size
+    this.#mostStrangers = init.limits.strangers
   }
 
   get size(): number {
@@ -76,7 +78,7 @@ export class View {
   }
   /** The fleet is larger than what is kept of it, as far as is known. */
   get isFull(): boolean {
-    return this.#isLarge || this.#records.size >= this.#init.size
+    return this.#isLarge || this.#records.size >= this.#init.limits.view
   }
   get(peer: string): PeerRecord | undefined {
     return this.#records.get(peer)?.signed.record
@@ -112,8 +114,7 @@ export class View {
   }
 
   #isStranger(record: PeerRecord): boolean {
-    const { self, keeps, pins } = this.#init
-    return record.peer !== self && !keeps(record) && !pins.has(record.peer)
+    return record.peer !== this.#init.self && !this.#init.isKept(record) && !this.#isPinned(record)
   }
 
   /** Keeps a verified record if it is newer than the one known. */
@@ -125,7 +126,7 @@ export class View {
       return false
     if (known !== undefined) {
       this.#digest.remove(known.signed.weight)
-      if (hasLeft(record)) this.#init.lost?.()
+      if (hasLeft(record)) this.#init.lost()
       known.signed = signed
       known.heardAt = now
     } else {
@@ -134,7 +135,7 @@ export class View {
     }
     this.#digest.add(signed.weight)
     this.changes += 1
-    this.#init.pins.note(record)
+    for (const pins of this.#init.pins) pins.note(record)
     this.#noteWorst(record)
     if (known === undefined) this.#bound(record)
     return this.#records.has(record.peer)
@@ -151,7 +152,7 @@ export class View {
     let found: string | undefined
     let oldest = before
     for (const [peer, { signed, heardAt }] of this.#records) {
-      if (heardAt >= oldest || peer === this.#init.self || this.#init.keeps(signed.record)) continue
+      if (heardAt >= oldest || peer === this.#init.self || this.#init.isKept(signed.record)) continue
       found = peer
       oldest = heardAt
     }
@@ -162,7 +163,7 @@ export class View {
   get oldestSign(): number {
     let oldest = Number.POSITIVE_INFINITY
     for (const { signed, heardAt } of this.#records.values()) {
-      const isBound = signed.record.peer === this.#init.self || this.#init.keeps(signed.record)
+      const isBound = signed.record.peer === this.#init.self || this.#init.isKept(signed.record)
       if (heardAt < oldest && !isBound) oldest = heardAt
     }
     return oldest
@@ -172,7 +173,7 @@ export class View {
   drop(peer: string): void {
     const record = this.get(peer)
     if (record === undefined) return
-    if (!hasLeft(record)) this.#init.lost?.()
+    if (!hasLeft(record)) this.#init.lost()
     this.#gone.set(peer, { incarnation: record.incarnation, counter: record.counter })
     if (this.#gone.size > MAX_GONE) this.#gone.delete(this.#gone.keys().next().value!)
     this.#remove(record)
@@ -185,7 +186,9 @@ export class View {
 
   /** How many peers that this view does not know may be offered to it: all it has place for; a few for the sample, when full. */
   get room(): number {
-    const places = this.#isLarge ? this.#mostStrangers - this.#countStrangers() : this.#init.size - this.#records.size
+    const places = this.#isLarge
+      ? this.#mostStrangers - this.#countStrangers()
+      : this.#init.limits.view - this.#records.size
     return Math.max(places, STRANGERS_WHEN_FULL)
   }
 
@@ -206,8 +209,8 @@ export class View {
       if (known === undefined && !hasLeft(signed.record)) strangers.push(signed)
       else fresher.push(signed)
     }
-    const pinned = strangers.filter((one) => this.#isPinned(one))
-    const others = pinned.length === 0 ? strangers : strangers.filter((one) => !this.#isPinned(one))
+    const pinned = strangers.filter((one) => this.#isPinned(one.record))
+    const others = pinned.length === 0 ? strangers : strangers.filter((one) => !this.#isPinned(one.record))
     const left = Math.max(0, room - pinned.length)
     return fresher.concat(pinned, others.length <= left ? others : generator.sample(others, left))
   }
@@ -221,18 +224,18 @@ export class View {
     })
   }
 
-  #isPinned({ record }: SignedRecord): boolean {
-    return this.#init.pins.has(record.peer)
+  #isPinned({ peer }: PeerRecord): boolean {
+    for (const pins of this.#init.pins) if (pins.has(peer)) return true
+    return false
   }
 
   /** A full view takes a stranger only in place of one that it would rather lose. */
   #admits(record: PeerRecord): boolean {
-    const { size, self, keeps, pins } = this.#init
-    const isFull = this.#records.size >= size
-    if (record.peer === self || keeps(record)) return true
+    const isFull = this.#records.size >= this.#init.limits.view
+    if (record.peer === this.#init.self || this.#init.isKept(record)) return true
     if (!isFull && (!this.#isLarge || this.#strangers < this.#mostStrangers)) return true
     // Pinned in place of a stranger only: who keeps nothing but neighbours and its group has no room for it.
-    if (pins.wants(record)) return !isFull || this.#findWorst() !== undefined
+    if (this.#init.pins.some((pins) => pins.wants(record))) return !isFull || this.#findWorst() !== undefined
     const worst = this.#currentWorst()
     return worst !== undefined && this.#preference(record) < this.#preference(worst)
   }
@@ -240,7 +243,7 @@ export class View {
   /** Beyond its size the view knows that the fleet is large: then it keeps what it must and a sample of strangers. */
   #bound(record: PeerRecord): void {
     if (this.#isStranger(record)) this.#strangers += 1
-    if (this.#records.size > this.#init.size) {
+    if (this.#records.size > this.#init.limits.view) {
       this.#isLarge = true
       this.#evict()
     } else if (this.#records.size < this.#mostStrangers / 2) this.#isLarge = false
@@ -274,14 +277,14 @@ export class View {
 
   /** The own record, and the last ones of members that left: what they gave back they say to nobody any more. */
   *forFellows(): IterableIterator<SignedRecord> {
-    const { self, keeps } = this.#init
     for (const { signed } of this.#records.values())
-      if (signed.record.peer === self || (hasLeft(signed.record) && keeps(signed.record))) yield signed
+      if (signed.record.peer === this.#init.self || (hasLeft(signed.record) && this.#init.isKept(signed.record)))
+        yield signed
   }
 
   /** O12: who left is news only to those who knew it, and to its group: its last record gives back what it held (P3). */
   #isPast(record: PeerRecord): boolean {
-    return hasLeft(record) && !this.#init.keeps(record)
+    return hasLeft(record) && !this.#init.isKept(record)
   }
 
   #isGone(peer: string, stamp: Stamp): boolean {
@@ -328,7 +331,7 @@ export class View {
   #remove(record: PeerRecord): void {
     this.#digest.remove(this.#records.get(record.peer)?.signed.weight ?? 0)
     this.#records.delete(record.peer)
-    this.#init.pins.forget(record.peer)
+    for (const pins of this.#init.pins) pins.forget(record.peer)
     if (this.#worst?.peer === record.peer) this.#worst = undefined
     if (this.#isStranger(record)) this.#strangers -= 1
     this.changes += 1
@@ -337,7 +340,7 @@ export class View {
   #leastNeeded(): PeerRecord | undefined {
     const own = this.get(this.#init.self)?.group ?? null
     const others = [...this.all()].map((one) => one.record).filter((one) => one.peer !== this.#init.self)
-    const pinned = others.findLast((record) => this.#init.pins.has(record.peer) && !this.#init.keeps(record))
+    const pinned = others.findLast((record) => this.#isPinned(record) && !this.#init.isKept(record))
     return pinned ?? others.findLast((record) => own === null || record.group !== own) ?? others.at(-1)
   }
 }

@@ -2,8 +2,10 @@
  * The fleet's log: one append-only hash chain of upgrade entries (SPEC T4 to T6). Entries arrive in any order and from
  * anywhere; authority comes from signatures, order from the chain.
  */
+
 import { Refusal } from '../errors.ts'
 import type { Head } from '../overlay/record.ts'
+import { SmallMap } from '../small.ts'
 import type { Entry } from './manifest.ts'
 import { checkReplacement } from './replacement.ts'
 import { Schema } from './schema.ts'
@@ -15,13 +17,13 @@ export type Addition = 'added' | 'known' | 'orphan' | 'fork'
 
 export class UpgradeLog {
   readonly fleet: string
-  readonly #entries = new Map<string, Entry>()
-  readonly #children = new Map<string, Entry[]>()
+  readonly #entries = new SmallMap<string, Entry>()
+  readonly #children = new SmallMap<string, Entry[]>()
   /** The undisputed chain: chain[i] is version i + 1. It ends before the first fork. */
   #chain: Entry[] = []
   #schema = new Schema()
   /** Schemas at entries beside the chain that were asked for. */
-  readonly #branches = new Map<string, Schema>()
+  readonly #branches = new SmallMap<string, Schema>()
 
   constructor(fleet: string) {
     this.fleet = fleet

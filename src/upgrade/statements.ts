@@ -1,5 +1,7 @@
 /** The set of statements a peer holds and what they mean together (SPEC T7 to T9). Any order of arrival, same meaning. */
+
 import { SetDigest } from '../digest.ts'
+import { SmallMap, SmallSet } from '../small.ts'
 import type { Statement, StatementBody } from './statement.ts'
 
 export interface Roster {
@@ -14,23 +16,23 @@ const sameMembers = (a: readonly string[], b: readonly string[]): boolean =>
   a.length === b.length && a.every((m) => b.includes(m))
 
 export class StatementSet {
-  readonly #statements = new Map<string, Statement>()
-  readonly #identities = new Map<string, string>()
-  readonly #rosters = new Map<string, Map<number, Roster>>()
-  readonly #lifted = new Set<string>()
-  readonly #aborts = new Map<string, Statement>()
-  readonly #approved = new Set<string>()
-  readonly #hastened = new Set<string>()
+  readonly #statements = new SmallMap<string, Statement>()
+  readonly #identities = new SmallMap<string, string>()
+  readonly #rosters = new SmallMap<string, Map<number, Roster>>()
+  readonly #lifted = new SmallSet<string>()
+  readonly #aborts = new SmallMap<string, Statement>()
+  readonly #approved = new SmallSet<string>()
+  readonly #hastened = new SmallSet<string>()
   /** Those that nobody lifted: few, and looked at often. */
-  readonly #pauses = new Map<string, Statement>()
-  readonly #forgotten = new Set<string>()
-  readonly #retirements = new Map<string, Statement>()
+  readonly #pauses = new SmallMap<string, Statement>()
+  readonly #forgotten = new SmallSet<string>()
+  readonly #retirements = new SmallMap<string, Statement>()
   /** Entry's hash → its retries. */
-  readonly #retries = new Map<string, Statement[]>()
+  readonly #retries = new SmallMap<string, Statement[]>()
   /** Peer → the statements that it leaves. */
-  readonly #leaves = new Map<string, Statement[]>()
+  readonly #leaves = new SmallMap<string, Statement[]>()
   /** group/peer → the newest roster under which the peer is excluded. */
-  readonly #exclusions = new Map<string, number>()
+  readonly #exclusions = new SmallMap<string, number>()
   readonly #hash53: (text: string) => number
   readonly #digest = new SetDigest()
 

@@ -28,10 +28,11 @@ class End {
     statements: this.statements,
     view: new View({
       self: 'peer-a',
-      size: 8,
+      limits: { view: 8, strangers: 8 },
       hash53,
-      keeps: () => false,
-      pins: { has: () => false, wants: () => false, note: () => undefined, forget: () => undefined }
+      isKept: () => false,
+      pins: [],
+      lost: () => undefined
     }),
     census: { digest: '' },
     limits: DEFAULT_LIMITS,

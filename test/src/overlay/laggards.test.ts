@@ -1,14 +1,13 @@
 /** Who is furthest behind is known at every peer of a large fleet (SPEC O25). */
 import assert from 'node:assert/strict'
 import { hash53, World } from '../../../sim/authority.ts'
-import { allPins, Laggards } from '../../../src/overlay/laggards.ts'
+import { Laggards } from '../../../src/overlay/laggards.ts'
 import { type PeerRecord, signedRecord } from '../../../src/overlay/record.ts'
 import { View } from '../../../src/overlay/view.ts'
 import { Generator } from '../../../src/prng.ts'
 import { UpgradeLog } from '../../../src/upgrade/log.ts'
 
 const OBJECT = 'Av1'
-const NONE = { has: () => false, wants: () => false, note: () => undefined, forget: () => undefined }
 
 function fleet(versions: number) {
   const world = new World(1, true)
@@ -20,8 +19,14 @@ function fleet(versions: number) {
 }
 
 function member({ log }: { log: UpgradeLog }, self: string, size = 24) {
-  const laggards: Laggards = new Laggards({ log, room: 8, hash53, view: () => view })
-  const view: View = new View({ self, size, hash53, keeps: () => false, pins: allPins(NONE, laggards) })
+  const laggards = new Laggards({
+    ...{ log, hash53, limits: { view: 64 } },
+    get view() {
+      return view
+    }
+  })
+  const limits = { view: size, strangers: size }
+  const view: View = new View({ self, limits, hash53, isKept: () => false, pins: [laggards], lost: () => undefined })
   return { view, laggards }
 }
 

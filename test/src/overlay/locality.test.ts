@@ -13,7 +13,7 @@ const hold = (peer: LonePeer, name: string, forMs: number) =>
 
 describe('the clock of a peer (SPEC S27)', () => {
   const heard = (...aheadMs: number[]) => {
-    const clock = new Clock((peer) => !peer.startsWith('stranger'))
+    const clock = new Clock({ isNeighbour: (peer) => !peer.startsWith('stranger') })
     for (const [index, ahead] of aheadMs.entries()) clock.note(`peer-${index}`, 1_000_000 + ahead, 1_000_000)
     return clock
   }

@@ -39,18 +39,23 @@ class Sample {
   isCutOff = false
 
   constructor(size: number, room: number, conditions: Condition[], group: string | null = null) {
+    const view = (): View => this.view
     this.panels = new Panels({
       self: nameOf(0),
       group,
       log: this.log,
       statements: this.statements,
-      room,
+      limits: { view: 2 * room, degreeMax: 0 },
       hash53,
-      view: () => this.view,
+      get view() {
+        return view()
+      },
       isNeighbour: () => true,
       isCutOff: () => this.isCutOff
     })
-    this.view = new View({ self: nameOf(0), size, hash53, keeps: () => false, pins: this.panels })
+    const limits = { view: size, strangers: size }
+    const around = { isKept: () => false, pins: [this.panels], lost: () => undefined }
+    this.view = new View({ self: nameOf(0), limits, hash53, ...around })
     for (const when of conditions) this.release(when)
   }
 

@@ -22,8 +22,8 @@ class Fixture {
     this.passive = new PassiveSet(size, generator)
     const around = {
       self: name(0),
-      ownAddresses: () => ['/self'],
-      neighbours: () => this.neighbours,
+      ownAddresses: ['/self'],
+      neighbours: { all: () => this.neighbours },
       addresses: (peer: string) => [`/${peer}`],
       isWelcome: (peer: string) => !this.neighbours.has(peer),
       heard: (peer: string, at: number) => {

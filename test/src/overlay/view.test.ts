@@ -22,10 +22,11 @@ const signed = (one: PeerRecord) => signedRecord(one, new Uint8Array(), hash53)
 function viewOf(...records: PeerRecord[]): View {
   const view = new View({
     self: 'peer-self',
-    size: 16,
+    limits: { view: 16, strangers: 16 },
     hash53,
-    keeps: ({ group }) => group === 'own',
-    pins: { has: () => false, wants: () => false, note: () => undefined, forget: () => undefined }
+    isKept: ({ group }) => group === 'own',
+    pins: [],
+    lost: () => undefined
   })
   records.forEach((one, index) => {
     view.put(signed(one), 1000 * (index + 1))
