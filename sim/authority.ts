@@ -5,9 +5,10 @@
  */
 import { Refusal } from '../src/errors.ts'
 import type { Authority, Effect, Event, HostCommandName, PeerInit } from '../src/overlay/events.ts'
-import { type SignedRecord, signedRecord } from '../src/overlay/record.ts'
+import { type PeerRecord, type SignedRecord, signedRecord } from '../src/overlay/record.ts'
 import { contextOf, type ScheduleContext } from '../src/schedule/context.ts'
 import type { Condition, Schedule } from '../src/schedule/schedule.ts'
+import { SharedLogs } from '../src/upgrade/log.ts'
 import { type Entry, MIN_PIECE_BYTES } from '../src/upgrade/manifest.ts'
 import type { Statement, StatementBody } from '../src/upgrade/statement.ts'
 import type { Simulation } from './callers.ts'
@@ -88,7 +89,46 @@ export interface EntryRequest {
   replaces?: Entry[]
 }
 
+/** One peer's: only what it signs is its own. */
+class SimulatedAuthority implements Authority {
+  readonly #world: World
+  readonly #sealed: (signed: SignedRecord) => void
+
+  constructor(world: World, sealed: (signed: SignedRecord) => void) {
+    this.#world = world
+    this.#sealed = sealed
+  }
+
+  get fleet(): string {
+    return this.#world.fleet
+  }
+  get logs(): SharedLogs {
+    return this.#world.logs
+  }
+  openEntry(bytes: Uint8Array): Entry {
+    return this.#world.open('entry', bytes) as Entry
+  }
+  openStatement(bytes: Uint8Array): Statement {
+    return this.#world.open('statement', bytes) as Statement
+  }
+  openRecord(bytes: Uint8Array): SignedRecord {
+    return this.#world.open('record', bytes) as SignedRecord
+  }
+  sealRecord(record: PeerRecord): Uint8Array {
+    const signed = this.#world.seal(record)
+    this.#sealed(signed)
+    return signed.bytes
+  }
+  hash53(text: string): number {
+    return hash53(text)
+  }
+  expired(): boolean {
+    return false
+  }
+}
+
 export class World {
+  readonly logs = new SharedLogs()
   readonly fleet: string
   readonly entries: Entry[] = []
   readonly statements: Statement[] = []
@@ -180,25 +220,18 @@ export class World {
 
   /** The authority of one peer; `sealed` hears of every record that it signs. */
   authorityOf(sealed: (signed: SignedRecord) => void): Authority {
-    return {
-      fleet: this.fleet,
-      openEntry: (bytes) => this.#open('entry', bytes) as Entry,
-      openStatement: (bytes) => this.#open('statement', bytes) as Statement,
-      openRecord: (bytes) => this.#open('record', bytes) as SignedRecord,
-      sealRecord: (record) => {
-        const kept = this.#strict ? structuredClone(record) : record
-        const bytes = bytesOf(600)
-        const signed = signedRecord(kept, bytes, hash53)
-        this.#sign('record', bytes, signed)
-        sealed(signed)
-        return bytes
-      },
-      hash53,
-      expired: () => false
-    }
+    return new SimulatedAuthority(this, sealed)
   }
 
-  #open(kind: Kind, bytes: Uint8Array): Entry | Statement | SignedRecord {
+  seal(record: PeerRecord): SignedRecord {
+    const kept = this.#strict ? structuredClone(record) : record
+    const bytes = bytesOf(600)
+    const signed = signedRecord(kept, bytes, hash53)
+    this.#sign('record', bytes, signed)
+    return signed
+  }
+
+  open(kind: Kind, bytes: Uint8Array): Entry | Statement | SignedRecord {
     if (!(bytes instanceof SimulatedBytes) || bytes.signer !== this || bytes.kind !== kind) {
       throw new Refusal('WrongSignature', `these bytes are no ${kind} that the fleet's signers made`)
     }

@@ -3,7 +3,7 @@
  * empty `Map` takes 200 bytes, an empty `SmallMap` 32. Up to `FEW` members lie in one list that is searched from its
  * begin; more of them in a `Map`. The order is that of insertion; members may be added and deleted while they are iterated.
  */
-const FEW = 16
+const FEW = 24
 /** Shared: a list is never changed in length, but replaced. */
 const NONE: never[] = []
 

@@ -148,7 +148,7 @@ export class Driver {
       case 'publish':
         return network.publish(effect.topic, effect.bytes)
       case 'connect':
-        return this.#connect(effect.peer, effect.addresses)
+        return this.#connect(effect.peer, [...effect.addresses])
       case 'disconnect':
         if (effect.blame)
           log.warn({ peer: effect.peer, reason: effect.reason }, 'a peer broke a rule; its session is closed')

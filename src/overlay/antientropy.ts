@@ -16,10 +16,10 @@ import type { View } from './view.ts'
 /** Room for the frame of a delta, beside the bytes it carries. */
 const BUDGET_BYTES = MAX_DELTA_BYTES
 
-/** What was the same on both sides when a round with a neighbour last ended. */
+/** What both sides had when a round with a neighbour last ended. */
 interface Synced {
-  mine: string
-  theirs: string
+  /** Hash of both summaries; 0: there was no round. */
+  pair: number
   /** Rounds since that began with the same pair; after a few the difference is one that the bounded views keep. */
   times: number
 }
@@ -40,6 +40,7 @@ const ASK_AGAIN_MS = 500
 const SLICE = 3000
 
 const NOBODY: never[] = []
+const UNSYNCED: Synced = { pair: 0, times: 0 }
 
 const isInSlice = (hash: string, [index, of]: readonly [number, number]): boolean =>
   Number.parseInt(hash.slice(0, 8), 16) % of === index
@@ -55,6 +56,7 @@ export interface AntiEntropyInit {
   readonly limits: PeerLimits
   readonly generator: Generator
   readonly outbox: Outbox
+  hash53(text: string): number
   now(): number
 }
 
@@ -143,7 +145,7 @@ export class AntiEntropy {
    */
   greet(peer: string): void {
     if (this.#synced.has(peer)) return
-    this.#synced.set(peer, { mine: '', theirs: '', times: 0 })
+    this.#synced.set(peer, UNSYNCED)
     if (this.#self < peer) this.summarise(peer)
   }
 
@@ -157,8 +159,9 @@ export class AntiEntropy {
     const isOfRecords = summary.head.hash === this.#log.head.hash && summary.statements === this.#statements.digest
     if (isOfRecords && this.#view.isFull && summary.news !== true && now < this.#recordsAt) return
     const synced = this.#synced.get(from)
-    const times = synced?.mine === mine && synced.theirs === theirs ? synced.times + 1 : 0
-    this.#synced.set(from, { mine, theirs, times })
+    const pair = this.#around.hash53(`${mine} ${theirs}`)
+    const times = synced?.pair === pair ? synced.times + 1 : 0
+    this.#synced.set(from, { pair, times })
     if (times >= ROUNDS_WITH_THE_SAME_PAIR * this.#slices) return
     this.#sendDigest(from, true)
   }

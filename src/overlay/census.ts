@@ -8,6 +8,7 @@ import type { Generator } from '../prng.ts'
 import { SmallMap } from '../small.ts'
 import type { UpgradeLog } from '../upgrade/log.ts'
 import type { Entry } from '../upgrade/manifest.ts'
+import type { Schema } from '../upgrade/schema.ts'
 import type { StatementSet } from '../upgrade/statements.ts'
 import { COUNTED, type Count, type Counted } from './counted.ts'
 import type { PeerLimits } from './events.ts'
@@ -26,6 +27,7 @@ import {
 } from './sketch.ts'
 
 const HOUR_MS = 3_600_000
+const NONE: readonly Count[] = []
 /** How far ahead of this peer's clock an hour may be that another one tells. */
 const MAX_SKEW_HOURS = 24
 
@@ -77,7 +79,7 @@ export class Census {
   #lines: Lines = new SmallMap()
   /** The last epoch's, until this one has settled. */
   #before: Lines = new SmallMap()
-  #own: readonly Count[] = []
+  #own: readonly Count[] = NONE
   /** Somebody is counted in this epoch who is that no more. */
   #outdated = false
   /** Whether all that this peer's neighbours know is here: else there is no reading. */
@@ -343,10 +345,7 @@ export class Census {
     if (log.size === this.#knownLog && statements.size === this.#knownStatements) return this.#counted
     this.#knownLog = log.size
     this.#knownStatements = statements.size
-    const counted = new Map<string, { object: string; entry: Entry }>()
-    for (const [object, versions] of log.schema.lineages)
-      for (const { entry } of versions.slice(-MAX_COUNTED_VERSIONS))
-        counted.set(keyOf(object, entry.hash.slice(0, 16)), { object, entry })
+    const counted = countedBy(log.schema)
     this.#counted = counted
     this.#digest = undefined
     for (const lines of [this.#lines, this.#before]) {
@@ -362,6 +361,20 @@ export class Census {
     this.#addOwn()
     return counted
   }
+}
+
+/** Peers that share a schema share this. */
+const COUNTED_BY = new WeakMap<Schema, ReadonlyMap<string, { object: string; entry: Entry }>>()
+
+function countedBy(schema: Schema): ReadonlyMap<string, { object: string; entry: Entry }> {
+  const known = COUNTED_BY.get(schema)
+  if (known !== undefined) return known
+  const counted = new Map<string, { object: string; entry: Entry }>()
+  for (const [object, versions] of schema.lineages)
+    for (const { entry } of versions.slice(-MAX_COUNTED_VERSIONS))
+      counted.set(keyOf(object, entry.hash.slice(0, 16)), { object, entry })
+  COUNTED_BY.set(schema, counted)
+  return counted
 }
 
 /**

@@ -73,8 +73,9 @@ export class Chronicle {
     const phases = isNew ? {} : { ...known?.phases }
     if (!isNew && known !== undefined)
       phases[before.phase.name] = (phases[before.phase.name] ?? 0) + Math.round(now - known.since)
-    this.#under.set(before.object, { since: now, phases })
     const { phase } = after
+    if (phase.name === 'idle') this.#under.delete(before.object)
+    else this.#under.set(before.object, { since: now, phases })
     if (phase.name !== 'activating' && phase.name !== 'returning') return
     const failed = after.failures.some((one) => one.entry === phase.entry)
     const note: UpgradeNote = {

@@ -10,12 +10,11 @@ import { SmallMap } from '../small.ts'
 const MOST_MS = 300_000
 /** Fewer neighbours than these prove nothing. */
 const LEAST = 3
-/** What a neighbour's clock showed counts for so long: in a large fleet each is heard from every two hours. */
-const HEARD_MS = 14_400_000
 
 export class Clock {
   readonly #around: { isNeighbour(peer: string): boolean }
-  readonly #heard = new SmallMap<string, { aheadMs: number; at: number }>()
+  /** How far the clock of each was ahead when it was heard last, s. */
+  readonly #heard = new SmallMap<string, number>()
   #doubted = false
   /** Grows when the clock comes to be doubted, or no longer is. */
   changes = 0
@@ -27,10 +26,10 @@ export class Clock {
   /** A peer's summary came: how far its clock is ahead, the way of the message left aside. */
   note(peer: string, theirs: number | undefined, now: number): void {
     if (theirs === undefined) return
-    this.#heard.set(peer, { aheadMs: theirs - now, at: now })
+    this.#heard.set(peer, Math.round((theirs - now) / 1000))
     // Where all agree there is nothing to compute.
     if (!this.#doubted && Math.abs(theirs - now) <= MOST_MS) return
-    const doubted = this.doubt(now) !== undefined
+    const doubted = this.doubt() !== undefined
     if (doubted !== this.#doubted) this.changes += 1
     this.#doubted = doubted
   }
@@ -40,10 +39,9 @@ export class Clock {
   }
 
   /** What is wrong with the own clock, in words; undefined while nothing is known to be. */
-  doubt(now: number): string | undefined {
+  doubt(): string | undefined {
     const ahead: number[] = []
-    for (const [peer, { aheadMs, at }] of this.#heard)
-      if (this.#around.isNeighbour(peer) && now - at <= HEARD_MS) ahead.push(aheadMs)
+    for (const [peer, aheadS] of this.#heard) if (this.#around.isNeighbour(peer)) ahead.push(aheadS * 1000)
     if (ahead.length < LEAST) return undefined
     ahead.sort((a, b) => a - b)
     const middle = ahead.length >> 1

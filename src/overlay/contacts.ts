@@ -47,7 +47,7 @@ export class Contacts {
     const contacts: Contact[] = []
     for (const peer of peers) {
       const addresses = this.addresses(peer)
-      if (addresses.length > 0 && contacts.length < MAX_CONTACTS) contacts.push({ peer, addresses: [...addresses] })
+      if (addresses.length > 0 && contacts.length < MAX_CONTACTS) contacts.push({ peer, addresses })
     }
     // A peer that has just started knows nobody yet: it must not forget whom it knew before.
     if (contacts.length < this.#kept.length) return

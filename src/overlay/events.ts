@@ -10,6 +10,7 @@
  */
 import type { RefusalName } from '../errors.ts'
 import type { ScheduleFacts } from '../schedule/context.ts'
+import type { SharedLogs } from '../upgrade/log.ts'
 import type { Entry } from '../upgrade/manifest.ts'
 import type { Statement } from '../upgrade/statement.ts'
 import type { Message } from './messages.ts'
@@ -19,6 +20,8 @@ import type { Head, PeerRecord, SignedRecord } from './record.ts'
 export interface Authority {
   /** The fleet's hash: parent of version 1. */
   readonly fleet: string
+  /** Where many peers live in one process: what their logs share. */
+  readonly logs?: SharedLogs
   openEntry(bytes: Uint8Array): Entry
   openStatement(bytes: Uint8Array): Statement
   openRecord(bytes: Uint8Array): SignedRecord
@@ -131,7 +134,7 @@ export type Effect =
   /** Send a piece that is on disk as a `piece` message (or `lack` if it cannot be read). */
   | { type: 'send-piece'; to: string; bundle: string; index: number }
   | { type: 'publish'; topic: Topic; bytes: Uint8Array }
-  | { type: 'connect'; peer: string; addresses: string[] }
+  | { type: 'connect'; peer: string; addresses: readonly string[] }
   /** Close the session with a peer: it is not needed any more, or (`blame`) it broke a rule. */
   | { type: 'disconnect'; peer: string; reason: string; blame: boolean }
   /** Verify a piece against `sha256` off the event loop and store it durably. */

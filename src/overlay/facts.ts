@@ -38,7 +38,7 @@ export function factsFor(parts: FactsInit, entry: Entry, object: string): Constr
         .schemaOf(entry.hash)
         .versions(object)
         .map((one) => one.className),
-    clockDoubt: () => parts.locality.clock.doubt(parts.now()),
+    clockDoubt: () => parts.locality.clock.doubt(),
     isQuiet: (below) => parts.locality.load.isQuiet(below, parts.now()),
     locks: parts.locality.locks(parts.now()),
     opinion: (module) => parts.questions.opinion(entry, object, module, parts.now()),

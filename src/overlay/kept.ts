@@ -1,10 +1,11 @@
 /** What a snapshot holds of objects, and which of them a peer hosts (SPEC O1, T6). */
+import { SmallMap } from '../small.ts'
 import type { UpgradeLog } from '../upgrade/log.ts'
 import { emptyObject, type ObjectState } from './lifecycle.ts'
 
 /** By object. What a store of an earlier commit lacks has its default. */
-export function keptObjects(snapshot: ReadonlyMap<string, unknown>): Map<string, ObjectState> {
-  const states = new Map<string, ObjectState>()
+export function keptObjects(snapshot: ReadonlyMap<string, unknown>): ReadonlyMap<string, ObjectState> {
+  const states = new SmallMap<string, ObjectState>()
   for (const [key, value] of snapshot) {
     if (!key.startsWith('object/')) continue
     const state = value as ObjectState

@@ -112,7 +112,7 @@ export class Membership implements Places, Acquaintance {
   connect(peer: string): boolean {
     if (this.neighbours.connected.has(peer)) return true
     const addresses = this.#contacts.addresses(peer)
-    if (addresses.length > 0) this.#outbox.send({ type: 'connect', peer, addresses: [...addresses] })
+    if (addresses.length > 0) this.#outbox.send({ type: 'connect', peer, addresses })
     return false
   }
 

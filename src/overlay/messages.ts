@@ -125,7 +125,7 @@ export const messageSchema = z.discriminatedUnion('kind', [
   z.strictObject({
     kind: z.literal('shuffle'),
     contacts: z
-      .array(z.strictObject({ peer: peerIdSchema, addresses: addressesSchema, ageMs: count }))
+      .array(z.strictObject({ peer: peerIdSchema, addresses: addressesSchema.readonly(), ageMs: count }))
       .max(MAX_SHUFFLED),
     answer: z.boolean()
   })

@@ -242,7 +242,7 @@ export class Neighbours {
     const underWay = [...this.#dials.values()].filter((one) => one.underWay).length
     if (underWay >= DIALS_AT_ONCE) return false
     this.#dials.set(peer, { failures: this.#dials.get(peer)?.failures ?? 0, notBefore: now, underWay: true })
-    this.#outbox.send({ type: 'connect', peer, addresses: [...this.#places.addresses(peer)] })
+    this.#outbox.send({ type: 'connect', peer, addresses: this.#places.addresses(peer) })
     return true
   }
 

@@ -95,6 +95,7 @@ export class Panels implements Pins {
 
   has(peer: string): boolean {
     const pinnings = this.#current()
+    if (pinnings.length === 0) return false
     this.#pinned ??= new Set(pinnings.flatMap((one) => one.pinned.map((pinned) => pinned.peer)))
     return this.#pinned.has(peer)
   }

@@ -75,7 +75,7 @@ export class Parts implements Surroundings {
     this.authority = authority
     this.hash53 = (text) => authority.hash53(text)
     this.generator = new Generator(init.seed)
-    this.log = new UpgradeLog(authority.fleet)
+    this.log = new UpgradeLog(authority.fleet, authority.logs)
     this.statements = new StatementSet(this.hash53)
     this.chronicle = new Chronicle(this, snapshot)
     this.panels = new Panels(this)

@@ -9,9 +9,14 @@ import type { BundleTable } from '../upgrade/manifest.ts'
 import type { Event, PeerLimits } from './events.ts'
 import type { MessageOf } from './messages.ts'
 import type { Outbox } from './outbox.ts'
+import { PieceSet } from './piece-set.ts'
 
 const PER_NEIGHBOUR = 4
 const MAX_UNPACK_FAILURES = 3
+/** Bundles of which one neighbour's offers are kept, beside those that the log names. */
+const MAX_OFFERS = 16
+const NOTHING = new Uint8Array()
+const NOBODY: never[] = []
 const LAST_UNPACK_MS = 10 * 60_000
 
 interface Bundle {
@@ -21,9 +26,9 @@ interface Bundle {
   place: number
   /** Its code is needed here: whole, it is unpacked. Else it is only kept for others. */
   runs: boolean
-  held: Set<number>
+  held: PieceSet
   /** Pieces asked for: index → from whom, until when. Being stored: deadline Infinity. */
-  asked: Map<number, { from: string; deadline: number }>
+  asked: SmallMap<number, { from: string; deadline: number }>
   unpacked: boolean
   unpacking: boolean
   /** It was removed, and neighbours have not been told yet. */
@@ -56,8 +61,8 @@ export class Pieces {
   readonly #reach: Reach
   readonly #outbox: Outbox
   readonly #bundles = new SmallMap<string, Bundle>()
-  /** neighbour → bundle → pieces it announced. */
-  readonly #offers = new SmallMap<string, Map<string, Set<number>>>()
+  /** bundle → neighbour → pieces it announced. */
+  readonly #offers = new SmallMap<string, SmallMap<string, PieceSet>>()
   readonly #atBoot = new SmallMap<string, { pieces: Uint8Array; unpacked: boolean }>()
 
   constructor(limits: PeerLimits, generator: Generator, outbox: Outbox, reach: Reach) {
@@ -81,16 +86,16 @@ export class Pieces {
     if (this.#bundles.has(table.sha256)) return
     this.changes += 1
     const stored = this.#atBoot.get(table.sha256)
-    const held = new Set(stored === undefined ? [] : indexes(stored.pieces, table.pieces.length))
     const unpacked = stored?.unpacked ?? false
-    if (unpacked) for (let i = 0; i < table.pieces.length; i++) held.add(i)
+    const count = table.pieces.length
+    const held = unpacked ? PieceSet.all(count) : PieceSet.of(stored?.pieces ?? NOTHING, count)
     const bundle: Bundle = {
       table,
       version,
       place: Number.POSITIVE_INFINITY,
       runs: false,
       held,
-      asked: new Map(),
+      asked: new SmallMap(),
       unpacked,
       unpacking: false,
       isToBeDenied: false,
@@ -145,7 +150,7 @@ export class Pieces {
     this.changes += 1
     const bundle = this.#bundles.get(sha256)
     if (bundle === undefined) return
-    for (let i = 0; i < bundle.table.pieces.length; i++) bundle.held.add(i)
+    bundle.held.fill()
     bundle.asked.clear()
     this.arrivals += 1
     this.#unpackIfWhole(bundle)
@@ -156,10 +161,10 @@ export class Pieces {
   }
   /** Whether a neighbour said that it holds all of a bundle. */
   isHeldBy(peer: string, sha256: string): boolean {
-    return this.#offers.get(peer)?.get(sha256)?.size === this.#bundles.get(sha256)?.table.pieces.length
+    return this.#offers.get(sha256)?.get(peer)?.size === this.#bundles.get(sha256)?.table.pieces.length
   }
   #isDeniedBy(peer: string, sha256: string): boolean {
-    return this.#offers.get(peer)?.get(sha256)?.size === 0
+    return this.#offers.get(sha256)?.get(peer)?.size === 0
   }
   /** ⟨held, all⟩ pieces of a bundle. */
   share(sha256: string): [number, number] {
@@ -196,15 +201,11 @@ export class Pieces {
 
   onHave(from: string, message: MessageOf<'have'>): void {
     this.changes += 1
-    const offers = this.#offers.get(from) ?? new Map<string, Set<number>>()
-    this.#offers.set(from, offers)
     const known = this.#bundles.get(message.bundle)
     // Offers of bundles not heard of yet are kept, bounded: the entry may be on its way.
-    if (known === undefined && offers.size >= 16) return
-    offers.set(
-      message.bundle,
-      new Set(indexes(message.pieces, known?.table.pieces.length ?? message.pieces.byteLength * 8))
-    )
+    if (known === undefined && this.#offersBy(from) >= MAX_OFFERS) return
+    const count = known?.table.pieces.length ?? message.pieces.byteLength * 8
+    this.#offersOf(message.bundle).set(from, PieceSet.of(message.pieces, count))
   }
 
   onWant(from: string, message: MessageOf<'want'>, now: number): void {
@@ -217,7 +218,7 @@ export class Pieces {
 
   onLack(from: string, message: MessageOf<'lack'>): void {
     this.changes += 1
-    this.#offers.get(from)?.get(message.bundle)?.delete(message.index)
+    this.#offers.get(message.bundle)?.get(from)?.delete(message.index)
     const asked = this.#bundles.get(message.bundle)?.asked
     if (asked?.get(message.index)?.from === from) asked.delete(message.index)
   }
@@ -244,10 +245,20 @@ export class Pieces {
 
   /** Whoever had a piece that it did not announce, or not any more, may have them all; what it lacks it says. */
   #noteHolder(from: string, bundle: Bundle, index: number): void {
-    const offers = this.#offers.get(from) ?? new Map<string, Set<number>>()
-    this.#offers.set(from, offers)
-    if (offers.get(bundle.table.sha256)?.has(index)) return
-    offers.set(bundle.table.sha256, new Set(bundle.table.pieces.keys()))
+    const offers = this.#offersOf(bundle.table.sha256)
+    if (!offers.get(from)?.has(index)) offers.set(from, PieceSet.all(bundle.table.pieces.length))
+  }
+
+  #offersOf(sha256: string): SmallMap<string, PieceSet> {
+    const offers = this.#offers.get(sha256) ?? new SmallMap()
+    this.#offers.set(sha256, offers)
+    return offers
+  }
+
+  #offersBy(peer: string): number {
+    let count = 0
+    for (const offers of this.#offers.values()) if (offers.has(peer)) count += 1
+    return count
   }
 
   /** Returns the peer to blame if the piece was not what its hash says. */
@@ -263,7 +274,7 @@ export class Pieces {
     }
     bundle.asked.delete(index)
     if (event.outcome === 'wrong') {
-      this.#offers.get(from)?.delete(event.bundle)
+      this.#offers.get(event.bundle)?.delete(from)
       return from
     }
     bundle.held.add(index)
@@ -295,7 +306,10 @@ export class Pieces {
 
   forget(peer: string): void {
     this.changes += 1
-    this.#offers.delete(peer)
+    for (const [sha256, offers] of this.#offers) {
+      offers.delete(peer)
+      if (offers.size === 0) this.#offers.delete(sha256)
+    }
     for (const bundle of this.#bundles.values()) {
       for (const [index, asked] of bundle.asked)
         if (asked.from === peer && Number.isFinite(asked.deadline)) bundle.asked.delete(index)
@@ -312,7 +326,7 @@ export class Pieces {
       for (const [index, asked] of bundle.asked) {
         if (asked.deadline <= now) {
           bundle.asked.delete(index)
-          this.#offers.get(asked.from)?.get(bundle.table.sha256)?.delete(index)
+          this.#offers.get(bundle.table.sha256)?.get(asked.from)?.delete(index)
           continue
         }
         inFlight += 1
@@ -374,8 +388,8 @@ export class Pieces {
   /** Missing pieces with their holders, rarest first, equals in random order. */
   #rarest(bundle: Bundle): [number, string[]][] {
     const holders = new Map<number, string[]>()
-    for (const [peer, offers] of this.#offers) {
-      for (const index of offers.get(bundle.table.sha256) ?? []) {
+    for (const [peer, offered] of this.#offers.get(bundle.table.sha256) ?? NOBODY) {
+      for (const index of offered) {
         if (index >= bundle.table.pieces.length || bundle.held.has(index) || bundle.asked.has(index)) continue
         const list = holders.get(index)
         if (list === undefined) holders.set(index, [peer])
@@ -399,18 +413,9 @@ export class Pieces {
   }
 
   #have(to: string, sha256: string, bundle: Bundle): void {
-    const bits = new Uint8Array(Math.ceil(bundle.table.pieces.length / 8))
-    for (const index of bundle.held) bits[index >> 3]! |= 1 << (index & 7)
-    this.#outbox.send({ type: 'send', to, message: { kind: 'have', bundle: sha256, pieces: bits } })
+    this.#outbox.send({ type: 'send', to, message: { kind: 'have', bundle: sha256, pieces: bundle.held.bits } })
   }
 }
 
 const isWanting = ({ held, table, place }: Bundle): boolean =>
   held.size < table.pieces.length && place < Number.POSITIVE_INFINITY
-
-function indexes(bits: Uint8Array, count: number): number[] {
-  const found: number[] = []
-  for (let i = 0; i < Math.min(count, bits.byteLength * 8); i++)
-    if ((bits[i >> 3]! & (1 << (i & 7))) !== 0) found.push(i)
-  return found
-}

@@ -118,7 +118,7 @@ export class Shuffles {
         kind: 'shuffle',
         contacts: [...contacts, ...wandering].map(({ peer, addresses, heardAt }) => ({
           peer,
-          addresses: [...addresses],
+          addresses,
           ageMs: Math.max(0, Math.round(now - heardAt))
         })),
         answer

@@ -46,10 +46,10 @@ export interface ViewInit {
 
 interface Known {
   signed: SignedRecord
-  /** Its place in the order in which this peer keeps strangers; NaN until it matters. */
-  rank: number
-  /** When there was last a sign of life of the peer, ms. */
-  heardAt: number
+  /** Its place in the order in which this peer keeps strangers; undefined until it matters. */
+  rank: number | undefined
+  /** When there was last a sign of life of the peer, in whole seconds: fractions would take a heap number each. */
+  heardS: number
 }
 
 export class View {
@@ -85,7 +85,7 @@ export class View {
   }
   /** When there was last a sign of life of a peer, ms; 0 if it is not known. */
   heardAt(peer: string): number {
-    return this.#records.get(peer)?.heardAt ?? 0
+    return (this.#records.get(peer)?.heardS ?? 0) * 1000
   }
   signed(peer: string): SignedRecord | undefined {
     return this.#records.get(peer)?.signed
@@ -128,10 +128,10 @@ export class View {
       this.#digest.remove(known.signed.weight)
       if (hasLeft(record)) this.#init.lost()
       known.signed = signed
-      known.heardAt = now
+      known.heardS = Math.floor(now / 1000)
     } else {
       this.#gone.delete(record.peer)
-      this.#records.set(record.peer, { signed, rank: Number.NaN, heardAt: now })
+      this.#records.set(record.peer, { signed, rank: undefined, heardS: Math.floor(now / 1000) })
     }
     this.#digest.add(signed.weight)
     this.changes += 1
@@ -144,14 +144,15 @@ export class View {
   /** There was a sign of life of a peer at this time. */
   heard(peer: string, at: number): void {
     const known = this.#records.get(peer)
-    if (known !== undefined) known.heardAt = Math.max(known.heardAt, at)
+    if (known !== undefined) known.heardS = Math.max(known.heardS, Math.floor(at / 1000))
   }
 
   /** The peer whose last sign of life is the oldest and before `before`, of those that may be dropped. */
   mostSilent(before: number): string | undefined {
     let found: string | undefined
     let oldest = before
-    for (const [peer, { signed, heardAt }] of this.#records) {
+    for (const [peer, { signed, heardS }] of this.#records) {
+      const heardAt = heardS * 1000
       if (heardAt >= oldest || peer === this.#init.self || this.#init.isKept(signed.record)) continue
       found = peer
       oldest = heardAt
@@ -162,7 +163,8 @@ export class View {
   /** The oldest last sign of life, of those that may be dropped, ms; Infinity if there are none. */
   get oldestSign(): number {
     let oldest = Number.POSITIVE_INFINITY
-    for (const { signed, heardAt } of this.#records.values()) {
+    for (const { signed, heardS } of this.#records.values()) {
+      const heardAt = heardS * 1000
       const isBound = signed.record.peer === this.#init.self || this.#init.isKept(signed.record)
       if (heardAt < oldest && !isBound) oldest = heardAt
     }
@@ -295,7 +297,7 @@ export class View {
   /** Order in which this peer keeps strangers, salted with its own name. Remembered: hashing is most of an eviction. */
   #rank(peer: string): number {
     const known = this.#records.get(peer)
-    if (known !== undefined && !Number.isNaN(known.rank)) return known.rank
+    if (known?.rank !== undefined) return known.rank
     const rank = this.#init.hash53(`${this.#init.self}/${peer}`)
     if (known !== undefined) known.rank = rank
     return rank

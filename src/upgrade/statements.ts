@@ -15,24 +15,34 @@ export interface Roster {
 const sameMembers = (a: readonly string[], b: readonly string[]): boolean =>
   a.length === b.length && a.every((m) => b.includes(m))
 
+/** What statements mean together. */
+class Meaning {
+  readonly identities = new SmallMap<string, string>()
+  readonly rosters = new SmallMap<string, Map<number, Roster>>()
+  readonly lifted = new SmallSet<string>()
+  readonly aborts = new SmallMap<string, Statement>()
+  readonly approved = new SmallSet<string>()
+  readonly hastened = new SmallSet<string>()
+  /** Those that nobody lifted: few, and looked at often. */
+  readonly pauses = new SmallMap<string, Statement>()
+  readonly forgotten = new SmallSet<string>()
+  readonly retirements = new SmallMap<string, Statement>()
+  /** Entry's hash → its retries. */
+  readonly retries = new SmallMap<string, Statement[]>()
+  /** Peer → the statements that it leaves. */
+  readonly leaves = new SmallMap<string, Statement[]>()
+  /** group/peer → the newest roster under which the peer is excluded. */
+  readonly exclusions = new SmallMap<string, number>()
+}
+
+/** Of no statements: most sets are empty, and share it. */
+const NOTHING = new Meaning()
+
+const NONE: readonly Statement[] = []
+
 export class StatementSet {
   readonly #statements = new SmallMap<string, Statement>()
-  readonly #identities = new SmallMap<string, string>()
-  readonly #rosters = new SmallMap<string, Map<number, Roster>>()
-  readonly #lifted = new SmallSet<string>()
-  readonly #aborts = new SmallMap<string, Statement>()
-  readonly #approved = new SmallSet<string>()
-  readonly #hastened = new SmallSet<string>()
-  /** Those that nobody lifted: few, and looked at often. */
-  readonly #pauses = new SmallMap<string, Statement>()
-  readonly #forgotten = new SmallSet<string>()
-  readonly #retirements = new SmallMap<string, Statement>()
-  /** Entry's hash → its retries. */
-  readonly #retries = new SmallMap<string, Statement[]>()
-  /** Peer → the statements that it leaves. */
-  readonly #leaves = new SmallMap<string, Statement[]>()
-  /** group/peer → the newest roster under which the peer is excluded. */
-  readonly #exclusions = new SmallMap<string, number>()
+  #meaning = NOTHING
   readonly #hash53: (text: string) => number
   readonly #digest = new SetDigest()
 
@@ -61,46 +71,49 @@ export class StatementSet {
   add(statement: Statement): 'added' | 'known' | 'equivocation' {
     if (this.#statements.has(statement.hash)) return 'known'
     this.#statements.set(statement.hash, statement)
+    if (this.#meaning === NOTHING) this.#meaning = new Meaning()
     this.#digest.add(this.#hash53(statement.hash))
     const { body } = statement
     if (body.what === 'roster') this.#addRoster(body.group, body.number, body.members)
     if (body.what === 'resume') {
-      this.#lifted.add(body.lifts)
-      this.#pauses.delete(body.lifts)
+      this.#meaning.lifted.add(body.lifts)
+      this.#meaning.pauses.delete(body.lifts)
     }
-    if (body.what === 'abort') this.#aborts.set(body.target, statement)
-    if (body.what === 'approve') this.#approved.add(body.target)
-    if (body.what === 'hasten') this.#hastened.add(body.target)
-    if (body.what === 'pause' && !this.#lifted.has(statement.hash)) this.#pauses.set(statement.hash, statement)
-    if (body.what === 'forget') this.#forgotten.add(body.target)
+    if (body.what === 'abort') this.#meaning.aborts.set(body.target, statement)
+    if (body.what === 'approve') this.#meaning.approved.add(body.target)
+    if (body.what === 'hasten') this.#meaning.hastened.add(body.target)
+    if (body.what === 'pause' && !this.#meaning.lifted.has(statement.hash))
+      this.#meaning.pauses.set(statement.hash, statement)
+    if (body.what === 'forget') this.#meaning.forgotten.add(body.target)
     if (body.what === 'retire') this.#addRetirement(body.target, body.callers, statement)
-    if (body.what === 'retry') this.#retries.set(body.target, [...(this.#retries.get(body.target) ?? []), statement])
-    if (body.what === 'leave') this.#leaves.set(body.peer, [...this.leaves(body.peer), statement])
+    if (body.what === 'retry')
+      this.#meaning.retries.set(body.target, [...(this.#meaning.retries.get(body.target) ?? []), statement])
+    if (body.what === 'leave') this.#meaning.leaves.set(body.peer, [...this.leaves(body.peer), statement])
     if (body.what === 'exclude') {
       const name = `${body.group}/${body.peer}`
-      this.#exclusions.set(name, Math.max(body.roster, this.#exclusions.get(name) ?? 0))
+      this.#meaning.exclusions.set(name, Math.max(body.roster, this.#meaning.exclusions.get(name) ?? 0))
     }
     const identity = `${statement.keys.join()}/${body.sequence}`
-    const known = this.#identities.get(identity)
-    if (known === undefined) this.#identities.set(identity, statement.hash)
+    const known = this.#meaning.identities.get(identity)
+    if (known === undefined) this.#meaning.identities.set(identity, statement.hash)
     return known === undefined ? 'added' : 'equivocation'
   }
 
   #addRoster(group: string, number: number, members: readonly string[]): void {
-    const rosters = this.#rosters.get(group) ?? new Map<number, Roster>()
-    this.#rosters.set(group, rosters)
+    const rosters = this.#meaning.rosters.get(group) ?? new Map<number, Roster>()
+    this.#meaning.rosters.set(group, rosters)
     const known = rosters.get(number)
     const disputed = known !== undefined && (known.disputed || !sameMembers(known.members, members))
     rosters.set(number, { group, number, members: known?.members ?? members, disputed })
   }
 
   roster(group: string, number: number): Roster | undefined {
-    return this.#rosters.get(group)?.get(number)
+    return this.#meaning.rosters.get(group)?.get(number)
   }
 
   /** The highest number such that every roster from 1 to it is known; 0 if roster 1 is not. */
   newestRoster(group: string): number {
-    const rosters = this.#rosters.get(group)
+    const rosters = this.#meaning.rosters.get(group)
     let number = 0
     while (rosters?.has(number + 1)) number += 1
     return number
@@ -108,31 +121,31 @@ export class StatementSet {
 
   /** The abort of an upgrade entry, if there is one. */
   abort(entryHash: string): Statement | undefined {
-    return this.#aborts.get(entryHash)
+    return this.#meaning.aborts.get(entryHash)
   }
 
   /** Whether the bundle of an entry is not kept for others any more. */
   forgotten(entryHash: string): boolean {
-    return this.#forgotten.has(entryHash)
+    return this.#meaning.forgotten.has(entryHash)
   }
 
   approved(entryHash: string): boolean {
-    return this.#approved.has(entryHash)
+    return this.#meaning.approved.has(entryHash)
   }
 
   /** The retirement of the version that came with an entry; of several, the one that allows the least. */
   retired(entryHash: string): Statement | undefined {
-    return this.#retirements.get(entryHash)
+    return this.#meaning.retirements.get(entryHash)
   }
 
   #addRetirement(target: string, callers: boolean, statement: Statement): void {
-    if (!callers || !this.#retirements.has(target)) this.#retirements.set(target, statement)
+    if (!callers || !this.#meaning.retirements.has(target)) this.#meaning.retirements.set(target, statement)
   }
 
   /** How many retries for this peer, or for all, discard future SOs that missed calls (L15). */
   discards(peer: string): number {
     let count = 0
-    for (const stated of this.#retries.values()) {
+    for (const stated of this.#meaning.retries.values()) {
       for (const { body } of stated)
         if (body.what === 'retry' && body.discardFuture === true && (body.peer === null || body.peer === peer))
           count += 1
@@ -142,22 +155,22 @@ export class StatementSet {
 
   /** How many retries of an entry were stated for this peer or for all: a failure is lifted by one more than it knew. */
   retries(entryHash: string, peer: string): number {
-    const stated = this.#retries.get(entryHash) ?? []
+    const stated = this.#meaning.retries.get(entryHash) ?? NONE
     return stated.filter(({ body }) => body.what === 'retry' && (body.peer === null || body.peer === peer)).length
   }
 
   leaves(peer: string): readonly Statement[] {
-    return this.#leaves.get(peer) ?? []
+    return this.#meaning.leaves.get(peer) ?? NONE
   }
 
   /** Whether a peer is excluded from a group under this roster. */
   excluded(group: string, peer: string, roster: number): boolean {
-    return (this.#exclusions.get(`${group}/${peer}`) ?? 0) >= roster
+    return (this.#meaning.exclusions.get(`${group}/${peer}`) ?? 0) >= roster
   }
 
   /** Whether a peer is excluded from a group for as long as no newer roster names it again. */
   excludedAnywhere(peer: string): boolean {
-    for (const [name, roster] of this.#exclusions) {
+    for (const [name, roster] of this.#meaning.exclusions) {
       const [group, excluded] = [name.slice(0, name.indexOf('/')), name.slice(name.indexOf('/') + 1)]
       if (excluded === peer && roster >= this.newestRoster(group)) return true
     }
@@ -166,7 +179,7 @@ export class StatementSet {
 
   /** The pauses in force against an upgrade entry at `now` (ms); with `who`, those that hold this object of this peer. */
   pauses(entryHash: string, now: number, who?: Paused): Statement[] {
-    return [...this.#pauses.values()].filter(({ body, expires }) => {
+    return [...this.#meaning.pauses.values()].filter(({ body, expires }) => {
       if (body.what !== 'pause' || expires <= now) return false
       if (body.target !== null && body.target !== entryHash) return false
       return who === undefined || fits(body.of ?? {}, who)
@@ -175,13 +188,13 @@ export class StatementSet {
 
   /** Whether nodes are told not to wait for the conditions of an upgrade's schedule. */
   hastened(entryHash: string): boolean {
-    return this.#hastened.has(entryHash)
+    return this.#meaning.hastened.has(entryHash)
   }
 
   /** When the next pause lapses by itself, ms; Infinity if none does. */
   nextLapse(now: number): number {
     let next = Number.POSITIVE_INFINITY
-    for (const { expires } of this.#pauses.values()) if (expires > now) next = Math.min(next, expires)
+    for (const { expires } of this.#meaning.pauses.values()) if (expires > now) next = Math.min(next, expires)
     return next
   }
 }

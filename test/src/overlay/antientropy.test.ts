@@ -38,6 +38,7 @@ class End {
     limits: DEFAULT_LIMITS,
     generator: new Generator(1),
     outbox: this.outbox,
+    hash53,
     now: () => 0
   })
 

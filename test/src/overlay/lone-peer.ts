@@ -143,8 +143,9 @@ export class LonePeer {
     const signer = this.world.authorityOf(({ record }) => {
       this.record = record
     })
-    const openEntry = (bytes: Uint8Array) => this.#rivals.get(bytes) ?? signer.openEntry(bytes)
-    const authority: Authority = { ...signer, openEntry }
+    const signed = signer.openEntry.bind(signer)
+    const opened = (bytes: Uint8Array) => this.#rivals.get(bytes) ?? signed(bytes)
+    const authority: Authority = Object.assign(signer, { openEntry: opened })
     const init = { peer: 'peer-a', group: null, labels: {}, addresses: [], classes: null, bootstrap: [], seed: 1 }
     // Entries are told apart by the identity of their bytes, which a clone does not have.
     const snapshot = new Map([...this.durable].map(([key, value]) => [key, this.#original(key) ?? value]))
