@@ -19,8 +19,6 @@ export interface Bandwidth {
 const FRAME_BYTES = 40
 const HASH_BYTES = 66
 const COUNTERS_BYTES = 64
-/** Topic, sender and signature that gossip puts around what is published. */
-const PUBLICATION_BYTES = 160
 /** Streams are served in turn, so what is shorter than this does not wait for what is longer. */
 const SHORT_BYTES = 16 * 1024
 
@@ -77,8 +75,6 @@ export class Links {
   readonly sentBytes: Float64Array
   readonly receivedBytes: Float64Array
   bytes = 0
-  /** Copies of broadcasts that reached a peer which had one already. */
-  duplicates = 0
   readonly #kernel: Kernel
   readonly #scenario: Scenario
   readonly #pieceBytes: (bundle: string) => number
@@ -117,14 +113,11 @@ export class Links {
 
   /** A message is handed over. Returns for how long its length keeps it, ms. */
   carry(from: number, to: number, message: Message): number {
-    return this.#carry(from, to, bytesOf(message, this.#pieceBytes))
+    return this.carryBytes(from, to, bytesOf(message, this.#pieceBytes))
   }
 
-  carryPublished(from: number, to: number, bytes: Uint8Array): number {
-    return this.#carry(from, to, PUBLICATION_BYTES + bytes.byteLength)
-  }
-
-  #carry(from: number, to: number, bytes: number): number {
+  /** The same of something that is told by its length. */
+  carryBytes(from: number, to: number, bytes: number): number {
     this.bytes += bytes
     this.sentBytes[from]! += bytes
     this.receivedBytes[to]! += bytes

@@ -239,7 +239,7 @@ export class Machine implements Watched, HostEvents {
       case 'send-piece':
         return this.#sendPiece(effect)
       case 'publish':
-        return network.publish(this.index, effect.topic, effect.bytes)
+        return network.gossip.publish(this.index, effect.topic, effect.bytes)
       case 'connect': {
         const to = this.#around.indexOf(effect.peer)
         if (to === undefined) throw new Error(`${this.id} dials ${effect.peer}, which is not of this fleet`)

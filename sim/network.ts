@@ -1,14 +1,15 @@
 /**
- * The simulated network (SPEC M5, M6). It behaves as the driver's libp2p does: a connection carries messages in order
+ * The simulated network (SPEC M5; broadcasts: gossip.ts). It behaves as the driver's libp2p does: a connection carries messages in order
  * and without loss while it lives; loss, a crash or a partition breaks it, and each side hears of that after a
  * detection delay of its own. `raw` is a harsher mode in which single messages are lost, doubled and overtake each other.
  */
 
-import type { Topic } from '../src/overlay/events.ts'
 import type { Message } from '../src/overlay/messages.ts'
 import type { Generator } from '../src/prng.ts'
+import { Gossip, type GossipKind, type Ways } from './gossip.ts'
 import { EventKind, type Kernel } from './kernel.ts'
 import type { Links } from './links.ts'
+import { type GossipParameters, productionGossip } from './mesh.ts'
 
 export interface NetworkOptions {
   /** One way, ms; each connection draws its own in delayMs·[0.5, 1.5]. @default 5 */
@@ -26,8 +27,10 @@ export interface NetworkOptions {
   detectionMaxMs: number
   /** After which a dial into a partition fails, ms. @default 3000 */
   dialTimeoutMs: number
-  /** Neighbours to which a peer passes on what it first hears by broadcast. @default 6 */
-  fanout: number
+  /** For so long a peer opens a copy of a broadcast before it passes it on, ms. @default 1 */
+  passMs: number
+  /** How broadcasts spread. @default what peers run with */
+  gossip: GossipParameters
 }
 
 export const calmNetwork: NetworkOptions = {
@@ -39,14 +42,8 @@ export const calmNetwork: NetworkOptions = {
   detectionMs: 100,
   detectionMaxMs: 5000,
   dialTimeoutMs: 3000,
-  fanout: 6
-}
-
-/** A broadcast in progress: who has seen it. Known by its bytes, as gossip knows a message by its hash. */
-export interface Publication {
-  topic: Topic
-  bytes: Uint8Array
-  seen: Uint8Array
+  passMs: 1,
+  gossip: productionGossip
 }
 
 const NEVER = 0
@@ -113,8 +110,9 @@ export interface Machines {
   isUp(node: number): boolean
 }
 
-export class Network {
+export class Network implements Ways {
   readonly options: NetworkOptions
+  readonly gossip: Gossip
   /** Cell of each node while the network is partitioned. */
   #cells: Int32Array | undefined
   /** Of each node: neighbour → connection. */
@@ -125,9 +123,8 @@ export class Network {
   readonly #machines: Machines
   readonly #links: Links
   readonly #slownessMs: Float64Array
-  readonly #publications = new Map<Uint8Array, Publication>()
   sent = 0
-  /** Of those sent, by kind; a copy of a broadcast is `gossip`. */
+  /** Of those sent, by kind; a copy of a broadcast is `gossip`, what is said about copies `gossip-control`. */
   readonly sentByKind: Record<string, number> = {}
 
   constructor(kernel: Kernel, links: Links, options: NetworkOptions, random: Generator, machines: Machines) {
@@ -139,6 +136,7 @@ export class Network {
     this.#machines = machines
     this.#sides = Array.from({ length: count }, () => new Map())
     this.#slownessMs = new Float64Array(count)
+    this.gossip = new Gossip(kernel, this, random.fork(), count, options.gossip, options.passMs)
   }
 
   /** Extra delay of everything that reaches a slow node. */
@@ -164,9 +162,9 @@ export class Network {
     if (this.options.raw && this.#random.chance(this.options.duplication)) this.#deliver(id, to, message, heldMs)
   }
 
-  #count(kind: string): void {
-    this.sent++
-    this.sentByKind[kind] = (this.sentByKind[kind] ?? 0) + 1
+  #count(kind: string, messages = 1): void {
+    this.sent += messages
+    this.sentByKind[kind] = (this.sentByKind[kind] ?? 0) + messages
   }
 
   #deliver(id: number, to: number, message: Message, extraMs: number): void {
@@ -198,6 +196,7 @@ export class Network {
     this.#connections.told.fill(CONNECTED, 2 * id, 2 * id + 2)
     this.#sides[a]!.set(b, id)
     this.#sides[b]!.set(a, id)
+    this.gossip.mesh.meet(a, b, this.#kernel.now)
   }
 
   dial(from: number, to: number, reachable: boolean): void {
@@ -259,7 +258,14 @@ export class Network {
     const end = this.#connections.end(id, node)
     if (this.#connections.told[end] !== NEVER) return false
     this.#connections.told[end] = CONNECTED
+    this.#ready(end)
     return true
+  }
+
+  /** Once both ends know of a connection, gossip flows. */
+  #ready(end: number): void {
+    const { told, nodes } = this.#connections
+    if (told[end ^ 1] === CONNECTED) this.gossip.opened(nodes[end]!, nodes[end ^ 1]!)
   }
 
   /** The dialling side learns of its connection: the other node; −1 if it knows already. */
@@ -269,6 +275,7 @@ export class Network {
     const other = this.#connections.other(end)
     if (this.#connections.open[id] === 1) {
       this.#connections.told[end] = CONNECTED
+      this.#ready(end)
       return other
     }
     this.#connections.told[end] = GONE
@@ -285,6 +292,7 @@ export class Network {
     if (this.#connections.told[end] !== CONNECTED) return -1
     this.#connections.told[end] = GONE
     if (this.#sides[node]!.get(other) === id) this.#sides[node]!.delete(other)
+    this.gossip.closed(node, other)
     return other
   }
 
@@ -322,6 +330,7 @@ export class Network {
       this.#connections.open[id] = 0
     }
     this.#sides[node]!.clear()
+    this.gossip.crashed(node)
   }
 
   /** Breaks some of a node's connections (a flapping link). */
@@ -347,47 +356,43 @@ export class Network {
     return this.#cells !== undefined && this.#cells[a] !== this.#cells[b]
   }
 
-  /** Begins or joins the epidemic broadcast of some bytes (SPEC M6). */
-  publish(node: number, topic: Topic, bytes: Uint8Array): void {
-    let publication = this.#publications.get(bytes)
-    if (publication === undefined) {
-      publication = { topic, bytes, seen: new Uint8Array((this.#sides.length + 7) >> 3) }
-      this.#publications.set(bytes, publication)
+  // ---- what gossip asks
+
+  partners(node: number): number[] {
+    const { told } = this.#connections
+    const partners: number[] = []
+    for (const [other, id] of this.#sides[node]!) {
+      const end = this.#connections.end(id, node)
+      if (told[end] === CONNECTED && told[end ^ 1] !== NEVER) partners.push(other)
     }
-    if (this.#mark(publication, node)) this.#spread(node, publication)
+    return partners
   }
 
-  /** A copy of a broadcast reaches a node: whether it is the first one. `forward`: the node's driver passes it on. */
-  heard(node: number, from: number, publication: Publication): boolean {
-    if (this.#parted(node, from) || !this.#machines.isUp(node)) return false
-    const first = this.#mark(publication, node)
-    if (!first) this.#links.duplicates += 1
-    return first
+  isDialler(node: number, other: number): boolean {
+    const id = this.#sides[node]!.get(other)
+    return id !== undefined && this.#connections.nodes[2 * id] === node
   }
 
-  forward(node: number, publication: Publication): void {
-    this.#spread(node, publication)
+  carry(from: number, to: number, kind: GossipKind, bytes: number): number | undefined {
+    this.#count(kind)
+    const id = this.#sides[from]!.get(to)
+    if (id === undefined || this.#connections.open[id] === 0 || this.#random.chance(this.options.loss)) return undefined
+    const heldMs = this.#links.carryBytes(from, to, bytes)
+    const wayMs = this.#connections.latenciesMs[id]! + this.#random.fraction() * this.options.jitterMs
+    return heldMs + wayMs + this.#slownessMs[to]!
   }
 
-  /** What is published again from now on is spread again. */
-  forget(): void {
-    this.#publications.clear()
+  spend(from: number, to: number, messages: number, bytes: number): void {
+    this.#count('gossip-control', messages)
+    this.#links.carryBytes(from, to, bytes)
   }
 
-  #mark(publication: Publication, node: number): boolean {
-    const bit = 1 << (node & 7)
-    if ((publication.seen[node >> 3]! & bit) !== 0) return false
-    publication.seen[node >> 3]! |= bit
-    return true
+  latencyMs(from: number, to: number): number {
+    const id = this.#sides[from]!.get(to)
+    return id === undefined ? Number.POSITIVE_INFINITY : this.#connections.latenciesMs[id]!
   }
 
-  #spread(node: number, publication: Publication): void {
-    for (const other of this.#random.sample(this.neighbours(node), this.options.fanout)) {
-      this.#count('gossip')
-      if (this.#random.chance(this.options.loss)) continue
-      const farMs = this.#links.delayMs(node, other) * 2 * (0.5 + this.#random.fraction())
-      const heldMs = this.#links.carryPublished(node, other, publication.bytes) + this.#slownessMs[other]!
-      this.#kernel.after(farMs + heldMs, EventKind.gossip, other, node, publication)
-    }
+  reaches(from: number, to: number): boolean {
+    return !this.#parted(from, to) && this.#machines.isUp(to)
   }
 }

@@ -114,8 +114,8 @@ function outcomeOf(
   told: Pick<Outcome, 'scenario' | 'variant' | 'summary'>
 ): Outcome {
   const { seed, commit, peers, events, traffic, messages, stuck, informed, fetched, upgraded, ...rest } = result
-  // M6: a copy of a broadcast takes twice the mean delay to the next peer.
-  const roundMs = 2 * meanDelayMs(scenario)
+  const { jitterMs, passMs } = scenario.network
+  const roundMs = meanDelayMs(scenario) + jitterMs / 2 + passMs
   return {
     ...told,
     seed,

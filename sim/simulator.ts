@@ -19,7 +19,7 @@ import { Links } from './links.ts'
 import { Machine, type MakePeer, type Surroundings } from './machine.ts'
 import { Measures, type Percentiles, percentiles } from './measures.ts'
 import { addressOf, groupName, peerName } from './names.ts'
-import { Network, type Publication } from './network.ts'
+import { Network } from './network.ts'
 import { Operator } from './operator.ts'
 import { type Shape, shapeOf } from './overlay.ts'
 import { Introductions, labelsOf } from './places.ts'
@@ -28,8 +28,6 @@ import type { Scenario } from './scenario.ts'
 /** How often the simulator looks whether everything has converged, virtual ms. */
 const LOOK_MS = 1000
 const MINUTE_MS = 60_000
-/** Gossip remembers what it has seen for this long: after it, what is published again spreads again. */
-const GOSSIP_MEMORY_MS = 120_000
 /** Events between two calls of `watch`. */
 const WATCH_EVENTS = 16_384
 /** A run ends early with this many violations: what follows from the first is noise. */
@@ -268,7 +266,7 @@ export class Simulator {
         return
       }
       case EventKind.gossip:
-        return this.#onGossip(machine, about, kernel.payload as Publication)
+        return this.#onGossip(machine, about, kernel.payload)
       case EventKind.dial: {
         const { gone, connected } = this.network.dialled(machine.index, about, kernel.payload as number)
         if (gone) machine.step({ type: 'disconnected', peer: this.machines[about]!.id })
@@ -314,10 +312,11 @@ export class Simulator {
   }
 
   /** The driver opens what gossip brings before it is passed on or given to the peer. */
-  #onGossip(machine: Machine, from: number, publication: Publication): void {
-    if (!this.network.heard(machine.index, from, publication)) return
-    if (!this.world.isAuthentic(publication.topic, publication.bytes)) return
-    this.network.forward(machine.index, publication)
+  #onGossip(machine: Machine, from: number, payload: unknown): void {
+    const { gossip } = this.network
+    const publication = gossip.act(machine.index, from, payload)
+    if (publication === undefined || !this.world.isAuthentic(publication.topic, publication.bytes)) return
+    gossip.passOn(machine.index, from, publication)
     const { topic, bytes } = publication
     machine.step({ type: 'published', from: this.machines[from]!.id, topic, bytes })
   }
@@ -345,7 +344,6 @@ export class Simulator {
     const minute = Math.floor(this.kernel.now / MINUTE_MS)
     const before = this.#messagesPerMinute.slice(0, minute).reduce((total, one) => total + (one ?? 0), 0)
     this.#messagesPerMinute[minute] = this.network.sent - before
-    if (this.kernel.now % GOSSIP_MEMORY_MS < LOOK_MS) this.network.forget()
     if (this.#convergedAt === Number.POSITIVE_INFINITY && this.#allConverged()) {
       this.#convergedAt = this.kernel.now
     }
@@ -466,7 +464,7 @@ export class Simulator {
       groupDownMax: checkers.groupDownMax,
       traffic: {
         bytesPerPeer: Math.round(this.links.bytes / scenario.peers),
-        duplicates: this.links.duplicates
+        duplicates: this.network.gossip.duplicates
       },
       overlay,
       messages: this.network.sent,

@@ -5,7 +5,7 @@ import { pieceLengthFor } from '../../src/upgrade/pieces.ts'
 import type { Effort } from '../authority.ts'
 import { type Curve, calmHost, type HostOptions } from '../host.ts'
 import { EPOCH_MS } from '../machine.ts'
-import type { NetworkOptions } from '../network.ts'
+import { calmNetwork, type NetworkOptions } from '../network.ts'
 import type { Places } from '../places.ts'
 import { type Action, immediateSchedule, type Scenario, scenario } from '../scenario.ts'
 import { Unfit } from './document.ts'
@@ -281,7 +281,7 @@ function placesOf({ topology, groups }: Document): Places | null {
 }
 
 function networkOf({ network }: Document): NetworkOptions {
-  const { delay, jitter, loss, raw, duplication, detection, dialTimeout, fanout } = network
+  const { delay, jitter, loss, raw, duplication, detection, dialTimeout, pass } = network
   return {
     delayMs: delay,
     jitterMs: jitter,
@@ -291,7 +291,8 @@ function networkOf({ network }: Document): NetworkOptions {
     detectionMs: detection[0],
     detectionMaxMs: detection[1],
     dialTimeoutMs: dialTimeout,
-    fanout
+    passMs: pass,
+    gossip: calmNetwork.gossip
   }
 }
 

@@ -158,7 +158,8 @@ const networkSchema = fields({
   duplication: share.default(0),
   detection: range.default([100, 5000]),
   dialTimeout: duration.default(3000),
-  fanout: z.int().min(1).max(64).default(6)
+  /** For so long a peer opens a broadcast before it passes it on. */
+  pass: duration.default(1)
 })
 
 const HOST_COMMANDS = [

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { EventKind, Kernel } from '../../sim/kernel.ts'
 import { Links } from '../../sim/links.ts'
-import { calmNetwork, Network, type NetworkOptions, type Publication } from '../../sim/network.ts'
+import { calmNetwork, Network, type NetworkOptions } from '../../sim/network.ts'
 import { scenario } from '../../sim/scenario.ts'
 import type { Message } from '../../src/overlay/messages.ts'
 import { Generator } from '../../src/prng.ts'
@@ -69,12 +69,13 @@ class Fleet {
           if (from >= 0) heard.push(`${node} from ${from}: ${(payload as { index: number }).index}`)
           break
         }
-        case EventKind.gossip:
-          if (network.heard(node, about, payload as Publication)) {
-            network.forward(node, payload as Publication)
-            heard.push(`${node} heard`)
-          }
+        case EventKind.gossip: {
+          const publication = network.gossip.act(node, about, payload)
+          if (publication === undefined) break
+          network.gossip.passOn(node, about, publication)
+          heard.push(`${node} heard`)
           break
+        }
       }
     }
     return heard.splice(0)
@@ -194,8 +195,8 @@ describe('sim/network', () => {
     fleet.network.partition(Int32Array.from({ length: 20 }, (_, node) => (node === 19 ? 1 : 0)))
     fleet.run(60_000)
     const bytes = new Uint8Array(1)
-    fleet.network.publish(0, 'entry', bytes)
-    fleet.network.publish(0, 'entry', bytes)
+    fleet.network.gossip.publish(0, 'entry', bytes)
+    fleet.network.gossip.publish(0, 'entry', bytes)
     const heard = fleet.run(10_000)
     assert.deepEqual(
       heard.map((line) => Number(line.split(' ')[0])).sort((a, b) => a - b),

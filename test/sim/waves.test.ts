@@ -80,7 +80,7 @@ describe('canaries in a simulated fleet of 200 with views of 32', () => {
     ['a count', canary({ count: 3, soak: 0 }), 3]
   ] as const) {
     it(`O9, S8: a version that fails stops at the canaries, by ${title}; nobody else ever sets out`, () => {
-      const { result, simulator, begun, order } = watch(fleet(condition, true, { idleMs: 100_000 }))
+      const { result, simulator, begun, order } = watch(fleet(condition, true, { seed: 13, idleMs: 100_000 }))
       const { hash } = simulator.world.entries[1]!
       const canaries = most < 1 ? order.filter((one) => placeOf(hash, one.id) < most) : order.slice(0, most)
       assert.deepEqual([...begun.keys()].sort(), canaries.map((one) => one.index).sort())
