@@ -24,6 +24,13 @@ interface Synced {
   times: number
 }
 
+/** What a summary says of the census. */
+export interface Counting {
+  readonly digest: string
+  readonly dueAt: number
+  take(now: number): MessageOf<'summary'>['counts']
+}
+
 /** Those that rounds are held with. */
 export interface Neighbourhood {
   readonly size: number
@@ -34,6 +41,8 @@ export interface Neighbourhood {
 /** By which rounds back off; faster in a fleet larger than the view, where a peer has more neighbours' rounds to hear. */
 const [GROWTH, LARGE_GROWTH] = [2, 4]
 
+/** Neighbours that are told at once what is new in the census: by two each it spreads, and reaches nearly all. */
+const COUNTS_TOLD = 2
 const ROUNDS_WITH_THE_SAME_PAIR = 3
 const ASK_AGAIN_MS = 500
 /** Statements in a digest, about: a larger set is told in slices by hash, one after the other. */
@@ -52,7 +61,7 @@ export interface AntiEntropyInit {
   readonly log: UpgradeLog
   readonly statements: StatementSet
   readonly view: View
-  readonly census: { readonly digest: string }
+  readonly census: Counting
   readonly limits: PeerLimits
   readonly generator: Generator
   readonly outbox: Outbox
@@ -66,7 +75,7 @@ export class AntiEntropy {
   readonly #log: UpgradeLog
   readonly #statements: StatementSet
   readonly #view: View
-  readonly #census: { readonly digest: string }
+  readonly #census: Counting
   readonly #limits: PeerLimits
   readonly #generator: Generator
   readonly #outbox: Outbox
@@ -100,9 +109,9 @@ export class AntiEntropy {
     this.#nextRound = Math.min(this.#nextRound, now + this.#jitter())
   }
 
-  /** Something is to be told, and not at once: the next round comes within this time. */
-  within(ms: number, now: number): void {
-    if (this.#nextRound > 0) this.#nextRound = Math.min(this.#nextRound, now + ms)
+  /** Something is to be told, and not at once: the next round comes within this time. Undefined: it can wait. */
+  within(ms: number | undefined, now: number): void {
+    if (ms !== undefined && this.#nextRound > 0) this.#nextRound = Math.min(this.#nextRound, now + ms)
   }
 
   forget(peer: string): void {
@@ -114,10 +123,11 @@ export class AntiEntropy {
   round(neighbours: Neighbourhood, now: number): number {
     if (neighbours.size === 0) return Number.POSITIVE_INFINITY
     if (this.#nextRound === 0) this.#nextRound = now + this.#jitter()
-    if (now < this.#nextRound) return this.#nextRound
-    this.#order = this.#order.filter((peer) => neighbours.has(peer))
-    if (this.#order.length === 0) this.#order = this.#generator.shuffle([...neighbours.all()])
-    this.summarise(this.#order.pop()!)
+    const nextAt = Math.min(this.#nextRound, this.#census.dueAt)
+    if (now < nextAt) return nextAt
+    const counts = this.#census.take(now)
+    const told = counts === undefined ? 1 : Math.min(COUNTS_TOLD, neighbours.size)
+    for (let turn = 0; turn < told; turn++) this.summarise(this.#nextOf(neighbours), counts)
     const { roundMaxMs, roundMaxLargeMs } = this.#limits
     const mostMs = this.#view.isFull ? Math.max(roundMaxMs, roundMaxLargeMs) : roundMaxMs
     this.#intervalMs = Math.min(mostMs, this.#intervalMs * (this.#view.isFull ? LARGE_GROWTH : GROWTH))
@@ -126,7 +136,14 @@ export class AntiEntropy {
     return this.#nextRound
   }
 
-  summarise(peer: string): void {
+  /** Neighbours in turns, in an order that is drawn anew after each turn. */
+  #nextOf(neighbours: Neighbourhood): string {
+    this.#order = this.#order.filter((peer) => neighbours.has(peer))
+    if (this.#order.length === 0) this.#order = this.#generator.shuffle([...neighbours.all()])
+    return this.#order.pop()!
+  }
+
+  summarise(peer: string, counts?: MessageOf<'summary'>['counts']): void {
     this.#around.freshen()
     this.#send(peer, {
       kind: 'summary',
@@ -135,6 +152,7 @@ export class AntiEntropy {
       records: this.#view.digest,
       time: Math.round(this.#around.now()),
       census: this.#census.digest,
+      ...(counts === undefined ? {} : { counts }),
       ...(this.#hasNews ? { news: true as const } : {})
     })
   }

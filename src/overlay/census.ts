@@ -28,6 +28,10 @@ import {
 
 const HOUR_MS = 3_600_000
 const NONE: readonly Count[] = []
+/** Epochs of a large fleet last so many times as long. */
+const LARGE_EPOCHS = 3
+/** Peers of a fleet in which each tells news as rarely as ever; in a smaller one, where less is new, more often. */
+const LARGE = 1000
 /** How far ahead of this peer's clock an hour may be that another one tells. */
 const MAX_SKEW_HOURS = 24
 
@@ -64,9 +68,16 @@ export interface CensusParts {
   limits: PeerLimits
   generator: Generator
   outbox: Outbox
+  /** Whether the fleet is larger than what a peer knows of it. */
+  readonly view: { readonly isFull: boolean }
+  /** Whether the schedule of an upgrade may look at the census; by key of the line. */
+  readonly guards: { isWatched(key: string): boolean }
 }
 
-const keyOf = (object: string, entry: string): string => `${object}/${entry}`
+/** What is told of what is counted here. */
+type Told = Pick<MessageOf<'census'>, 'epoch' | 'lines' | 'before' | 'whole'>
+
+export const keyOf = (object: string, entry: string): string => `${object}/${entry}`
 
 export class Census {
   readonly #parts: CensusParts
@@ -84,6 +95,13 @@ export class Census {
   #outdated = false
   /** Whether all that this peer's neighbours know is here: else there is no reading. */
   #whole = false
+  /** When neighbours were last told what is counted here, and when they are to be told again: there is something new. */
+  #toldAt = Number.NEGATIVE_INFINITY
+  #dueAt = Number.POSITIVE_INFINITY
+  /** How large the fleet is, as far as that matters: as a share of one in which news is told most rarely. */
+  #share = 0
+  /** Until then a schedule may wait for what is told: it had something new of its upgrade. */
+  #hurriesUntil = Number.NEGATIVE_INFINITY
   #digest: string | undefined
   /** Grows with whatever may change a reading. */
   #changes = 0
@@ -116,12 +134,30 @@ export class Census {
     return this.#digest
   }
 
-  /** What this peer is now. Whoever is less than before is counted wrongly until the next epoch. Returns whether that is news. */
-  own(counts: readonly Count[], now: number): boolean {
+  /** What this peer is now. Whoever is less than before is counted wrongly until the next epoch. Returns as `onMessage` does. */
+  own(counts: readonly Count[], now: number): number | undefined {
     const is = (count: Count) => counts.some((one) => same(one, count))
     if (!this.#own.every(is)) this.#expire(now)
     this.#own = counts
-    return this.#addOwn()
+    const added = this.#addOwn()
+    if (added === undefined) return undefined
+    if (this.#parts.guards.isWatched(added)) this.#hurry(now)
+    return this.#soon(this.#parts.limits.censusMs, now)
+  }
+
+  /** When neighbours are to be told what is new, in a large fleet: with a round, or without one. Infinity: nothing is. */
+  get dueAt(): number {
+    return this.#dueAt
+  }
+
+  /** What goes with a summary now; undefined while there is nothing new, or it is not yet time. */
+  take(now: number): Told | undefined {
+    if (now < this.#dueAt) return undefined
+    this.#toldAt = now
+    this.#dueAt = Number.POSITIVE_INFINITY
+    const sizes = [...this.#parts.log.schema.lineages.keys()].map((object) => this.size(object))
+    this.#share = Math.min(1, Math.max(...sizes) / LARGE)
+    return this.#told(false)
   }
 
   /** Somebody who was counted has gone. */
@@ -148,13 +184,23 @@ export class Census {
     this.#whole = true
   }
 
-  /** A neighbour counts something else: tell it what is counted here, and hear what it counts. */
-  onSummary(from: string, digest: string): void {
-    if (digest !== this.digest) this.#tell(from, true, false)
+  /** A neighbour counts something else: tell it what is counted here, and hear what it counts. Returns as `onMessage` does. */
+  onSummary(from: string, { census, counts }: MessageOf<'summary'>, now: number): number | undefined {
+    if (counts !== undefined) return this.#onTold(from, { ...counts, digest: census, answer: !counts.whole }, now)
+    if (census === this.digest || now < this.#toldAt + this.#againMs(now)) return undefined
+    this.#toldAt = now
+    this.#tell(from, true, false)
+    return undefined
   }
 
-  /** Returns how soon neighbours should hear of it, ms; undefined if it is nothing new. */
+  /** Returns how soon a round should tell neighbours of it, ms; undefined if there is nothing new, or it can wait (`dueAt`). */
   onMessage(from: string, message: MessageOf<'census'>, now: number): number | undefined {
+    // The exchange is not one-sided: what is new by it was told to one neighbour, at least.
+    if (message.answer) this.#toldAt = now
+    return this.#onTold(from, message, now)
+  }
+
+  #onTold(from: string, message: Told & { digest: string; answer: boolean }, now: number): number | undefined {
     this.#enteredAt ??= now
     if (message.epoch > this.#epoch && this.#mayEnter(message.epoch, now)) this.#enter(message.epoch, now)
     let soonMs: number | undefined
@@ -172,7 +218,31 @@ export class Census {
     }
     const lacks = message.digest !== this.digest || (this.#whole && !message.whole)
     if (message.answer && message.epoch <= this.#epoch && lacks) this.#tell(from, false, !message.whole)
-    return soonMs
+    return soonMs === undefined ? undefined : this.#soon(soonMs, now)
+  }
+
+  /** A schedule may look at what is new: for some time all is told as fast as in a small fleet. */
+  #hurry(now: number): void {
+    this.#hurriesUntil = now + this.#parts.limits.censusLargeMs
+  }
+
+  /**
+   * O21: in a small fleet rounds tell it. In a large one, where there is always something new while an upgrade rolls out,
+   * each peer tells and hears it few times, however much changes: unless a schedule may wait for it.
+   */
+  #soon(soonMs: number, now: number): number | undefined {
+    if (!this.#parts.view.isFull) return soonMs
+    const hopMs = Math.ceil(soonMs * this.#parts.generator.fraction())
+    const againMs = now < this.#hurriesUntil ? soonMs : this.#againMs(now)
+    this.#dueAt = Math.min(this.#dueAt, Math.max(now + hopMs, this.#toldAt + againMs))
+    return undefined
+  }
+
+  /** Least time from one exchange to the next. */
+  #againMs(now: number): number {
+    const { censusMs, censusLargeMs } = this.#parts.limits
+    if (!this.#parts.view.isFull || now < this.#hurriesUntil) return censusMs / 12
+    return Math.max(censusMs, censusLargeMs * this.#share)
   }
 
   /** How many peers run, simulate and failed a version; undefined while too little was heard. */
@@ -189,7 +259,7 @@ export class Census {
     const either = estimate(union(ever, this.#reached(object, entry.version)))
     const failed = lessThose(estimate(ever), either, reached!)
     const settled = now >= this.#enteredAt + this.#settleMs
-    const ageMs = now - this.#enteredAt + (settled ? 0 : this.#parts.limits.epochMs)
+    const ageMs = now - this.#enteredAt + (settled ? 0 : this.#epochMs)
     return {
       reached: Math.round(reached!),
       run: Math.round(run),
@@ -220,8 +290,12 @@ export class Census {
     return (this.#lines.get(keyOf(object, entry.hash.slice(0, 16)))?.called ?? 0) * HOUR_MS
   }
 
+  /** News takes longer to be heard everywhere in a large fleet, where it is told more rarely. */
+  get #epochMs(): number {
+    return this.#parts.limits.epochMs * (this.#parts.view.isFull ? LARGE_EPOCHS : 1)
+  }
   get #settleMs(): number {
-    return (this.#parts.limits.epochMs * 2) / 3
+    return (this.#epochMs * 2) / 3
   }
 
   /** O22: nobody can make epochs pass faster than they settle, nor use their numbers up. */
@@ -247,14 +321,14 @@ export class Census {
   #expire(now: number): void {
     if (this.#outdated) return
     this.#outdated = true
-    const { epochMs } = this.#parts.limits
     // The first to come brings all others along: they are spread, so that few begin at once.
-    const waitMs = epochMs * (1 + this.#parts.generator.fraction() / 2)
+    const waitMs = this.#epochMs * (1 + this.#parts.generator.fraction() / 2)
     this.#endsAt = Math.max(now, (this.#enteredAt ?? now) + waitMs)
   }
 
-  #addOwn(): boolean {
-    let isNew = false
+  /** Returns the key of a line in which this peer is newly counted, if any. */
+  #addOwn(): string | undefined {
+    let added: string | undefined
     for (const { object, entry, what } of this.#own) {
       const line = this.#lineAt(this.#lines, keyOf(object, entry))
       if (line === undefined) continue
@@ -263,9 +337,9 @@ export class Census {
       this.#lines.set(keyOf(object, entry), { ...line, [what]: sketch })
       this.#digest = undefined
       this.#changes += 1
-      isNew = true
+      added = keyOf(object, entry)
     }
-    return isNew
+    return added
   }
 
   /** The line as it is to be counted now: without failures that a later retry lifted. Undefined: it is not counted. */
@@ -304,6 +378,7 @@ export class Census {
         const known = union(line[what] ?? EMPTY, this.#before.get(key)?.[what] ?? EMPTY)
         if (union(known, sketch) === known) continue
         const { censusMs } = this.#parts.limits
+        if (this.#parts.guards.isWatched(key)) this.#hurry(now)
         soonMs = Math.min(soonMs ?? censusMs, what === 'failed' ? censusMs / 5 : censusMs)
       }
       lines.set(key, merged as unknown as Line)
@@ -312,19 +387,17 @@ export class Census {
   }
 
   #tell(to: string, answer: boolean, before: boolean): void {
-    this.#parts.outbox.send({
-      type: 'send',
-      to,
-      message: {
-        kind: 'census',
-        epoch: this.#epoch,
-        digest: this.digest,
-        lines: [...this.#lines.values()],
-        before: before ? [...this.#before.values()] : [],
-        whole: this.#whole,
-        answer
-      }
-    })
+    const message = { kind: 'census' as const, digest: this.digest, ...this.#told(before), answer }
+    this.#parts.outbox.send({ type: 'send', to, message })
+  }
+
+  #told(before: boolean): Told {
+    return {
+      epoch: this.#epoch,
+      lines: [...this.#lines.values()],
+      before: before ? [...this.#before.values()] : [],
+      whole: this.#whole
+    }
   }
 
   #sketch(key: string, what: Counted): Sketch {

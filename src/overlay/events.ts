@@ -199,6 +199,8 @@ export interface PeerLimits {
   epochMs: number
   /** News of the census is told within this time, ms; of failures within a fifth of it. @default 60000 */
   censusMs: number
+  /** In a fleet larger than the view, unless a schedule looks at it, each peer tells news of the census only so often, ms. @default 600000 */
+  censusLargeMs: number
   /** Bound on the drain of running calls, ms. @default 10000 */
   drainMs: number
   /** Pieces asked for at once, over all neighbours. @default 8 */
@@ -222,6 +224,7 @@ export const DEFAULT_LIMITS: PeerLimits = {
   recordsMs: 15 * 60_000,
   epochMs: 90 * 60_000,
   censusMs: 60_000,
+  censusLargeMs: 10 * 60_000,
   drainMs: 10_000,
   piecesInFlight: 8,
   keepMs: 600_000,

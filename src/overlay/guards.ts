@@ -4,11 +4,12 @@
  */
 
 import type { Culprit, Evidence } from '../schedule/constraints.ts'
+import { conditionsOf, type Schedule, wholeOf } from '../schedule/schedule.ts'
 import { SmallMap } from '../small.ts'
 import type { UpgradeLog } from '../upgrade/log.ts'
 import type { Entry } from '../upgrade/manifest.ts'
 import type { StatementSet } from '../upgrade/statements.ts'
-import type { Census } from './census.ts'
+import { type Census, keyOf } from './census.ts'
 import { hasLeft, type ObjectRecord, type PeerRecord } from './record.ts'
 import { gotWorse, shownBy } from './shown.ts'
 import type { View } from './view.ts'
@@ -30,6 +31,8 @@ export class Guards {
   readonly #counted = new SmallMap<string, { entry: Entry; seen: number; evidence: Evidence }>()
   #knownLog = -1
   #guarded: { object: string; entry: Entry }[] = []
+  /** Lines of the census that a schedule may look at, by key: of those guarded, and of those that code decides about. */
+  #watched: ReadonlySet<string> = new Set()
 
   constructor(parts: { log: UpgradeLog; statements: StatementSet; view: View; census: Census; now(): number }) {
     const { log, statements, view } = parts
@@ -60,10 +63,7 @@ export class Guards {
 
   /** Whether a record shows what some guard would halt for: such news must not wait for the next slow round. */
   isAlarming(record: PeerRecord): boolean {
-    if (this.#knownLog !== this.#log.size) {
-      this.#knownLog = this.#log.size
-      this.#guarded = this.#listed()
-    }
+    this.#list()
     return this.#guarded.some(({ object, entry }) => {
       const seen = record.objects[object]
       if (seen === undefined) return false
@@ -72,11 +72,26 @@ export class Guards {
     })
   }
 
-  #listed(): { object: string; entry: Entry }[] {
+  /** Whether a schedule may look at a line of the census (O21). */
+  isWatched(key: string): boolean {
+    this.#list()
+    return this.#watched.has(key)
+  }
+
+  #list(): void {
+    if (this.#knownLog === this.#log.size) return
+    this.#knownLog = this.#log.size
+    this.#guarded = this.#newest(({ constraints }) => constraints.some(({ kind }) => kind === 'guard'))
+    const coded = this.#newest((schedule) => [...conditionsOf(wholeOf(schedule))].some(({ kind }) => kind === 'custom'))
+    this.#watched = new Set(
+      [...this.#guarded, ...coded].map(({ object, entry }) => keyOf(object, entry.hash.slice(0, 16)))
+    )
+  }
+
+  #newest(fits: (schedule: Schedule) => boolean): { object: string; entry: Entry }[] {
     const listed: { object: string; entry: Entry }[] = []
     for (const [object, versions] of this.#log.schema.lineages)
-      for (const { entry, upgrade } of versions)
-        if (upgrade.schedule.constraints.some(({ kind }) => kind === 'guard')) listed.push({ object, entry })
+      for (const { entry, upgrade } of versions) if (fits(upgrade.schedule)) listed.push({ object, entry })
     return listed.sort((a, b) => b.entry.version - a.entry.version).slice(0, MAX_GUARDED)
   }
 

@@ -43,6 +43,8 @@ const censusLines = z
     })
   )
   .max(MAX_CENSUS_LINES)
+/** What the sender counts in this epoch; `before`: in the last one. `whole`: all that it should have heard of is in it. */
+const counts = { epoch: count, lines: censusLines, before: censusLines, whole: z.boolean() }
 
 export const messageSchema = z.discriminatedUnion('kind', [
   /** Opens a round of anti-entropy: constant size; equal summaries end it. */
@@ -52,6 +54,8 @@ export const messageSchema = z.discriminatedUnion('kind', [
     statements: digest,
     records: digest,
     census: digest,
+    /** What the digest is of, where it is news in a large fleet (SPEC O21). */
+    counts: z.strictObject(counts).optional(),
     /** There are records that others should have soon. */
     news: z.literal(true).optional(),
     /** What the sender's clock shows, Unix ms (SPEC S27). */
@@ -111,16 +115,8 @@ export const messageSchema = z.discriminatedUnion('kind', [
     what: z.enum(['ask', 'accept', 'refuse', 'leave']),
     urgent: z.boolean()
   }),
-  /** What the sender counts in this epoch; `before`: in the last one. `whole`: all that it should have heard of is in it. */
-  z.strictObject({
-    kind: z.literal('census'),
-    epoch: count,
-    digest,
-    lines: censusLines,
-    before: censusLines,
-    whole: z.boolean(),
-    answer: z.boolean()
-  }),
+  /** Both sides of a pair that count something else; `answer` asks for what the receiver counts. */
+  z.strictObject({ kind: z.literal('census'), digest, ...counts, answer: z.boolean() }),
   /** Contacts of the sender: itself, neighbours, some of its passive set (SPEC O10). `answer` asks for as many in return. */
   z.strictObject({
     kind: z.literal('shuffle'),

@@ -222,13 +222,10 @@ export class Peer {
     switch (message.kind) {
       case 'summary':
         this.#parts.locality.clock.note(from, message.time, this.now)
-        this.census.onSummary(from, message.census)
+        this.#parts.antiEntropy.within(this.census.onSummary(from, message, this.now), this.now)
         return this.#parts.antiEntropy.onSummary(from, message, this.now)
-      case 'census': {
-        const soonMs = this.census.onMessage(from, message, this.now)
-        if (soonMs !== undefined) this.#parts.antiEntropy.within(soonMs, this.now)
-        return
-      }
+      case 'census':
+        return this.#parts.antiEntropy.within(this.census.onMessage(from, message, this.now), this.now)
       case 'digest':
         return this.#parts.antiEntropy.onDigest(from, message, this.now)
       case 'delta':

@@ -3,7 +3,6 @@ import type { UpgradeLog } from '../upgrade/log.ts'
 import type { AntiEntropy } from './antientropy.ts'
 import type { Census } from './census.ts'
 import { countedIn } from './counted.ts'
-import type { PeerLimits } from './events.ts'
 import type { Membership } from './membership.ts'
 import type { OwnRecord, Present } from './own-record.ts'
 import type { Panels } from './panels.ts'
@@ -15,7 +14,6 @@ export interface TellingInit {
   readonly group: string | null
   readonly log: UpgradeLog
   readonly view: View
-  readonly limits: PeerLimits
   readonly ownRecord: OwnRecord
   readonly membership: Membership
   readonly panels: Panels
@@ -36,11 +34,11 @@ export class Telling {
 
   /** O5: what members of the group act on they hear at once; all else goes with the next round, which it may bring forward. */
   tell(now: number): void {
-    const { self, group, log, view, limits, ownRecord, membership, panels, census, antiEntropy } = this.#init
+    const { self, group, log, view, ownRecord, membership, panels, census, antiEntropy } = this.#init
     const present = this.#present()
     const news = ownRecord.note(present, now)
     if (news === undefined) return
-    if (census.own(countedIn(present, log), now)) antiEntropy.within(limits.censusMs, now)
+    antiEntropy.within(census.own(countedIn(present, log), now), now)
     const { neighbours } = membership
     if (present.left) antiEntropy.push(neighbours.all(), ownRecord.seal(now))
     else if (news.forFellows && group !== null) antiEntropy.push(membership.fellows(), ownRecord.seal(now))

@@ -15,7 +15,7 @@ describe('the census of a simulated fleet (SPEC O21 to O24)', () => {
   it('120 peers with views of 24: each comes within 5 % of who runs what, and some minutes behind while they go on', () => {
     let fleet: Simulator | undefined
     // All times a quarter of what they are by default.
-    const limits = { view: 24, censusMs: 15_000, epochMs: 22.5 * MINUTE }
+    const limits = { view: 24, censusMs: 15_000, censusLargeMs: 2.5 * MINUTE, epochMs: 22.5 * MINUTE }
     const base = { seed: 5, peers: PEERS, groupSize: 0, strict: false, history: 4, limits, writesPerSecond: 0 }
     const calm = scenario({ ...base, durationMs: 180 * MINUTE, idleMs: 60 * MINUTE })
     const [install] = calm.actions

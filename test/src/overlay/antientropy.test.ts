@@ -34,7 +34,7 @@ class End {
       pins: [],
       lost: () => undefined
     }),
-    census: { digest: '' },
+    census: { digest: '', dueAt: Number.POSITIVE_INFINITY, take: () => undefined },
     limits: DEFAULT_LIMITS,
     generator: new Generator(1),
     outbox: this.outbox,

@@ -24,6 +24,9 @@ class Fleet {
   now = 1_700_000_000_000
   /** Messages of the last round. */
   sent = 0
+  /** Whether its members know only some of it (`isFull`), and what their schedules look at. */
+  readonly view = { isFull: false }
+  readonly watched = new Set<string>()
 
   constructor(versions: number) {
     const schedule = { when: { kind: 'immediately' as const }, constraints: [] }
@@ -35,7 +38,8 @@ class Fleet {
     const { log, statements } = this
     const outbox = new Outbox()
     const generator = new Generator(hash53(name))
-    const census = new Census(name, hash53, { log, statements, limits: DEFAULT_LIMITS, generator, outbox })
+    const mode = { view: this.view, guards: { isWatched: (key: string) => this.watched.has(key) } }
+    const census = new Census(name, hash53, { log, statements, limits: DEFAULT_LIMITS, generator, outbox, ...mode })
     this.members.set(name, { census, outbox, skewMs })
     return census
   }
@@ -50,17 +54,48 @@ class Fleet {
 
   /** Each member asks one other, as it does about once a minute. */
   round(passMs = MINUTE): void {
-    this.now += passMs
     this.sent = 0
     const names = [...this.members.keys()]
     for (const name of this.generator.shuffle([...names])) {
       const { census, skewMs } = this.members.get(name)!
+      this.now += passMs / names.length
       census.turn(this.now + skewMs)
       const other = this.generator.pick(names)
       if (other === name) continue
-      this.members.get(other)!.census.onSummary(name, census.digest)
+      this.#summarise(name, other)
       this.#deliver(other)
     }
+  }
+
+  /** As `round`, every five seconds, and only who has something to tell tells it, to two others. Returns messages per member. */
+  tell(forMs: number): number {
+    const names = [...this.members.keys()]
+    this.sent = 0
+    for (const end = this.now + forMs; this.now < end; this.now += 5000)
+      for (const name of names) {
+        const { census } = this.members.get(name)!
+        census.turn(this.now)
+        const counts = census.take(this.now)
+        for (const other of counts === undefined ? [] : this.generator.sample(names, 2))
+          if (other !== name) this.#summarise(name, other, counts)
+      }
+    return this.sent / names.length
+  }
+
+  #summarise(from: string, to: string, counts?: MessageOf<'summary'>['counts']): void {
+    const { census, skewMs } = this.members.get(to)!
+    const { digest } = this.members.get(from)!.census
+    const told = counts === undefined ? { census: digest } : { census: digest, counts }
+    const summary: MessageOf<'summary'> = {
+      kind: 'summary',
+      head: { version: 0, hash: this.log.fleet },
+      statements: '',
+      records: '',
+      ...told
+    }
+    this.sent += counts === undefined ? 0 : 1
+    census.onSummary(from, summary, this.now + skewMs)
+    this.#deliver(to)
   }
 
   rounds(count: number, passMs = MINUTE): void {
@@ -118,15 +153,44 @@ describe('overlay/census (SPEC O21 to O24)', () => {
     const fleet = settled(100)
     for (let peer = 0; peer < 100; peer++) fleet.say(`peer-${peer}`, ['run', 1], ['simulate', 2])
     for (let peer = 0; peer < 40; peer++) fleet.say(`peer-${peer}`, ['run', 2])
-    fleet.rounds(8)
+    fleet.rounds(10)
     const [[one], [two, simulate]] = [fleet.counts('peer-70', 1)!, fleet.counts('peer-70', 2)!] as const
     assert.ok(
       Math.abs(one - 60) <= 8 && Math.abs(two - 40) <= 4 && Math.abs(simulate - 60) <= 8,
       `${one} ${two} ${simulate}`
     )
     for (let peer = 40; peer < 100; peer++) fleet.say(`peer-${peer}`, ['run', 2])
-    fleet.rounds(8)
+    fleet.rounds(10)
     assert.equal(fleet.counts('peer-7', 1)![0], 0)
+  })
+
+  it('O21: in a large fleet an hour of news costs each peer few messages, and all come to know it', () => {
+    const fleet = settled(1000)
+    fleet.view.isFull = true
+    let sent = 0
+    for (let minute = 0; minute < 60; minute++) {
+      for (let peer = 0; peer < 1000; peer++) if (peer % 60 === minute) fleet.say(`peer-${peer}`, ['run', 2])
+      sent += fleet.tell(MINUTE)
+    }
+    assert.ok(sent <= 15, `${sent} a peer`)
+    const run = fleet.counts('peer-7', 2)![0]
+    assert.ok(run >= 250, `${run} of 1000: as of not more than three quarters of an hour ago`)
+    sent = fleet.tell(70 * MINUTE)
+    assert.ok(sent <= 12, `${sent} a peer`)
+    for (const name of ['peer-0', 'peer-200', 'peer-999']) assert.ok(fleet.counts(name, 2)![0] >= 930, name)
+    assert.equal(fleet.tell(15 * MINUTE), 0, 'then nothing more is said')
+  })
+
+  it('O21: what a schedule looks at is told at once, in a large fleet too', () => {
+    const fleet = settled(100)
+    fleet.view.isFull = true
+    for (let peer = 0; peer < 50; peer++) fleet.say(`peer-${peer}`, ['run', 1], ['failed', 2])
+    fleet.tell(10 * MINUTE)
+    assert.ok(fleet.counts('peer-99', 2)![2] < 45, 'nobody waits for it')
+    fleet.watched.add(`${OBJECT}/${fleet.log.at(2)!.hash.slice(0, 16)}`)
+    fleet.say('peer-50', ['run', 1], ['failed', 2])
+    fleet.tell(3 * MINUTE)
+    assert.ok(fleet.counts('peer-99', 2)![2] >= 48)
   })
 
   it('O22: what is no more leaves with the epoch: who has gone, and a failure that one node got over', () => {
