@@ -241,8 +241,9 @@ export class Census {
   /** Least time from one exchange to the next. */
   #againMs(now: number): number {
     const { censusMs, censusLargeMs } = this.#parts.limits
-    if (!this.#parts.view.isFull || now < this.#hurriesUntil) return censusMs / 12
-    return Math.max(censusMs, censusLargeMs * this.#share)
+    if (!this.#parts.view.isFull) return 0
+    if (now < this.#hurriesUntil) return censusMs / 12
+    return Math.max(2 * censusMs, censusLargeMs * this.#share)
   }
 
   /** How many peers run, simulate and failed a version; undefined while too little was heard. */
