@@ -45,6 +45,7 @@ const [GROWTH, LARGE_GROWTH] = [2, 4]
 const COUNTS_TOLD = 2
 const ROUNDS_WITH_THE_SAME_PAIR = 3
 const ASK_AGAIN_MS = 500
+const MINUTE_MS = 60_000
 /** Statements in a digest, about: a larger set is told in slices by hash, one after the other. */
 const SLICE = 3000
 
@@ -190,10 +191,12 @@ export class AntiEntropy {
     const theirStatements = new Set(digest.statements)
     const slice = digest.slice ?? [0, 1]
     const isMissing = (hash: string) => isInSlice(hash, slice) && !theirStatements.has(hash)
+    const news = this.#view.newerThan(digest.records, digest.room, this.#generator)
     this.#sendDelta(from, {
       entries: this.#log.missingFrom(digest.tips).map((entry) => entry.bytes),
       statements: [...this.#statements.all()].filter((one) => isMissing(one.hash)).map((one) => one.bytes),
-      records: this.#view.newerThan(digest.records, digest.room, this.#generator).map((one) => one.bytes)
+      records: news.map((one) => one.bytes),
+      agesMs: news.map(({ record }) => this.#ageMs(record.peer, now))
     })
     const behind =
       digest.tips.some((tip) => tip.version > 0 && !this.#log.has(tip.hash)) ||
@@ -247,7 +250,10 @@ export class AntiEntropy {
   }
 
   /** Entries first, then statements, then records, within the byte budget; the rest waits for the next digest. */
-  #sendDelta(to: string, all: { entries: Uint8Array[]; statements: Uint8Array[]; records: Uint8Array[] }): void {
+  #sendDelta(
+    to: string,
+    all: Pick<MessageOf<'delta'>, 'entries' | 'statements' | 'records'> & { agesMs: number[] }
+  ): void {
     let left = BUDGET_BYTES
     const fit = (list: Uint8Array[], most: number): Uint8Array[] => {
       const taken: Uint8Array[] = []
@@ -264,7 +270,14 @@ export class AntiEntropy {
     const sent = entries.length + statements.length + records.length
     if (sent === 0) return
     const more = sent < all.entries.length + all.statements.length + all.records.length
-    this.#send(to, { kind: 'delta', entries, statements, records, more })
+    const ages = all.agesMs.some((ageMs) => ageMs > 0) ? { agesMs: all.agesMs.slice(0, records.length) } : {}
+    this.#send(to, { kind: 'delta', entries, statements, records, ...ages, more })
+  }
+
+  /** Since when there was no sign of life of a peer, to the minute: what is passed on does not get younger by it (O11). */
+  #ageMs(peer: string, now: number): number {
+    const heardAt = peer === this.#self ? now : this.#view.heardAt(peer)
+    return Math.max(0, Math.floor((now - heardAt) / MINUTE_MS)) * MINUTE_MS
   }
 
   #send(to: string, message: Message): void {

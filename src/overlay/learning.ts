@@ -72,10 +72,11 @@ export class Learning {
     return !(attempt(open) instanceof Refusal)
   }
 
-  record(bytes: Uint8Array, now: number): Learned & { signed?: SignedRecord } {
+  /** @param heardAt the last sign of life of its peer that anybody told of, ms */
+  record(bytes: Uint8Array, heardAt: number): Learned & { signed?: SignedRecord } {
     const signed = attempt(() => this.#authority.openRecord(bytes))
     if (signed instanceof Refusal) return { what: 'forged', refusal: signed }
-    return { what: this.#view.put(signed, now) ? 'new' : 'known', signed }
+    return { what: this.#view.put(signed, heardAt) ? 'new' : 'known', signed }
   }
 
   /** An operator's entry: what the chain would take but the operator should not send is refused with the mend. */

@@ -78,6 +78,8 @@ export const messageSchema = z.discriminatedUnion('kind', [
     entries: z.array(bytes(MAX_ENTRY_BYTES * 2)).max(64),
     statements: z.array(bytes(MAX_STATEMENT_BYTES)).max(256),
     records: z.array(bytes(MAX_RECORD_BYTES)).max(1024),
+    /** Of each record: for how long the sender has had no sign of life of its peer; left out if there were of all. */
+    agesMs: z.array(count).max(1024).optional(),
     /** More was left out for the budget. */
     more: z.boolean()
   }),

@@ -44,6 +44,11 @@ export class PassiveSet {
     this.#contacts.delete(peer)
   }
 
+  /** Drops those of which nobody had a sign of life since. */
+  forget(before: number): void {
+    for (const { peer, heardAt } of [...this.#contacts.values()]) if (heardAt < before) this.#contacts.delete(peer)
+  }
+
   /**
    * Keeps a contact. Of two about one peer the fresher stays. A full set gives up first what was just given to somebody
    * else (`spare`), so that each shuffle exchanges contacts instead of multiplying some (as Cyclon does), then any other.

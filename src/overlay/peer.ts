@@ -274,8 +274,8 @@ export class Peer {
     }
     // Broadcast missed it: tell the neighbours now rather than in the next round.
     if (news) for (const peer of this.neighbours.all()) if (peer !== from) this.#parts.antiEntropy.summarise(peer)
-    for (const bytes of delta.records) {
-      const learned = this.#parts.learning.record(bytes, this.now)
+    for (const [at, bytes] of delta.records.entries()) {
+      const learned = this.#parts.learning.record(bytes, this.now - (delta.agesMs?.[at] ?? 0))
       if (!this.#weigh(from, learned)) return
       if (learned.what === 'new' && learned.signed !== undefined) this.#onRecord(learned.signed.record)
     }

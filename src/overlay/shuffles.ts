@@ -110,6 +110,7 @@ export class Shuffles {
     const contacts: PassiveContact[] = [self, ...alive]
       .filter(({ addresses }) => addresses.length > 0)
       .map((contact) => ({ ...contact, heardAt: now }))
+    this.#passive.forget(now - this.#silentMs)
     const wandering = this.#passive.sample(MAX_SHUFFLED - contacts.length).filter(({ peer }) => peer !== to)
     this.#outbox.send({
       type: 'send',

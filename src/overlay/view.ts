@@ -117,8 +117,8 @@ export class View {
     return record.peer !== this.#init.self && !this.#init.isKept(record) && !this.#isPinned(record)
   }
 
-  /** Keeps a verified record if it is newer than the one known. */
-  put(signed: SignedRecord, now: number): boolean {
+  /** Keeps a verified record if it is newer than the one known. `heardAt`: when there was last a sign of life of its peer. */
+  put(signed: SignedRecord, heardAt: number): boolean {
     const { record } = signed
     const known = this.#records.get(record.peer)
     if (known !== undefined && !newer(record, known.signed.record)) return false
@@ -128,10 +128,10 @@ export class View {
       this.#digest.remove(known.signed.weight)
       if (hasLeft(record)) this.#init.lost()
       known.signed = signed
-      known.heardS = Math.floor(now / 1000)
+      known.heardS = Math.max(known.heardS, Math.floor(heardAt / 1000))
     } else {
       this.#gone.delete(record.peer)
-      this.#records.set(record.peer, { signed, rank: undefined, heardS: Math.floor(now / 1000) })
+      this.#records.set(record.peer, { signed, rank: undefined, heardS: Math.floor(heardAt / 1000) })
     }
     this.#digest.add(signed.weight)
     this.changes += 1
