@@ -60,7 +60,11 @@ export class SmallMap<K, V> implements ReadonlyMap<K, V> {
 
   delete(key: K): boolean {
     const held = this.#held
-    if (!Array.isArray(held)) return held.delete(key)
+    if (!Array.isArray(held)) {
+      const was = held.delete(key)
+      if (held.size <= FEW / 2) this.#held = [...held].flatMap((pair) => pair as unknown[])
+      return was
+    }
     for (let at = 0; at < held.length; at += 2) {
       if (held[at] !== key) continue
       this.#held = held.length === 2 ? NONE : held.filter((_, index) => index >> 1 !== at >> 1)
@@ -98,15 +102,15 @@ export class SmallMap<K, V> implements ReadonlyMap<K, V> {
 }
 
 function pairs<K, V>(list: readonly unknown[]): [K, V][] {
-  const found: [K, V][] = []
-  for (let at = 0; at < list.length; at += 2) found.push([list[at] as K, list[at + 1] as V])
+  const found = new Array<[K, V]>(list.length / 2)
+  for (let at = 0; at < found.length; at++) found[at] = [list[2 * at] as K, list[2 * at + 1] as V]
   return found
 }
 
 function everyOther(list: readonly unknown[], first: 0 | 1): unknown[] {
   if (list.length === 0) return NONE
-  const found: unknown[] = []
-  for (let at = first; at < list.length; at += 2) found.push(list[at])
+  const found = new Array<unknown>(list.length / 2)
+  for (let at = 0; at < found.length; at++) found[at] = list[2 * at + first]
   return found
 }
 
@@ -139,7 +143,11 @@ export class SmallSet<T> implements Iterable<T> {
 
   delete(member: T): boolean {
     const held = this.#held
-    if (!Array.isArray(held)) return held.delete(member)
+    if (!Array.isArray(held)) {
+      const was = held.delete(member)
+      if (held.size <= FEW / 2) this.#held = [...held]
+      return was
+    }
     if (!held.includes(member)) return false
     this.#held = held.length === 1 ? NONE : held.filter((one) => one !== member)
     return true

@@ -10,6 +10,7 @@ import type { PhaseName } from './record.ts'
 const MAX_HEARD = 64
 const MAX_UPGRADES = 32
 const HEARD = 'heard/'
+const NONE: readonly UpgradeNote[] = []
 
 /** One upgrade of one object of this node, at its end. */
 export interface UpgradeNote {
@@ -29,7 +30,7 @@ export interface UpgradeNote {
 export class Chronicle {
   readonly #around: { readonly outbox: Outbox; now(): number }
   /** Hash → Unix seconds with their fraction, the first heard of first. */
-  readonly #heard: Map<string, number>
+  readonly #heard: SmallMap<string, number>
   #upgrades: readonly UpgradeNote[]
   /** Of each object: since when it is in its phase, and how long it was in the ones before. */
   readonly #under = new SmallMap<string, { since: number; phases: UpgradeNote['phases'] }>()
@@ -38,8 +39,8 @@ export class Chronicle {
     this.#around = around
     const heard = [...snapshot].filter(([key]) => key.startsWith(HEARD))
     const times = heard.map(([key, at]): [string, number] => [key.slice(HEARD.length), at as number])
-    this.#heard = new Map(times.sort(([, a], [, b]) => a - b))
-    this.#upgrades = (snapshot.get('upgrades') as UpgradeNote[] | undefined) ?? []
+    this.#heard = new SmallMap(times.sort(([, a], [, b]) => a - b))
+    this.#upgrades = (snapshot.get('upgrades') as UpgradeNote[] | undefined) ?? NONE
   }
 
   /** Unix ms; undefined if it is one of those that were heard of long ago. */

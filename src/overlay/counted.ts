@@ -29,5 +29,6 @@ export function countedIn(
       if (failed.some((failure) => failure.version === one.version)) counts.push({ ...of, what: 'failed' })
     }
   }
-  return counts
+  // Held by every peer: no longer than it has to be.
+  return counts.slice()
 }

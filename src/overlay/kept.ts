@@ -4,7 +4,7 @@ import type { UpgradeLog } from '../upgrade/log.ts'
 import { emptyObject, type ObjectState } from './lifecycle.ts'
 
 /** By object. What a store of an earlier commit lacks has its default. */
-export function keptObjects(snapshot: ReadonlyMap<string, unknown>): ReadonlyMap<string, ObjectState> {
+export function keptObjects(snapshot: ReadonlyMap<string, unknown>): SmallMap<string, ObjectState> {
   const states = new SmallMap<string, ObjectState>()
   for (const [key, value] of snapshot) {
     if (!key.startsWith('object/')) continue

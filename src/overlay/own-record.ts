@@ -14,7 +14,7 @@ export const SNAPSHOT_FORMAT = 1
 /** What a record says of this moment. */
 export type Present = Pick<PeerRecord, 'head'> & {
   addresses: readonly string[]
-  objects: Record<string, ObjectRecord>
+  objects: Readonly<Record<string, ObjectRecord>>
   permit: PermitRecord | null
   left: boolean
 }
@@ -159,11 +159,17 @@ function dated(
   objects: Readonly<Record<string, ObjectRecord>>,
   before: Readonly<Record<string, ObjectRecord>>,
   now: number
-): Record<string, ObjectRecord> {
+): Readonly<Record<string, ObjectRecord>> {
+  let isSame = Object.keys(objects).length === Object.keys(before).length
   const entries = Object.entries(objects).map(([name, object]) => {
     const last = before[name]
-    const same = last?.since !== undefined && stageOf(last) === stageOf(object)
-    return [name, { ...object, since: same ? last.since : Math.floor(now / 1000) }]
+    const since = last?.since !== undefined && stageOf(last) === stageOf(object) ? last.since : Math.floor(now / 1000)
+    const one = { ...object, since }
+    if (last !== undefined && same(last, one)) return [name, last]
+    isSame = false
+    return [name, one]
   })
+  // What did not change stays one object: records, and what they were made of, are held by every peer.
+  if (isSame) return before
   return Object.fromEntries(entries)
 }

@@ -2,6 +2,7 @@
  * One peer of a fleet, without I/O: `step(event, now) → ordered effects` (SPEC O1). The daemon and the simulator are two
  * loops around this class; what is simulated is what runs.
  */
+import type { SmallMap } from '../small.ts'
 import type { UpgradeLog } from '../upgrade/log.ts'
 import type { Schema } from '../upgrade/schema.ts'
 import type { StatementSet } from '../upgrade/statements.ts'
@@ -29,8 +30,8 @@ import type { View } from './view.ts'
 
 export class Peer {
   readonly #parts: Parts
-  /** What the snapshot holds of objects. */
-  readonly #states: ReadonlyMap<string, ObjectState>
+  /** What the snapshot holds of objects that are not hosted yet. */
+  readonly #states: SmallMap<string, ObjectState>
   #wakeAt = Number.POSITIVE_INFINITY
   #knownLog = -1
 
@@ -321,6 +322,11 @@ export class Peer {
     this.#parts.antiEntropy.askOnce(peer, this.now)
   }
 
+  #host(state: ObjectState): void {
+    this.#parts.objects.set(state.object, new HostedObject(state, this.#parts))
+    this.#states.delete(state.object)
+  }
+
   /** Everything that follows from the new state. */
   #settle(): void {
     if (this.#knownLog !== this.log.size) this.#onLogChange()
@@ -339,7 +345,7 @@ export class Peer {
   #onLogChange(): void {
     this.#knownLog = this.log.size
     for (const state of hostedStates(this.#states, this.log, this.#parts.init.classes))
-      if (!this.objects.has(state.object)) this.#parts.objects.set(state.object, new HostedObject(state, this.#parts))
+      if (!this.objects.has(state.object)) this.#host(state)
     this.#parts.turns.touch()
     this.#parts.keepers.turn(this.now)
     this.#parts.antiEntropy.wake(this.now)

@@ -45,11 +45,11 @@ export class PieceSet implements Iterable<number> {
     else this.#some = new Set([index])
   }
 
-  delete(index: number): void {
-    if (!this.has(index)) return
+  /** Another set, without this piece. */
+  without(index: number): PieceSet {
     const some = new Set(this)
     some.delete(index)
-    this.#some = some.size === 0 ? 'none' : some
+    return new PieceSet(this.count, some.size === 0 ? 'none' : some)
   }
 
   fill(): void {

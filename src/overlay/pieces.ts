@@ -86,6 +86,7 @@ export class Pieces {
     if (this.#bundles.has(table.sha256)) return
     this.changes += 1
     const stored = this.#atBoot.get(table.sha256)
+    this.#atBoot.delete(table.sha256)
     const unpacked = stored?.unpacked ?? false
     const count = table.pieces.length
     const held = unpacked ? PieceSet.all(count) : PieceSet.of(stored?.pieces ?? NOTHING, count)
@@ -205,7 +206,8 @@ export class Pieces {
     // Offers of bundles not heard of yet are kept, bounded: the entry may be on its way.
     if (known === undefined && this.#offersBy(from) >= MAX_OFFERS) return
     const count = known?.table.pieces.length ?? message.pieces.byteLength * 8
-    this.#offersOf(message.bundle).set(from, PieceSet.of(message.pieces, count))
+    const offered = PieceSet.of(message.pieces, count)
+    this.#offersOf(message.bundle).set(from, offered.isWhole ? wholeOf(count) : offered)
   }
 
   onWant(from: string, message: MessageOf<'want'>, now: number): void {
@@ -218,7 +220,7 @@ export class Pieces {
 
   onLack(from: string, message: MessageOf<'lack'>): void {
     this.changes += 1
-    this.#offers.get(message.bundle)?.get(from)?.delete(message.index)
+    this.#lacks(from, message.bundle, message.index)
     const asked = this.#bundles.get(message.bundle)?.asked
     if (asked?.get(message.index)?.from === from) asked.delete(message.index)
   }
@@ -246,13 +248,19 @@ export class Pieces {
   /** Whoever had a piece that it did not announce, or not any more, may have them all; what it lacks it says. */
   #noteHolder(from: string, bundle: Bundle, index: number): void {
     const offers = this.#offersOf(bundle.table.sha256)
-    if (!offers.get(from)?.has(index)) offers.set(from, PieceSet.all(bundle.table.pieces.length))
+    if (!offers.get(from)?.has(index)) offers.set(from, wholeOf(bundle.table.pieces.length))
   }
 
   #offersOf(sha256: string): SmallMap<string, PieceSet> {
     const offers = this.#offers.get(sha256) ?? new SmallMap()
     this.#offers.set(sha256, offers)
     return offers
+  }
+
+  #lacks(peer: string, sha256: string, index: number): void {
+    const offers = this.#offers.get(sha256)
+    const offered = offers?.get(peer)
+    if (offered?.has(index)) offers?.set(peer, offered.without(index))
   }
 
   #offersBy(peer: string): number {
@@ -326,7 +334,7 @@ export class Pieces {
       for (const [index, asked] of bundle.asked) {
         if (asked.deadline <= now) {
           bundle.asked.delete(index)
-          this.#offers.get(bundle.table.sha256)?.get(asked.from)?.delete(index)
+          this.#lacks(asked.from, bundle.table.sha256, index)
           continue
         }
         inFlight += 1
@@ -415,6 +423,15 @@ export class Pieces {
   #have(to: string, sha256: string, bundle: Bundle): void {
     this.#outbox.send({ type: 'send', to, message: { kind: 'have', bundle: sha256, pieces: bundle.held.bits } })
   }
+}
+
+/** Most neighbours offer all: they share one. */
+const WHOLE = new Map<number, PieceSet>()
+
+function wholeOf(count: number): PieceSet {
+  const known = WHOLE.get(count) ?? PieceSet.all(count)
+  WHOLE.set(count, known)
+  return known
 }
 
 const isWanting = ({ held, table, place }: Bundle): boolean =>

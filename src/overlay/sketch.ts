@@ -57,7 +57,22 @@ export function union(a: Sketch, b: Sketch): Sketch {
     if (both !== x) isA = false
     if (both !== y) isB = false
   }
-  return isA ? a : isB ? b : merged
+  return isA ? a : isB ? b : shared(merged)
+}
+
+/** Sketches made lately, by their sums: what one peer has merged, its neighbours come to as well. */
+const RECENT = 4096
+const recent = new Map<number, Sketch>()
+
+/** One array for all equal ones. */
+function shared(sketch: Sketch): Sketch {
+  const sum = checksum(sketch)
+  const known = recent.get(sum)
+  if (known?.every((byte, at) => byte === sketch[at])) return known
+  recent.delete(sum)
+  recent.set(sum, sketch)
+  if (recent.size > RECENT) recent.delete(recent.keys().next().value!)
+  return sketch
 }
 
 const sums = new WeakMap<Sketch, number>()
