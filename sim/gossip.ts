@@ -16,6 +16,8 @@ export interface Ways {
   isDialler(node: number, other: number): boolean
   /** Hands a message over. Returns after how long it is there, ms; undefined if it is lost. */
   carry(from: number, to: number, kind: GossipKind, bytes: number): number | undefined
+  /** A copy arrives of what its receiver has heard: nothing follows, but it is received all the same. */
+  again(to: number): void
   /** Counts messages whose arrival changes nothing. */
   spend(from: number, to: number, messages: number, bytes: number): void
   /** Of their connection, ms. */
@@ -206,8 +208,10 @@ export class Gossip {
   #copy(from: number, to: number, publication: Publication): void {
     const ms = this.#ways.carry(from, to, 'gossip', COPY_BYTES + publication.bytes.byteLength)
     if (ms === undefined) return
-    if (publication.has(to)) this.duplicates += 1
-    else this.#kernel.after(ms + this.#passMs, EventKind.gossip, to, from, publication)
+    if (publication.has(to)) {
+      this.duplicates += 1
+      this.#ways.again(to)
+    } else this.#kernel.after(ms + this.#passMs, EventKind.gossip, to, from, publication)
   }
 
   /** Whether a copy is new to its receiver. */

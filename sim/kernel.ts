@@ -21,7 +21,9 @@ export const EventKind = {
   restart: 13,
   minute: 14,
   left: 15,
-  form: 16
+  form: 16,
+  /** A processor has done what it was at (SPEC M40). */
+  free: 17
 } as const
 export type EventKind = (typeof EventKind)[keyof typeof EventKind]
 

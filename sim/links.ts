@@ -6,6 +6,7 @@
 import type { Message } from '../src/overlay/messages.ts'
 import type { Kernel } from './kernel.ts'
 import { labelsOf, matches, placeOf, type Where } from './places.ts'
+import type { Processors } from './processors.ts'
 import type { Scenario } from './scenario.ts'
 
 /** Bytes a ms; Infinity: no bound. */
@@ -78,15 +79,18 @@ export class Links {
   readonly #kernel: Kernel
   readonly #scenario: Scenario
   readonly #pieceBytes: (bundle: string) => number
+  /** Of the peers, if they share some. */
+  readonly processors: Processors | undefined
   readonly #places: Uint16Array | undefined
   readonly #up: Lines | undefined
   readonly #down: Lines | undefined
   readonly #out: Lines | undefined
   readonly #in: Lines | undefined
 
-  constructor(kernel: Kernel, scenario: Scenario, pieceBytes: (bundle: string) => number) {
+  constructor(kernel: Kernel, scenario: Scenario, pieceBytes: (bundle: string) => number, processors?: Processors) {
     const { peers, places, bandwidth } = scenario
     this.#kernel = kernel
+    this.processors = processors
     this.#scenario = scenario
     this.#pieceBytes = pieceBytes
     this.sentBytes = new Float64Array(peers)
@@ -121,9 +125,10 @@ export class Links {
     this.bytes += bytes
     this.sentBytes[from]! += bytes
     this.receivedBytes[to]! += bytes
-    if (this.#up === undefined && this.#out === undefined) return 0
+    const sentMs = this.processors?.sends(from, bytes) ?? 0
+    if (this.#up === undefined && this.#out === undefined) return sentMs
     const { now } = this.#kernel
-    let at = this.#up?.through(from, bytes, now) ?? now
+    let at = this.#up?.through(from, bytes, now + sentMs) ?? now + sentMs
     const [here, there] = [this.#places?.[from] ?? 0, this.#places?.[to] ?? 0]
     if (this.#out !== undefined && here !== there) {
       at = this.#out.through(here, bytes, at)

@@ -382,6 +382,10 @@ export class Network implements Ways {
     return heldMs + wayMs + this.#slownessMs[to]!
   }
 
+  again(to: number): void {
+    this.#links.processors?.receivesCopy(to)
+  }
+
   spend(from: number, to: number, messages: number, bytes: number): void {
     this.#count('gossip-control', messages)
     this.#links.carryBytes(from, to, bytes)

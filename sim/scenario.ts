@@ -9,6 +9,7 @@ import { calmHost, type HostOptions } from './host.ts'
 import type { Bandwidth } from './links.ts'
 import { calmNetwork, type NetworkOptions } from './network.ts'
 import type { Places, Topology } from './places.ts'
+import type { ProcessorOptions } from './processors.ts'
 
 /** Something the operator does. He repeats it at another peer until one accepts it. */
 export type Action = { atMs: number } & (
@@ -123,6 +124,8 @@ export interface Scenario {
   lateMs: number
   network: NetworkOptions
   host: HostOptions
+  /** Shared by peers; null: what they compute costs no time. @default null */
+  processors: ProcessorOptions | null
   disk: DiskOptions
   actions: Action[]
   faults: Fault[]
@@ -173,6 +176,7 @@ export function scenario(fields: Partial<Scenario> & { seed: number; peers: numb
     lateMs: 0,
     network: calmNetwork,
     host: calmHost,
+    processors: null,
     disk: { syncMs: [0.5, 3], storeMs: [2, 10] },
     actions: [
       { atMs: 1500, ...upgrade, schedule: immediateSchedule },

@@ -23,6 +23,7 @@ import { Network } from './network.ts'
 import { Operator } from './operator.ts'
 import { type Shape, shapeOf } from './overlay.ts'
 import { Introductions, labelsOf } from './places.ts'
+import { Processors } from './processors.ts'
 import type { Scenario } from './scenario.ts'
 
 /** How often the simulator looks whether everything has converged, virtual ms. */
@@ -90,6 +91,8 @@ export class Simulator {
   readonly machines: Machine[] = []
   readonly operator: Operator
   readonly links: Links
+  /** Undefined: what peers compute costs no time. */
+  readonly processors: Processors | undefined
   readonly callers: Callers
   readonly measures: Measures
   readonly alarms: Record<string, number> = {}
@@ -120,7 +123,8 @@ export class Simulator {
       text,
       history: this.machines[machine.index]?.history() ?? []
     }))
-    this.links = new Links(this.kernel, scenario, (bundle) => this.world.pieceBytes(bundle))
+    if (scenario.processors !== null) this.processors = new Processors(this.kernel, scenario.processors, this.world)
+    this.links = new Links(this.kernel, scenario, (bundle) => this.world.pieceBytes(bundle), this.processors)
     this.network = new Network(this.kernel, this.links, scenario.network, new Generator(seed, 3), {
       lifeOf: (node) => this.machines[node]!.process,
       isUp: (node) => this.machines[node]!.up
@@ -254,6 +258,7 @@ export class Simulator {
 
   #dispatch(): void {
     const { kernel } = this
+    if (this.processors?.admit() === false) return
     const machine = this.machines[kernel.node]!
     const { about } = kernel
     switch (kernel.kind) {
@@ -306,6 +311,8 @@ export class Simulator {
         return this.#formed?.form()
       case EventKind.left:
         return machine.onLeft(about)
+      case EventKind.free:
+        return
       case EventKind.minute:
         return this.#look()
     }
@@ -315,10 +322,15 @@ export class Simulator {
   #onGossip(machine: Machine, from: number, payload: unknown): void {
     const { gossip } = this.network
     const publication = gossip.act(machine.index, from, payload)
-    if (publication === undefined || !this.world.isAuthentic(publication.topic, publication.bytes)) return
+    if (publication === undefined) return
+    this.processors?.opens(machine.index)
+    if (!this.world.isAuthentic(publication.topic, publication.bytes)) return
     gossip.passOn(machine.index, from, publication)
     const { topic, bytes } = publication
-    machine.step({ type: 'published', from: this.machines[from]!.id, topic, bytes })
+    const event: Event = { type: 'published', from: this.machines[from]!.id, topic, bytes }
+    // With a processor to share the peer's turn comes after what its process does for the sockets.
+    if (this.processors === undefined) machine.step(event)
+    else this.kernel.after(0, EventKind.completion, machine.index, machine.process, event)
   }
 
   #write(): void {

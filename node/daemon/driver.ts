@@ -11,6 +11,7 @@ import type { Bundles } from '../bundles/bundles.ts'
 import type { LockChange } from '../network/control.ts'
 import type { Network } from '../network/network.ts'
 import type { Store } from '../store/store.ts'
+import { TurnWatch, turns } from './turns.ts'
 
 /** Alarms kept for status. */
 const MAX_ALARMS = 100
@@ -116,7 +117,9 @@ export class Driver {
     const effects: Effect[] = []
     const put = new Map<string, unknown>()
     const gone = new Set<string>()
-    for (const event of this.#queue.splice(0)) {
+    const events = this.#queue.splice(0)
+    const watch = turns.hasSubscribers ? new TurnWatch() : undefined
+    for (const event of events) {
       for (const effect of peer.step(event, this.now())) {
         if (effect.type !== 'persist') {
           effects.push(effect)
@@ -132,9 +135,12 @@ export class Driver {
         }
       }
     }
+    watch?.stepped()
     if (put.size > 0 || gone.size > 0) store.commit({ put: [...put], delete: [...gone] })
+    watch?.durable()
     for (const effect of effects) this.#perform(effect)
     this.#init.settled()
+    if (watch !== undefined) turns.publish(watch.ended(peer.id, events, [...put.keys()], effects))
   }
 
   #perform(effect: Effect): void {

@@ -47,6 +47,11 @@ export class Crowd {
     }
   }
 
+  /** What the peers did since the last time, by process; the first time begins it. */
+  async observe(): Promise<Report[]> {
+    return await Promise.all(this.#workers.map((worker) => this.#tell(worker, { do: 'observe' })))
+  }
+
   async end(): Promise<void> {
     await Promise.all(
       this.#workers.map(async (worker) => {

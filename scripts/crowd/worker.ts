@@ -7,6 +7,7 @@ import { pino } from 'pino'
 import { configurationSchema } from '../../node/daemon/configuration.ts'
 import { type RunningPeer, startPeer } from '../../node/daemon/daemon.ts'
 import { InlineHost } from '../../node/host/inline.ts'
+import { type Observed, Observer } from '../reality/observer.ts'
 
 export interface Start {
   do: 'start'
@@ -15,7 +16,8 @@ export interface Start {
   names: string[]
   bootstrap: string[]
 }
-export type Order = Start | { do: 'look' } | { do: 'end' }
+/** `observe`: from now on the turns of all peers here are looked at; told is what was seen since the last time. */
+export type Order = Start | { do: 'look' } | { do: 'observe' } | { do: 'end' }
 
 /** What a crowd is judged by, of one peer. */
 export interface Look {
@@ -33,8 +35,11 @@ export interface Report {
   looks: Look[]
   residentBytes: number
   cpuMs: number
+  observed?: Observed
 }
 
+const observer = new Observer()
+let observing = false
 const peers: RunningPeer[] = []
 
 function lookAt(peer: RunningPeer): Look {
@@ -69,13 +74,18 @@ async function obey(order: Order): Promise<void> {
     process.disconnect?.()
     return
   }
+  if (order.do === 'observe' && !observing) {
+    observing = true
+    observer.start()
+  }
   const { user, system } = process.cpuUsage()
   const report: Report = {
-    looks: peers.map(lookAt),
+    // A look costs as much as many messages: it must not be what is observed.
+    looks: order.do === 'observe' ? [] : peers.map(lookAt),
     residentBytes: process.memoryUsage().rss,
     cpuMs: (user + system) / 1000
   }
-  process.send?.(report)
+  process.send?.(order.do === 'observe' ? { ...report, observed: observer.take() } : report)
 }
 
 process.on('message', (order: Order) => {

@@ -7,6 +7,7 @@ import { type Curve, calmHost, type HostOptions } from '../host.ts'
 import { EPOCH_MS } from '../machine.ts'
 import { calmNetwork, type NetworkOptions } from '../network.ts'
 import type { Places } from '../places.ts'
+import { freeProcessors } from '../processors.ts'
 import { type Action, immediateSchedule, type Scenario, scenario } from '../scenario.ts'
 import { Unfit } from './document.ts'
 import type { Enclosed, RealRehearsal, RealUpgrade } from './enclosed.ts'
@@ -53,6 +54,7 @@ export function compile(document: Document, enclosed: Enclosed, seed: number): S
     lateMs: late?.at ?? 0,
     network: networkOf(document),
     host: hostOf(document),
+    processors: processorsOf(document),
     disk: { syncMs: disk.sync, storeMs: disk.store },
     calls: { perSecond: document.calls.perSecond, deadlineMs: document.calls.deadline },
     writesPerSecond: document.writes,
@@ -294,6 +296,14 @@ function networkOf({ network }: Document): NetworkOptions {
     passMs: pass,
     gossip: calmNetwork.gossip
   }
+}
+
+function processorsOf({ processors: written }: Document): Scenario['processors'] {
+  if (written === undefined) return null
+  const { count, steps, host, ...each } = written
+  const costs = Object.fromEntries(Object.entries(each).map(([name, ms]) => [`${name}Ms`, ms]))
+  const commands = Object.fromEntries(Object.entries(host).filter(([, ms]) => ms !== undefined))
+  return { ...freeProcessors, ...costs, count, steps, host: commands }
 }
 
 function hostOf({ host: { failures, ...written } }: Document): HostOptions {

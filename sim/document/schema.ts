@@ -189,6 +189,29 @@ const hostSchema = fields({
   }).default({})
 })
 
+/** Peers share them; what each thing takes of one. */
+const processorsSchema = fields({
+  count: z.int().min(1).max(1_000_000),
+  send: duration.default(0),
+  receive: duration.default(0),
+  sendKib: duration.default(0),
+  receiveKib: duration.default(0),
+  copy: duration.default(0),
+  open: duration.default(0),
+  step: duration.default(0),
+  /** By event; of a message as "message piece". */
+  steps: z.record(label, duration).default({}),
+  commit: duration.default(0),
+  storeKib: duration.default(0),
+  unpackKib: duration.default(0),
+  host: fields(
+    Object.fromEntries(HOST_COMMANDS.map((name) => [name, duration.optional()])) as Record<
+      (typeof HOST_COMMANDS)[number],
+      z.ZodOptional<typeof duration>
+    >
+  ).default({})
+})
+
 const limitsSchema = fields({
   degree: z.int().min(1).optional(),
   degreeMax: z.int().min(1).optional(),
@@ -226,6 +249,8 @@ export const documentSchema = fields({
     .default([]),
   disk: fields({ sync: range.default([0.5, 3]), store: range.default([2, 10]) }).prefault({}),
   host: hostSchema.prefault({}),
+  /** Without them computing costs no time. */
+  processors: processorsSchema.optional(),
   limits: limitsSchema.default({}),
   bootstrap: z.int().min(1).max(32).default(3),
   /** Peers start spread over this time; or the fleet has met before, and runs version 1. Some come only later. */
