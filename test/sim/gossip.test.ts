@@ -73,6 +73,7 @@ class Connected implements Ways {
     this.sent[kind] += 1
     return this.loses(from, to, kind) ? undefined : WAY_MS
   }
+  again(): void {}
   spend(_from: number, _to: number, messages: number): void {
     this.sent['gossip-control'] += messages
   }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { World } from '../../sim/authority.ts'
+import { Publication } from '../../sim/gossip.ts'
 import { EventKind, Kernel } from '../../sim/kernel.ts'
 import { freeProcessors, type ProcessorOptions, Processors } from '../../sim/processors.ts'
 import { scenario } from '../../sim/scenario.ts'
@@ -44,7 +45,7 @@ describe('sim/processors', () => {
     const happened = played({ receiveMs: 1, copyMs: 5, steps: { 'message want': 10 } }, (kernel) => {
       kernel.at(0, EventKind.arrive, 0, 0, want)
       kernel.at(0.5, EventKind.arrive, 1, 0, want)
-      kernel.at(0.5, EventKind.gossip, 2)
+      kernel.at(0.5, EventKind.gossip, 2, 0, new Publication('entry', new Uint8Array(1), 0, 3))
     })
     assert.deepEqual(happened, [
       [2, EventKind.gossip, 7],
