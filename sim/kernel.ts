@@ -1,7 +1,11 @@
 /**
- * Virtual clock and event queue (SPEC M1, M3). Events lie in flat arrays and a 4-ary heap of slot numbers orders them by
- * ⟨time, order of scheduling⟩: no promise, no closure and no object per event but the payload that it carries anyhow.
+ * Virtual clock and event queue (SPEC M1, M3): a timing wheel. Events of the current millisecond lie in a small heap by
+ * ⟨time, order of scheduling⟩; later ones in lists, unordered: one for each of the next milliseconds, one for each of the
+ * spans after these, one for all beyond. A list is looked at once, when its time comes, so that an event costs the same
+ * among ten that wait and among millions. All lies in flat arrays: no promise, no closure and no object per event but
+ * the payload that it carries anyhow.
  */
+import { EventHeap, FIELDS, ORDER, TIME } from './heap.ts'
 
 /** What an event is; each is handled by one branch of `Simulator.dispatch`. */
 export const EventKind = {
@@ -27,7 +31,13 @@ export const EventKind = {
 } as const
 export type EventKind = (typeof EventKind)[keyof typeof EventKind]
 
+/** Milliseconds of a span, and spans of the wheel: 4 seconds, and 4.7 hours. */
+const SPAN = 4096
+const SPANS = 4096
 const FIRST_CAPACITY = 1024
+/** Of an event's record, beside its time and order: kind and node in one number; a number of its kind's own. */
+const [WHAT, ABOUT] = [2, 3]
+const KINDS = 32
 
 export class Kernel {
   /** Virtual milliseconds since the start of the run. */
@@ -40,15 +50,20 @@ export class Kernel {
   about = 0
   payload: unknown = undefined
 
-  #times = new Float64Array(FIRST_CAPACITY)
-  #orders = new Float64Array(FIRST_CAPACITY)
-  #kinds = new Uint8Array(FIRST_CAPACITY)
-  #nodes = new Int32Array(FIRST_CAPACITY)
-  #abouts = new Int32Array(FIRST_CAPACITY)
+  /** One record of FIELDS numbers for each slot. What belongs together is read together. */
+  #records = new Float64Array(FIRST_CAPACITY * FIELDS)
   #payloads: unknown[] = []
-  #heap = new Int32Array(FIRST_CAPACITY)
-  #size = 0
-  /** Slots never used begin here; freed ones are chained through `#abouts`. */
+  /** The next slot of the same list, also of the free ones. */
+  #nexts = new Int32Array(FIRST_CAPACITY)
+  readonly #heap = new EventHeap(this.#records)
+  readonly #near = new Int32Array(SPAN).fill(-1)
+  readonly #far = new Int32Array(SPANS).fill(-1)
+  #beyond = -1
+  /** The millisecond whose events are in the heap, and the span that it lies in. */
+  #tick = 0
+  #span = 0
+  #pending = 0
+  /** Slots never used begin here. */
   #fresh = 0
   #free = -1
   #scheduled = 0
@@ -56,7 +71,7 @@ export class Kernel {
   #hashB = 0x9e3779b9 | 0
 
   get pending(): number {
-    return this.#size
+    return this.#pending
   }
 
   /** Hash of the event trace so far, 16 hex digits: same seed, same hash, on any machine. */
@@ -71,21 +86,22 @@ export class Kernel {
     this.#hashB = mixed ^ (mixed >>> 15)
   }
 
-  /** Schedules an event at a virtual time; the past counts as now. */
+  /** Schedules an event at a virtual time, which is finite; the past counts as now. */
   at(time: number, kind: EventKind, node: number, about = 0, payload: unknown = undefined): void {
     let slot = this.#free
-    if (slot >= 0) this.#free = this.#abouts[slot]!
+    if (slot >= 0) this.#free = this.#nexts[slot]!
     else {
-      if (this.#fresh === this.#times.length) this.#grow()
+      if (this.#fresh === this.#nexts.length) this.#grow()
       slot = this.#fresh++
     }
-    this.#times[slot] = Math.max(time, this.now)
-    this.#orders[slot] = this.#scheduled++
-    this.#kinds[slot] = kind
-    this.#nodes[slot] = node
-    this.#abouts[slot] = about
+    const at = slot * FIELDS
+    this.#records[at + TIME] = Math.max(time, this.now)
+    this.#records[at + ORDER] = this.#scheduled++
+    this.#records[at + WHAT] = node * KINDS + kind
+    this.#records[at + ABOUT] = about
     this.#payloads[slot] = payload
-    this.#rise(this.#size++, slot)
+    this.#pending += 1
+    this.#place(slot)
   }
 
   after(delayMs: number, kind: EventKind, node: number, about = 0, payload: unknown = undefined): void {
@@ -94,78 +110,101 @@ export class Kernel {
 
   /** Takes the next event that is not later than `until`; false leaves the clock at `until`. */
   next(until: number): boolean {
-    const slot = this.#heap[0]!
-    if (this.#size === 0 || this.#times[slot]! > until) {
-      if (this.now < until) this.now = until
-      return false
-    }
-    this.#size--
-    if (this.#size > 0) this.#sink(this.#heap[this.#size]!)
-    this.now = this.#times[slot]!
-    this.kind = this.#kinds[slot]! as EventKind
-    this.node = this.#nodes[slot]!
-    this.about = this.#abouts[slot]!
+    while (this.#heap.size === 0) if (!this.#turn(until)) return this.#waited(until)
+    const slot = this.#heap.first
+    const at = slot * FIELDS
+    const time = this.#records[at + TIME]!
+    if (time > until) return this.#waited(until)
+    this.#heap.drop()
+    this.#pending -= 1
+    const what = this.#records[at + WHAT]!
+    this.now = time
+    this.node = Math.floor(what / KINDS)
+    this.kind = (what - this.node * KINDS) as EventKind
+    this.about = this.#records[at + ABOUT]!
     this.payload = this.#payloads[slot]
     this.#payloads[slot] = undefined
-    this.#abouts[slot] = this.#free
+    this.#nexts[slot] = this.#free
     this.#free = slot
     this.events++
     // Times are fractions of a millisecond: microseconds keep what distinguishes two runs.
-    this.note((this.now * 1000) | 0)
+    this.note((time * 1000) | 0)
     this.note((this.node << 5) ^ this.kind)
     this.note(this.about)
     return true
   }
 
-  #before(slot: number, other: number): boolean {
-    const time = this.#times[slot]!
-    const otherTime = this.#times[other]!
-    return time < otherTime || (time === otherTime && this.#orders[slot]! < this.#orders[other]!)
+  #waited(until: number): false {
+    if (this.now < until) this.now = until
+    return false
   }
 
-  #rise(position: number, slot: number): void {
-    const heap = this.#heap
-    let hole = position
-    while (hole > 0) {
-      const parent = (hole - 1) >> 2
-      const above = heap[parent]!
-      if (!this.#before(slot, above)) break
-      heap[hole] = above
-      hole = parent
+  /** Into the heap, or the list that its time belongs to. */
+  #place(slot: number): void {
+    const tick = Math.floor(this.#records[slot * FIELDS + TIME]!)
+    if (tick <= this.#tick) return this.#heap.add(slot)
+    const span = Math.floor(tick / SPAN)
+    if (span === this.#span) this.#nexts[slot] = put(this.#near, tick - span * SPAN, slot)
+    else if (span < this.#span + SPANS) this.#nexts[slot] = put(this.#far, span % SPANS, slot)
+    else {
+      this.#nexts[slot] = this.#beyond
+      this.#beyond = slot
     }
-    heap[hole] = slot
   }
 
-  /** Puts `slot` into the hole at the root. */
-  #sink(slot: number): void {
-    const heap = this.#heap
-    const size = this.#size
-    let hole = 0
-    for (;;) {
-      const first = hole * 4 + 1
-      if (first >= size) break
-      let least = first
-      const last = Math.min(first + 4, size)
-      for (let child = first + 1; child < last; child++) if (this.#before(heap[child]!, heap[least]!)) least = child
-      const below = heap[least]!
-      if (!this.#before(below, slot)) break
-      heap[hole] = below
-      hole = least
+  /** Goes on to the next millisecond in which something happens, or to the end of the span. False: that is after `until`. */
+  #turn(until: number): boolean {
+    if (this.#pending === 0) return false
+    const first = this.#span * SPAN
+    const last = Math.min(first + SPAN - 1, Math.floor(until))
+    while (this.#tick < last) {
+      this.#tick += 1
+      const list = this.#near[this.#tick - first]!
+      if (list < 0) continue
+      this.#near[this.#tick - first] = -1
+      this.#placeAll(list)
+      return true
     }
-    heap[hole] = slot
+    if (this.#tick + 1 > until) return false
+    this.#enterSpan(this.#span + 1)
+    return true
+  }
+
+  #enterSpan(span: number): void {
+    this.#span = span
+    this.#tick = span * SPAN
+    const list = this.#far[span % SPANS]!
+    this.#far[span % SPANS] = -1
+    this.#placeAll(list)
+    // Twice in a turn of the wheel, so that nothing in it can be late.
+    if (span % (SPANS / 2) !== 0) return
+    const beyond = this.#beyond
+    this.#beyond = -1
+    this.#placeAll(beyond)
+  }
+
+  #placeAll(list: number): void {
+    for (let slot = list; slot >= 0; ) {
+      const next = this.#nexts[slot]!
+      this.#place(slot)
+      slot = next
+    }
   }
 
   #grow(): void {
-    const capacity = this.#times.length * 2
-    const copy = <T extends Float64Array | Int32Array | Uint8Array>(from: T, to: T): T => {
-      to.set(from)
-      return to
-    }
-    this.#times = copy(this.#times, new Float64Array(capacity))
-    this.#orders = copy(this.#orders, new Float64Array(capacity))
-    this.#kinds = copy(this.#kinds, new Uint8Array(capacity))
-    this.#nodes = copy(this.#nodes, new Int32Array(capacity))
-    this.#abouts = copy(this.#abouts, new Int32Array(capacity))
-    this.#heap = copy(this.#heap, new Int32Array(capacity))
+    const records = new Float64Array(this.#records.length * 2)
+    records.set(this.#records)
+    this.#records = records
+    this.#heap.records = records
+    const nexts = new Int32Array(this.#nexts.length * 2)
+    nexts.set(this.#nexts)
+    this.#nexts = nexts
   }
+}
+
+/** Puts a slot at the head of a list. Returns what was there. */
+function put(lists: Int32Array, list: number, slot: number): number {
+  const before = lists[list]!
+  lists[list] = slot
+  return before
 }
