@@ -46,7 +46,9 @@ export class EventHeap {
     const { records } = this
     const time = records[slot * FIELDS + TIME]!
     const otherTime = records[other * FIELDS + TIME]!
-    return time < otherTime || (time === otherTime && records[slot * FIELDS + ORDER]! < records[other * FIELDS + ORDER]!)
+    return (
+      time < otherTime || (time === otherTime && records[slot * FIELDS + ORDER]! < records[other * FIELDS + ORDER]!)
+    )
   }
 
   /** Puts `slot` into the hole at the root. */

@@ -38,6 +38,10 @@ const FIRST_CAPACITY = 1024
 /** Of an event's record, beside its time and order: kind and node in one number; a number of its kind's own. */
 const [WHAT, ABOUT] = [2, 3]
 const KINDS = 32
+const CANCELLED = -1
+/** Where a slot is that is in no list. */
+const [IN_HEAP, FREE] = [-20_000, -20_001]
+const BEYOND = SPAN + SPANS
 
 export class Kernel {
   /** Virtual milliseconds since the start of the run. */
@@ -53,12 +57,12 @@ export class Kernel {
   /** One record of FIELDS numbers for each slot. What belongs together is read together. */
   #records = new Float64Array(FIRST_CAPACITY * FIELDS)
   #payloads: unknown[] = []
-  /** The next slot of the same list, also of the free ones. */
+  /** The next slot of the same list, also of the free ones; and the one before: −1 − list at its head, IN_HEAP, FREE. */
   #nexts = new Int32Array(FIRST_CAPACITY)
+  #befores = new Int32Array(FIRST_CAPACITY)
   readonly #heap = new EventHeap(this.#records)
-  readonly #near = new Int32Array(SPAN).fill(-1)
-  readonly #far = new Int32Array(SPANS).fill(-1)
-  #beyond = -1
+  /** First slots of the lists: of each millisecond of this span, of each later span, of all beyond. */
+  readonly #lists = new Int32Array(SPAN + SPANS + 1).fill(-1)
   /** The millisecond whose events are in the heap, and the span that it lies in. */
   #tick = 0
   #span = 0
@@ -86,8 +90,8 @@ export class Kernel {
     this.#hashB = mixed ^ (mixed >>> 15)
   }
 
-  /** Schedules an event at a virtual time, which is finite; the past counts as now. */
-  at(time: number, kind: EventKind, node: number, about = 0, payload: unknown = undefined): void {
+  /** Schedules an event at a virtual time, which is finite; the past counts as now. Returns what `cancel` takes. */
+  at(time: number, kind: EventKind, node: number, about = 0, payload: unknown = undefined): number {
     let slot = this.#free
     if (slot >= 0) this.#free = this.#nexts[slot]!
     else {
@@ -102,10 +106,29 @@ export class Kernel {
     this.#payloads[slot] = payload
     this.#pending += 1
     this.#place(slot)
+    return slot
   }
 
-  after(delayMs: number, kind: EventKind, node: number, about = 0, payload: unknown = undefined): void {
-    this.at(this.now + delayMs, kind, node, about, payload)
+  /** Takes an event back that has not come yet. */
+  cancel(slot: number): void {
+    const before = this.#befores[slot]!
+    if (before === FREE) throw new Error('an event is cancelled that has come')
+    this.#pending -= 1
+    this.#payloads[slot] = undefined
+    // The heap drops it when it comes to the top.
+    if (before === IN_HEAP) {
+      this.#records[slot * FIELDS + WHAT] = CANCELLED
+      return
+    }
+    const next = this.#nexts[slot]!
+    if (before < 0) this.#lists[-1 - before] = next
+    else this.#nexts[before] = next
+    if (next >= 0) this.#befores[next] = before
+    this.#release(slot)
+  }
+
+  after(delayMs: number, kind: EventKind, node: number, about = 0, payload: unknown = undefined): number {
+    return this.at(this.now + delayMs, kind, node, about, payload)
   }
 
   /** Takes the next event that is not later than `until`; false leaves the clock at `until`. */
@@ -116,16 +139,19 @@ export class Kernel {
     const time = this.#records[at + TIME]!
     if (time > until) return this.#waited(until)
     this.#heap.drop()
-    this.#pending -= 1
     const what = this.#records[at + WHAT]!
+    if (what === CANCELLED) {
+      this.#release(slot)
+      return this.next(until)
+    }
+    this.#pending -= 1
     this.now = time
     this.node = Math.floor(what / KINDS)
     this.kind = (what - this.node * KINDS) as EventKind
     this.about = this.#records[at + ABOUT]!
     this.payload = this.#payloads[slot]
     this.#payloads[slot] = undefined
-    this.#nexts[slot] = this.#free
-    this.#free = slot
+    this.#release(slot)
     this.events++
     // Times are fractions of a millisecond: microseconds keep what distinguishes two runs.
     this.note((time * 1000) | 0)
@@ -142,27 +168,35 @@ export class Kernel {
   /** Into the heap, or the list that its time belongs to. */
   #place(slot: number): void {
     const tick = Math.floor(this.#records[slot * FIELDS + TIME]!)
-    if (tick <= this.#tick) return this.#heap.add(slot)
-    const span = Math.floor(tick / SPAN)
-    if (span === this.#span) this.#nexts[slot] = put(this.#near, tick - span * SPAN, slot)
-    else if (span < this.#span + SPANS) this.#nexts[slot] = put(this.#far, span % SPANS, slot)
-    else {
-      this.#nexts[slot] = this.#beyond
-      this.#beyond = slot
+    if (tick <= this.#tick) {
+      this.#befores[slot] = IN_HEAP
+      return this.#heap.add(slot)
     }
+    const span = Math.floor(tick / SPAN)
+    const isNear = span === this.#span
+    const list = isNear ? tick - span * SPAN : span < this.#span + SPANS ? SPAN + (span % SPANS) : BEYOND
+    const next = this.#lists[list]!
+    this.#nexts[slot] = next
+    this.#befores[slot] = -1 - list
+    if (next >= 0) this.#befores[next] = slot
+    this.#lists[list] = slot
+  }
+
+  #release(slot: number): void {
+    this.#befores[slot] = FREE
+    this.#nexts[slot] = this.#free
+    this.#free = slot
   }
 
   /** Goes on to the next millisecond in which something happens, or to the end of the span. False: that is after `until`. */
   #turn(until: number): boolean {
-    if (this.#pending === 0) return false
+    if (this.#pending === 0) return this.#skip(until)
     const first = this.#span * SPAN
     const last = Math.min(first + SPAN - 1, Math.floor(until))
     while (this.#tick < last) {
       this.#tick += 1
-      const list = this.#near[this.#tick - first]!
-      if (list < 0) continue
-      this.#near[this.#tick - first] = -1
-      this.#placeAll(list)
+      if (this.#lists[this.#tick - first]! < 0) continue
+      this.#placeAll(this.#tick - first)
       return true
     }
     if (this.#tick + 1 > until) return false
@@ -170,21 +204,26 @@ export class Kernel {
     return true
   }
 
+  /** Nothing waits: the wheel stands wherever the clock does. */
+  #skip(until: number): false {
+    this.#tick = Math.max(this.#tick, Math.floor(until))
+    this.#span = Math.floor(this.#tick / SPAN)
+    return false
+  }
+
   #enterSpan(span: number): void {
     this.#span = span
     this.#tick = span * SPAN
-    const list = this.#far[span % SPANS]!
-    this.#far[span % SPANS] = -1
-    this.#placeAll(list)
+    this.#placeAll(SPAN + (span % SPANS))
     // Twice in a turn of the wheel, so that nothing in it can be late.
-    if (span % (SPANS / 2) !== 0) return
-    const beyond = this.#beyond
-    this.#beyond = -1
-    this.#placeAll(beyond)
+    if (span % (SPANS / 2) === 0) this.#placeAll(BEYOND)
   }
 
+  /** Each event of a list to where it belongs now. */
   #placeAll(list: number): void {
-    for (let slot = list; slot >= 0; ) {
+    const first = this.#lists[list]!
+    this.#lists[list] = -1
+    for (let slot = first; slot >= 0; ) {
       const next = this.#nexts[slot]!
       this.#place(slot)
       slot = next
@@ -196,15 +235,13 @@ export class Kernel {
     records.set(this.#records)
     this.#records = records
     this.#heap.records = records
-    const nexts = new Int32Array(this.#nexts.length * 2)
-    nexts.set(this.#nexts)
-    this.#nexts = nexts
+    this.#nexts = doubled(this.#nexts)
+    this.#befores = doubled(this.#befores)
   }
 }
 
-/** Puts a slot at the head of a list. Returns what was there. */
-function put(lists: Int32Array, list: number, slot: number): number {
-  const before = lists[list]!
-  lists[list] = slot
-  return before
+function doubled(from: Int32Array): Int32Array<ArrayBuffer> {
+  const to = new Int32Array(from.length * 2)
+  to.set(from)
+  return to
 }

@@ -34,6 +34,37 @@ describe('sim/kernel', () => {
     assert.equal(kernel.pending, 5000 - 1667)
   })
 
+  it('M3: what is cancelled does not come, wherever it waits; all else comes in order, days later too', () => {
+    const near = fc.double({ min: 0, max: 20, noNaN: true })
+    const far = fc.double({ min: 0, max: 40 * 3_600_000, noNaN: true })
+    fc.assert(
+      fc.property(fc.array(fc.tuple(fc.oneof(near, far), fc.boolean(), fc.boolean()), { maxLength: 300 }), (plan) => {
+        const kernel = new Kernel()
+        const expected: [number, number][] = []
+        const taken: [number, number][] = []
+        const waiting: [number, number, number][] = []
+        const take = () => {
+          if (!kernel.next(kernel.now + 200 * 3_600_000)) return false
+          taken.push([kernel.now, kernel.node])
+          return true
+        }
+        plan.forEach(([delayMs, isTaken, isCancelled], index) => {
+          waiting.push([kernel.after(delayMs, EventKind.wake, index), kernel.now + delayMs, index])
+          if (isCancelled) kernel.cancel(waiting.pop()![0])
+          if (isTaken) take()
+        })
+        for (const [, time, index] of waiting) expected.push([time, index])
+        while (take());
+        assert.deepEqual(
+          taken,
+          expected.sort((a, b) => a[0] - b[0] || a[1] - b[1])
+        )
+        assert.equal(kernel.pending, 0)
+      }),
+      { numRuns: 25 }
+    )
+  })
+
   it('M3: an event scheduled in the past happens now, and time stops at the bound', () => {
     const kernel = new Kernel()
     assert.equal(kernel.next(10), false)
