@@ -3,10 +3,12 @@
  * fleet begin with the same image and write over it, so that what they have in common exists once (M32).
  */
 
+import { SmallMap } from '../src/small.ts'
+
 /** A map over another one that stays as it is. `own` has what was written since; nothing, as long as nothing was. */
 export class Layered<Value> implements ReadonlyMap<string, Value> {
   readonly #image: ReadonlyMap<string, Value> | undefined
-  #own: Map<string, Value | undefined> | undefined
+  #own: SmallMap<string, Value | undefined> | undefined
 
   constructor(image: ReadonlyMap<string, Value> | undefined) {
     this.#image = image
@@ -26,13 +28,13 @@ export class Layered<Value> implements ReadonlyMap<string, Value> {
     return this.get(key) !== undefined
   }
   set(key: string, value: Value): void {
-    this.#own ??= new Map()
+    this.#own ??= new SmallMap()
     this.#own.set(key, value)
   }
   delete(key: string): void {
     // What the image has must be hidden; what only lies above it goes.
     if (this.#image?.has(key) === true) {
-      this.#own ??= new Map()
+      this.#own ??= new SmallMap()
       this.#own.set(key, undefined)
     } else this.#own?.delete(key)
   }
@@ -68,14 +70,16 @@ export interface StoredBundle {
 }
 
 const NO_PIECES = new Uint8Array()
+const NO_BUNDLES: ReadonlyMap<string, StoredBundle> = new Map()
 
 export class Disk {
   readonly durable: Layered<unknown>
-  readonly #bundles: Layered<StoredBundle>
+  /** The image's own, as long as nothing else is stored. */
+  #bundles: ReadonlyMap<string, StoredBundle>
 
   constructor(image?: Image) {
     this.durable = new Layered(image?.durable)
-    this.#bundles = new Layered(image?.bundles)
+    this.#bundles = image?.bundles ?? NO_BUNDLES
   }
 
   bundles(): { bundle: string; pieces: Uint8Array; unpacked: boolean }[] {
@@ -99,12 +103,19 @@ export class Disk {
     const pieces = new Uint8Array(Math.ceil(count / 8))
     pieces.set(stored?.pieces ?? NO_PIECES)
     pieces[index >> 3]! |= 1 << (index & 7)
-    this.#bundles.set(bundle, { pieces, unpacked: stored?.unpacked ?? false })
+    this.#store(bundle, { pieces, unpacked: stored?.unpacked ?? false })
   }
   unpack(bundle: string): void {
-    this.#bundles.set(bundle, { pieces: this.#bundles.get(bundle)?.pieces ?? NO_PIECES, unpacked: true })
+    this.#store(bundle, { pieces: this.#bundles.get(bundle)?.pieces ?? NO_PIECES, unpacked: true })
   }
   removeBundle(bundle: string): void {
-    this.#bundles.delete(bundle)
+    const left = new SmallMap(this.#bundles)
+    left.delete(bundle)
+    this.#bundles = left
+  }
+
+  /** A machine has few bundles, which change seldom: what is stored is replaced. */
+  #store(bundle: string, stored: StoredBundle): void {
+    this.#bundles = new SmallMap(this.#bundles).set(bundle, stored)
   }
 }

@@ -7,6 +7,7 @@
 import { CallRate } from '../src/overlay/call-rate.ts'
 import type { Event, HostCommand, HostCommandName } from '../src/overlay/events.ts'
 import type { Generator } from '../src/prng.ts'
+import { SmallMap, SmallSet } from '../src/small.ts'
 import { EventKind, type Kernel } from './kernel.ts'
 
 /** A distribution by its quantiles: ⟨share, ms⟩ from share 0 to share 1, straight in between. */
@@ -57,7 +58,7 @@ type OpenState = 'starting' | 'serving' | 'draining' | 'proving' | 'proven'
 
 interface HostedState {
   /** On disk. */
-  attempts: Map<number, Attempt>
+  attempts: SmallMap<number, Attempt>
   /** Calls that the process of an attempt answered. */
   rate: { attempt: number; calls: CallRate } | undefined
   highestAttempt: number
@@ -65,8 +66,7 @@ interface HostedState {
   acknowledged: number
   /** The process that has an attempt open; none may be opened beside it. */
   open: { attempt: number; version: number; state: OpenState } | null
-  warmed: Set<number>
-  inFlight: Set<InFlight>
+  inFlight: SmallSet<InFlight>
   /** The attempt whose process ended by itself: commands to it fail. */
   died: number
 }
@@ -81,8 +81,12 @@ export interface InFlight {
 /** What the host reports: to the peer (`done`, `died`), and to the checkers. */
 export interface HostEvents {
   readonly node: number
-  readonly life: () => number
-  readonly slowness: () => number
+  readonly kernel: Kernel
+  readonly hostOptions: HostOptions
+  readonly random: Generator
+  /** Which life of the process it is, and how many times slower than others the machine is. */
+  readonly process: number
+  readonly slowFactor: number
   deliver(event: Event): void
   violation(rule: string, text: string): void
   /** Code of this version is about to run. */
@@ -109,18 +113,12 @@ const attemptOf = (command: HostCommand): number => ('attempt' in command ? comm
 const versionOf = (command: HostCommand): number => ('version' in command ? command.version : 0)
 
 export class SimulatedHost {
-  readonly #objects = new Map<string, HostedState>()
-  readonly #kernel: Kernel
-  readonly #options: HostOptions
-  readonly #random: Generator
+  readonly #objects = new SmallMap<string, HostedState>()
   readonly #events: HostEvents
   /** Failures are faults: they stop with the others. */
   failing = true
 
-  constructor(kernel: Kernel, options: HostOptions, random: Generator, events: HostEvents) {
-    this.#kernel = kernel
-    this.#options = options
-    this.#random = random
+  constructor(events: HostEvents) {
     this.#events = events
   }
 
@@ -159,7 +157,7 @@ export class SimulatedHost {
     const { attempt, version } = hosted.open!
     if (hosted.rate?.attempt !== attempt) hosted.rate = { attempt, calls: new CallRate() }
     const share = this.#events.errors(version)
-    const calls = hosted.rate.calls.count(share > 0 && this.#random.chance(share), this.#kernel.now)
+    const calls = hosted.rate.calls.count(share > 0 && this.#events.random.chance(share), this.#events.kernel.now)
     if (calls !== undefined) this.#events.deliver({ type: 'measured', object, attempt, ...calls })
   }
 
@@ -168,7 +166,6 @@ export class SimulatedHost {
     for (const hosted of this.#objects.values()) {
       hosted.open = null
       hosted.rate = undefined
-      hosted.warmed.clear()
       hosted.inFlight.clear()
     }
   }
@@ -179,7 +176,7 @@ export class SimulatedHost {
     for (const one of hosted?.inFlight ?? []) {
       if (!KILLABLE.has(one.command.command)) continue
       one.killed = true
-      this.#kernel.after(0, EventKind.hostDone, this.#events.node, this.#events.life(), one)
+      this.#events.kernel.after(0, EventKind.hostDone, this.#events.node, this.#events.process, one)
     }
     if (hosted?.open?.state !== 'serving' && hosted?.open?.state !== 'proven') return
     const { attempt } = hosted.open
@@ -196,11 +193,11 @@ export class SimulatedHost {
     hosted.inFlight.add(inFlight)
     const empty = command.command === 'transform' && command.from === null
     const curve = empty ? undefined : this.#events.times(command.command, versionOf(command))
-    const [least, most] = this.#options.durationsMs[command.command]
-    const point = this.#random.fraction()
+    const [least, most] = this.#events.hostOptions.durationsMs[command.command]
+    const point = this.#events.random.fraction()
     const drawnMs = curve === undefined ? least + point * (most - least) : quantile(curve, point)
-    const durationMs = drawnMs * this.#events.slowness()
-    this.#kernel.after(durationMs, EventKind.hostDone, this.#events.node, this.#events.life(), inFlight)
+    const durationMs = drawnMs * this.#events.slowFactor
+    this.#events.kernel.after(durationMs, EventKind.hostDone, this.#events.node, this.#events.process, inFlight)
   }
 
   /** The time of a command has passed. */
@@ -208,7 +205,8 @@ export class SimulatedHost {
     const { command } = inFlight
     const hosted = this.#hosted(command.object)
     if (!hosted.inFlight.delete(inFlight)) return
-    const drawn = this.failing && this.#random.chance(this.#options.failures[command.command as 'start'] ?? 0)
+    const drawn =
+      this.failing && this.#events.random.chance(this.#events.hostOptions.failures[command.command as 'start'] ?? 0)
     const fails = drawn || (command.command === 'prove' && this.#events.broken(command.version))
     const { cancelled, killed } = inFlight
     const reason = cancelled ? 'abandoned' : killed ? 'killed' : fails ? 'drawn' : this.#finished(hosted, command)
@@ -237,13 +235,12 @@ export class SimulatedHost {
     let hosted = this.#objects.get(object)
     if (hosted === undefined) {
       hosted = {
-        attempts: new Map(),
+        attempts: new SmallMap(),
         rate: undefined,
         highestAttempt: 0,
         acknowledged: 0,
         open: null,
-        warmed: new Set(),
-        inFlight: new Set(),
+        inFlight: new SmallSet(),
         died: 0
       }
       this.#objects.set(object, hosted)
@@ -287,7 +284,7 @@ export class SimulatedHost {
     const { attempt } = open
     const calls = hosted.rate?.attempt === attempt ? hosted.rate.calls.last() : undefined
     if (calls !== undefined)
-      this.#kernel.after(0, EventKind.completion, this.#events.node, this.#events.life(), {
+      this.#events.kernel.after(0, EventKind.completion, this.#events.node, this.#events.process, {
         type: 'measured',
         object,
         attempt,
@@ -311,7 +308,6 @@ export class SimulatedHost {
     this.#events.runs(command.version)
     const reused = command.attempt <= hosted.highestAttempt
     hosted.highestAttempt = Math.max(hosted.highestAttempt, command.attempt)
-    hosted.warmed.add(command.attempt)
     return reused ? 'its attempt number was used before' : undefined
   }
 
@@ -354,9 +350,8 @@ export class SimulatedHost {
     for (const one of hosted.inFlight) {
       if (attemptOf(one.command) !== attempt || one.command.command === 'abandon') continue
       one.cancelled = true
-      this.#kernel.after(0, EventKind.hostDone, this.#events.node, this.#events.life(), one)
+      this.#events.kernel.after(0, EventKind.hostDone, this.#events.node, this.#events.process, one)
     }
-    hosted.warmed.delete(attempt)
     const open = hosted.open?.attempt === attempt ? hosted.open : null
     hosted.attempts.delete(attempt)
     if (open === null) return undefined

@@ -4,19 +4,29 @@
  * loses what was not durable together with everything that waited for it.
  */
 
-import type { Authority, Effect, Event, HostCommandName, PeerInit } from '../src/overlay/events.ts'
+import {
+  type Authority,
+  DEFAULT_LIMITS,
+  type Effect,
+  type Event,
+  type HostCommandName,
+  type PeerInit
+} from '../src/overlay/events.ts'
 import { MOST_INTERRUPTIONS, type ObjectState, targetOf } from '../src/overlay/lifecycle.ts'
 import type { PeerRecord, PhaseName, SignedRecord } from '../src/overlay/record.ts'
 import type { Generator } from '../src/prng.ts'
+import { SmallMap, SmallSet } from '../src/small.ts'
 import type { World } from './authority.ts'
 import type { Counting } from './census.ts'
 import type { Checkers, Watched } from './checkers.ts'
 import { Disk, type Image } from './disk.ts'
+import { History } from './history.ts'
 import { type Curve, type HostEvents, type HostOptions, type InFlight, SimulatedHost } from './host.ts'
 import { EventKind, type Kernel } from './kernel.ts'
 import { SimulatedLoad } from './load.ts'
 import type { Network } from './network.ts'
 import type { DiskOptions } from './scenario.ts'
+import type { Timers } from './timers.ts'
 
 /** What is simulated: the production `Peer`, or a stand-in of a test. */
 export interface Simulated {
@@ -40,6 +50,9 @@ export interface Surroundings {
   readonly world: World
   readonly checkers: Checkers
   readonly makePeer: MakePeer
+  /** Whoever signs a record names itself in it: one authority serves all. */
+  readonly authority: Authority
+  readonly timers: Timers
   readonly disk: DiskOptions
   readonly host: HostOptions
   readonly strict: boolean
@@ -48,21 +61,20 @@ export interface Surroundings {
   addressOf(node: number): string
   answered(node: number, answer: Extract<Effect, { type: 'answer' }>): void
   alarmed(node: number, alarm: Extract<Effect, { type: 'alarm' }>): void
+  /** A version has failed there. */
+  failed(node: number): void
   /** Something is durable. */
   stored(node: number, key: string, value: unknown): void
   unpacked(node: number, bundle: string): void
   serving(node: number, object: string, version: number): void
-  sealed(node: number, record: PeerRecord): void
 }
 
 type PersistEffect = Extract<Effect, { type: 'persist' }>
 
 export class Machine implements Watched, HostEvents {
   readonly index: number
-  readonly node: number
   readonly init: PeerInit
   readonly group: number
-  readonly viewLimit: number
   /** Grows with every start of the process: completions of earlier ones are nothing to it. */
   process = 0
   /** Never started or off. */
@@ -75,36 +87,43 @@ export class Machine implements Watched, HostEvents {
   /** The newest record that the peer signed. */
   signed: SignedRecord | undefined
   /** Versions of which the host reported a failure, or that were cut short too often: only these may the peer call failed. */
-  readonly failures = new Set<number>()
-  readonly #interruptions = new Map<number, number>()
+  readonly failures = new SmallSet<number>()
+  readonly #interruptions = new SmallMap<number, number>()
   skewMs = 0
-  readonly load = new SimulatedLoad((event) => this.#complete(event))
   slowFactor = 1
   rotten = false
   readonly #around: Surroundings
   readonly #random: Generator
-  #queue: Effect[][] = []
+  /** Effects that wait, of which the first ones are done up to the position; undefined: none wait. */
+  #queue: Effect[][] | undefined
   #position = 0
   #syncing: PersistEffect | undefined
-  /** When the peer asked to be woken, and the earliest wake event that is scheduled, virtual ms. */
-  #wakeAt = Number.POSITIVE_INFINITY
-  #armedAt = Number.POSITIVE_INFINITY
-  /** Names the one wake event that counts: those scheduled before it come to nothing. */
-  #armed = 0
-  #lastNow = 0
-  #history: { atMs: number; event: Event; effects: readonly Effect[] }[] = []
+  #load: SimulatedLoad | undefined
+  readonly #history: History | undefined
 
   constructor(around: Surroundings, init: PeerInit, index: number, group: number, random: Generator) {
     this.#around = around
     this.#random = random
     this.index = index
-    this.node = index
     this.init = init
     this.group = group
-    this.viewLimit = init.limits?.view ?? 256
-    this.host = new SimulatedHost(around.kernel, around.host, random.fork(), this)
+    this.host = new SimulatedHost(this)
+    if (around.history > 0) this.#history = new History(around.history)
   }
 
+  get node(): number {
+    return this.index
+  }
+  get kernel(): Kernel {
+    return this.#around.kernel
+  }
+  get hostOptions(): HostOptions {
+    return this.#around.host
+  }
+  /** Of its disk and its host. */
+  get random(): Generator {
+    return this.#random
+  }
   get id(): string {
     return this.init.peer
   }
@@ -113,6 +132,9 @@ export class Machine implements Watched, HostEvents {
   }
   get durable(): ReadonlyMap<string, unknown> {
     return this.disk.durable
+  }
+  get viewLimit(): number {
+    return this.init.limits?.view ?? DEFAULT_LIMITS.view
   }
   get viewSize(): number {
     return this.peer?.view.size ?? 0
@@ -130,16 +152,10 @@ export class Machine implements Watched, HostEvents {
     if (this.up || this.departed) return
     this.up = true
     this.process += 1
-    this.#lastNow = 0
-    this.#wakeAt = Number.POSITIVE_INFINITY
-    this.#armedAt = Number.POSITIVE_INFINITY
-    const authority = this.#around.world.authorityOf((signed) => {
-      this.signed = signed
-      this.#around.sealed(this.index, signed.record)
-    })
-    const init = { ...this.init, seed: this.init.seed + this.process }
+    // Another seed for each life; those before it are gone.
+    this.init.seed += 1
     try {
-      this.peer = this.#around.makePeer(init, authority, this.disk.durable)
+      this.peer = this.#around.makePeer(this.init, this.#around.authority, this.disk.durable)
     } catch (error) {
       this.#threw(error)
       return
@@ -151,37 +167,65 @@ export class Machine implements Watched, HostEvents {
     if (!this.up) return
     this.up = false
     this.peer = undefined
+    this.#around.timers.clear(this.index)
     // The disk may have finished the sync that was under way; nothing that waited for it has happened (E2).
     if (this.#syncing !== undefined && this.#random.chance(0.5)) this.#apply(this.#syncing)
     this.#syncing = undefined
-    this.#queue = []
+    this.#queue = undefined
     this.#position = 0
     for (const [key, state] of this.durable) {
       const { phase } = key.startsWith('object/') ? (state as ObjectState) : { phase: undefined }
       if (phase !== undefined && CUT_SHORT.has(phase.name)) this.interrupted(targetOf(phase))
     }
-    this.load.forget()
+    this.#load?.forget()
     this.host.crash()
     this.#around.network.crash(this.index)
   }
 
   step(event: Event): void {
     if (this.peer === undefined) return
-    const now = Math.max(this.#lastNow, EPOCH_MS + this.#around.kernel.now + this.skewMs)
-    this.#lastNow = now
+    const now = this.#around.timers.shown(this.index, EPOCH_MS + this.#around.kernel.now + this.skewMs)
     let effects: Effect[]
     try {
       effects = this.peer.step(event, now)
     } catch (error) {
-      this.#remember(event, [])
+      this.#history?.note(this.#around.kernel.now, event, [])
       this.#threw(error)
       return
     }
-    this.#remember(event, effects)
+    this.#history?.note(this.#around.kernel.now, event, effects)
     this.#around.checkers.onStep(this, effects)
     if (effects.length === 0) return
-    this.#queue.push(this.#around.strict ? effects.map(detached) : effects)
-    if (this.#syncing === undefined && this.#queue.length === 1) this.#perform()
+    const wanted = this.#around.strict ? effects.map(detached) : effects
+    if (this.#queue !== undefined) {
+      this.#queue.push(wanted)
+      return
+    }
+    // Most steps want nothing durable: they are performed at once, and nothing is allocated for them.
+    if (this.#performAll(wanted, 0)) return
+    this.#queue = [wanted]
+  }
+
+  /** Performs effects from a position on, up to the next persist, which has to be durable first (E1). Returns whether all are done. */
+  #performAll(effects: readonly Effect[], from: number): boolean {
+    for (let position = from; position < effects.length; position++) {
+      const effect = effects[position]!
+      if (effect.type === 'persist') {
+        this.#position = position + 1
+        this.#sync(effect)
+        return false
+      }
+      this.#around.kernel.note(effect.type.length)
+      this.#performOne(effect)
+    }
+    return true
+  }
+
+  #sync(effect: PersistEffect): void {
+    this.#syncing = effect
+    const [least, most] = this.#around.disk.syncMs
+    const syncMs = (least + this.#random.fraction() * (most - least)) * this.slowFactor
+    this.#around.kernel.after(syncMs, EventKind.synced, this.index, this.process)
   }
 
   #threw(error: unknown): void {
@@ -192,24 +236,14 @@ export class Machine implements Watched, HostEvents {
 
   // ---- effects
 
-  /** Performs what is queued up to the next persist, which has to be durable first (E1, E3). */
+  /** Performs what is queued, in order (E3). */
   #perform(): void {
-    for (let effects = this.#queue[0]; effects !== undefined; effects = this.#queue[0]) {
-      while (this.#position < effects.length) {
-        const effect = effects[this.#position++]!
-        if (effect.type === 'persist') {
-          this.#syncing = effect
-          const [least, most] = this.#around.disk.syncMs
-          const syncMs = (least + this.#random.fraction() * (most - least)) * this.slowFactor
-          this.#around.kernel.after(syncMs, EventKind.synced, this.index, this.process)
-          return
-        }
-        this.#around.kernel.note(effect.type.length)
-        this.#performOne(effect)
-      }
-      this.#queue.shift()
+    for (let effects = this.#queue?.[0]; effects !== undefined; effects = this.#queue?.[0]) {
+      if (!this.#performAll(effects, this.#position)) return
+      this.#queue?.shift()
       this.#position = 0
     }
+    this.#queue = undefined
   }
 
   onSynced(process: number): void {
@@ -274,7 +308,7 @@ export class Machine implements Watched, HostEvents {
       case 'watch-load':
         return this.load.watch(effect.thresholds)
       case 'wake':
-        return this.#wake(effect.at - EPOCH_MS - this.skewMs)
+        return this.#around.timers.set(this.index, effect.at - EPOCH_MS - this.skewMs)
     }
   }
 
@@ -332,35 +366,25 @@ export class Machine implements Watched, HostEvents {
 
   // ---- the one timer
 
-  #wake(at: number): void {
-    this.#wakeAt = at
-    if (at >= this.#armedAt) return
-    this.#armedAt = at
-    this.#armed = (this.#armed + 1) | 0
-    this.#around.kernel.at(at, EventKind.wake, this.index, this.#armed)
-  }
-
-  /** Most wakes are put off before they come: a scheduled one that comes too early is scheduled anew. */
-  onWake(armed: number): void {
-    if (armed !== this.#armed || !this.up) return
-    const { now } = this.#around.kernel
-    this.#armedAt = Number.POSITIVE_INFINITY
-    if (this.#wakeAt === Number.POSITIVE_INFINITY) return
-    if (this.#wakeAt > now) return this.#wake(this.#wakeAt)
-    this.#wakeAt = Number.POSITIVE_INFINITY
-    this.step({ type: 'wake' })
+  onWake(): void {
+    if (this.#around.timers.fire(this.index)) this.step({ type: 'wake' })
   }
 
   /** The clock is set. A wake that was asked for in its time comes when it shows that time. */
   skew(skewMs: number): void {
-    if (this.#wakeAt !== Number.POSITIVE_INFINITY) this.#wake(this.#wakeAt + this.skewMs - skewMs)
+    const { timers } = this.#around
+    const at = timers.wakeAt(this.index)
+    if (at !== Number.POSITIVE_INFINITY) timers.set(this.index, at + this.skewMs - skewMs)
     this.skewMs = skewMs
+  }
+
+  get load(): SimulatedLoad {
+    this.#load ??= new SimulatedLoad((event) => this.#complete(event))
+    return this.#load
   }
 
   // ---- what the host reports
 
-  life = (): number => this.process
-  slowness = (): number => this.slowFactor
   deliver(event: Event): void {
     this.step(event)
   }
@@ -382,11 +406,12 @@ export class Machine implements Watched, HostEvents {
   }
   failed(version: number): void {
     this.failures.add(version)
+    this.#around.failed(this.index)
   }
   interrupted(version: number): void {
     const count = (this.#interruptions.get(version) ?? 0) + 1
     this.#interruptions.set(version, count)
-    if (count >= MOST_INTERRUPTIONS) this.failures.add(version)
+    if (count >= MOST_INTERRUPTIONS) this.failed(version)
   }
   broken(version: number): boolean {
     return this.#around.world.breaks(version, this.init)
@@ -401,18 +426,8 @@ export class Machine implements Watched, HostEvents {
 
   // ---- history
 
-  #remember(event: Event, effects: readonly Effect[]): void {
-    const { history, kernel } = this.#around
-    if (history === 0) return
-    this.#history.push({ atMs: kernel.now, event, effects })
-    if (this.#history.length > history * 2) this.#history = this.#history.slice(-history)
-  }
-
   history(): string[] {
-    return this.#history.slice(-this.#around.history).map(({ atMs, event, effects }) => {
-      const wanted = effects.filter((effect) => effect.type !== 'wake').map(sayEffect)
-      return `${atMs.toFixed(1)} ms ${sayEvent(event)} → ${wanted.join(', ') || 'nothing'}`
-    })
+    return this.#history?.said() ?? []
   }
 }
 
@@ -429,31 +444,4 @@ function copied(value: unknown): unknown {
   if (value === null || typeof value !== 'object' || value instanceof Uint8Array) return value
   if (Array.isArray(value)) return value.map(copied)
   return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, copied(one)]))
-}
-
-function sayEvent(event: Event): string {
-  if (event.type === 'message') return `${event.message.kind} from ${event.from}`
-  if (event.type === 'done') return `${event.command} ${event.ok ? 'done' : 'failed'} (attempt ${event.attempt})`
-  return 'peer' in event ? `${event.type} ${event.peer}` : event.type
-}
-
-function sayEffect(effect: Effect): string {
-  switch (effect.type) {
-    case 'send':
-      return `${effect.message.kind} to ${effect.to}`
-    case 'run':
-      return effect.command.command
-    case 'persist':
-      return `persist ${effect.put.map(([key, value]) => sayPut(key, value)).join(' ')}`
-    case 'alarm':
-      return `alarm ${effect.name}: ${effect.text}`
-    default:
-      return effect.type
-  }
-}
-
-function sayPut(key: string, value: unknown): string {
-  if (!key.startsWith('object/')) return key
-  const { current, phase } = value as ObjectState
-  return `${key}=${current?.version ?? 0}/${phase.name}`
 }

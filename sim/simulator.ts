@@ -7,10 +7,10 @@ import type { ObjectState } from '../src/overlay/lifecycle.ts'
 import type { Message } from '../src/overlay/messages.ts'
 import { Peer } from '../src/overlay/peer.ts'
 import { Generator } from '../src/prng.ts'
-import { judgesOthers, type Schedule, wholeOf } from '../src/schedule/schedule.ts'
 import { World } from './authority.ts'
 import { type Availability, Callers, type CallersAround } from './callers.ts'
 import { Checkers, type Violation } from './checkers.ts'
+import { Convergence } from './convergence.ts'
 import { applyFault } from './faults.ts'
 import { FormedStart } from './formed.ts'
 import type { InFlight } from './host.ts'
@@ -18,13 +18,14 @@ import { EventKind, Kernel } from './kernel.ts'
 import { Links } from './links.ts'
 import { Machine, type MakePeer, type Surroundings } from './machine.ts'
 import { Measures, type Percentiles, percentiles } from './measures.ts'
-import { addressOf, groupName, peerName } from './names.ts'
+import { addressOf, groupName, indexOfPeer, peerName } from './names.ts'
 import { Network } from './network.ts'
 import { Operator } from './operator.ts'
 import { type Shape, shapeOf } from './overlay.ts'
 import { Introductions, labelsOf } from './places.ts'
 import { Processors } from './processors.ts'
 import type { Scenario } from './scenario.ts'
+import { Timers } from './timers.ts'
 
 /** How often the simulator looks whether everything has converged, virtual ms. */
 const LOOK_MS = 1000
@@ -95,17 +96,15 @@ export class Simulator {
   readonly processors: Processors | undefined
   readonly callers: Callers
   readonly measures: Measures
+  readonly convergence: Convergence
   readonly alarms: Record<string, number> = {}
   readonly #formed: FormedStart | undefined
   readonly #options: RunOptions
-  readonly #byPeer = new Map<string, number>()
   readonly #workload: Generator
   readonly #messagesPerMinute: number[] = []
   #writes = 0
-  /** Where the last look for convergence stopped: most looks end at the same laggard. */
-  #laggard = 0
-  #convergedAt = Number.POSITIVE_INFINITY
-  #sentBeforeLastMinute = 0
+  #sentAtLook = 0
+  #sentBeforeMinute = 0
 
   constructor(scenario: Scenario, options: RunOptions) {
     const { seed, peers } = scenario
@@ -135,6 +134,7 @@ export class Simulator {
       calls: () => this.callers.counts.calls,
       failed: () => this.callers.counts.failed
     })
+    this.convergence = new Convergence(this)
     this.#makeMachines()
     if (scenario.start === 'formed') this.#formed = new FormedStart(this, new Generator(seed, 11))
     this.callers = new Callers(this.#callersAround(), scenario.calls, new Generator(seed, 8))
@@ -142,11 +142,11 @@ export class Simulator {
   }
 
   run(): Result {
-    const { durationMs, idleMs } = this.scenario
+    const { durationMs } = this.scenario
     const { kernel } = this
     while (
       this.checkers.violations.length < MAX_VIOLATIONS &&
-      kernel.next(Math.min(durationMs, this.#convergedAt + idleMs))
+      kernel.next(Math.min(durationMs, this.convergence.restedMs))
     ) {
       this.#dispatch()
       if (this.kernel.events % WATCH_EVENTS === 0) this.#options.watch?.(this)
@@ -165,7 +165,8 @@ export class Simulator {
   }
 
   indexOf(peer: string): number | undefined {
-    return this.#byPeer.get(peer)
+    const node = indexOfPeer(peer)
+    return node < this.machines.length ? node : undefined
   }
 
   // ---- setting up
@@ -176,7 +177,6 @@ export class Simulator {
     const introductions = new Introductions(scenario, random)
     for (let index = 0; index < scenario.peers; index++) {
       const peer = peerName(index)
-      this.#byPeer.set(peer, index)
       const group = scenario.groupSize > 0 ? Math.floor(index / scenario.groupSize) : -1
       const earlier = scenario.start === 'formed' ? [] : introductions.of(index)
       const init = {
@@ -206,13 +206,22 @@ export class Simulator {
       world: this.world,
       checkers: this.checkers,
       makePeer: this.#options.makePeer ?? ((init, authority, snapshot) => new Peer(init, authority, snapshot)),
+      authority: this.world.authorityOf((signed) => {
+        const node = this.indexOf(signed.record.peer)
+        if (node === undefined) return
+        this.machines[node]!.signed = signed
+        this.measures.onSealed(node, signed.record)
+        this.#checkFailures(node)
+      }),
+      timers: new Timers(this.kernel, scenario.peers),
       disk: scenario.disk,
       host: scenario.host,
       strict: scenario.strict,
       history: scenario.history,
-      indexOf: (peer) => this.#byPeer.get(peer),
+      indexOf: (peer) => this.indexOf(peer),
       addressOf,
       answered: (node, answer) => this.operator.onAnswer(node, answer),
+      failed: (node) => this.convergence.failed.add(this.machines[node]!),
       alarmed: (_, alarm) => {
         this.alarms[alarm.name] = (this.alarms[alarm.name] ?? 0) + 1
       },
@@ -226,10 +235,6 @@ export class Simulator {
       serving: (node, _, version) => {
         this.measures.onServing(node, version)
         if (version === this.operator.lastVersion) this.measures.onUpgraded(node)
-      },
-      sealed: (node, record) => {
-        this.measures.onSealed(node, record)
-        this.#checkFailures(node)
       }
     }
   }
@@ -263,7 +268,7 @@ export class Simulator {
     const { about } = kernel
     switch (kernel.kind) {
       case EventKind.wake:
-        return machine.onWake(about)
+        return machine.onWake()
       case EventKind.arrive: {
         const from = this.network.arrival(machine.index, about)
         if (from >= 0)
@@ -354,103 +359,20 @@ export class Simulator {
 
   #look(): void {
     const minute = Math.floor(this.kernel.now / MINUTE_MS)
-    const before = this.#messagesPerMinute.slice(0, minute).reduce((total, one) => total + (one ?? 0), 0)
-    this.#messagesPerMinute[minute] = this.network.sent - before
-    if (this.#convergedAt === Number.POSITIVE_INFINITY && this.#allConverged()) {
-      this.#convergedAt = this.kernel.now
-    }
-    if (this.kernel.now <= this.#convergedAt + this.scenario.idleMs - MINUTE_MS)
-      this.#sentBeforeLastMinute = this.network.sent
+    if (minute >= this.#messagesPerMinute.length) this.#sentBeforeMinute = this.#sentAtLook
+    this.#messagesPerMinute[minute] = this.network.sent - this.#sentBeforeMinute
+    this.#sentAtLook = this.network.sent
+    this.convergence.look()
     this.kernel.after(LOOK_MS, EventKind.minute, 0)
-  }
-
-  #allConverged(): boolean {
-    const last = Math.max(
-      ...this.scenario.faults.map((fault) => fault.atMs),
-      ...this.scenario.actions.map((one) => one.atMs),
-      0
-    )
-    if (this.kernel.now < last || !this.operator.finished) return false
-    const { length } = this.machines
-    for (let looked = 0; looked < length; looked++) {
-      if (this.whyNot(this.machines[this.#laggard]!) !== undefined) return false
-      this.#laggard = (this.#laggard + 1) % length
-    }
-    return true
-  }
-
-  /** Why a machine has not settled at the last version; undefined if it has. */
-  whyNot(machine: Machine): string | undefined {
-    if (machine.departed) return undefined
-    if (!machine.up) return 'is off'
-    if (this.#isToLeave(machine)) return `is still here: ${machine.peer?.leaving ?? 'it has not heard that it leaves'}`
-    const objects = Object.entries(machine.record?.objects ?? {})
-    if (objects.length < this.scenario.lineages.length)
-      return `knows of ${objects.length} objects, at head ${machine.record?.head.version ?? 'none'}`
-    const target = this.operator.lastVersion
-    for (const [name, object] of objects) {
-      const served = machine.host.servedVersion(name)
-      // A failure that the host reported holds a node where it is until an operator says otherwise (L5), and an
-      // object that never came to serve for it holds its group: it is down for other reasons.
-      const failed = object.failed.some((one) => one.version > object.version)
-      const settled = served === object.version && object.phase === 'idle' && (served === target || failed)
-      const waits = served === object.version && object.phase === 'waiting'
-      const held = waits && (this.#heldByFellow(machine) || this.#heldByOthers(object))
-      if (settled || held) continue
-      return `${name} is ${object.phase} at version ${object.version} (served ${served}, on its way to ${object.target}): ${object.reason || 'no reason given'}`
-    }
-    return undefined
-  }
-
-  #isToLeave({ index }: Machine): boolean {
-    return this.scenario.actions.some((action) => action.what === 'leave' && action.node === index)
-  }
-
-  #heldByFellow(machine: Machine): boolean {
-    if (machine.group < 0) return false
-    const never = (other: Machine) =>
-      Object.values(other.record?.objects ?? {}).some((object) => object.version === 0 && object.failed.length > 0)
-    return this.machines.some((other) => other.group === machine.group && other !== machine && never(other))
-  }
-
-  /** M21: a fleet that has come to rest is one, and neighbours agree that they are. */
-  #checkShape(shape: Shape): void {
-    const { components, oneSided } = shape
-    const rested = this.#convergedAt + this.scenario.idleMs <= this.kernel.now
-    if (!rested || this.scenario.idleMs < 2 * MINUTE_MS || this.machines[0]!.peer?.neighbours === undefined) return
-    if (components === 1 && oneSided === 0) return
-    const text = `the neighbours of an idle fleet form ${components} parts, ${oneSided} are neighbours on one side only`
-    this.checkers.violation('M21', this.machines[0]!, text)
-  }
-
-  /** S8, S22, S40 to S43: a failure of this version, or of one before it, holds others up by design, where they are judged. */
-  #heldByOthers({ target, reason }: { target: number; reason: string }): boolean {
-    const classes = this.world.entries[target - 1]?.manifest.classes ?? []
-    const judges = ({ schedule }: { schedule: Schedule }) =>
-      judgesOthers(wholeOf(schedule)) || reason.startsWith('halted: ')
-    if (!classes.some(judges)) return false
-    const below = (other: Machine) => Object.values(other.record?.objects ?? {}).some((one) => one.version < target)
-    const failed = (other: Machine) => [...other.failures].some((version) => version <= target)
-    return this.machines.some((other) => below(other) && (failed(other) || this.#heldByFellow(other)))
-  }
-
-  /** M17: in the last minute of a long idle time a peer begins about one round; four messages are twice what that costs. */
-  #checkIdle(): void {
-    const idle = this.#convergedAt < Number.POSITIVE_INFINITY && this.scenario.idleMs >= 2 * MINUTE_MS
-    if (!idle || this.kernel.now < this.#convergedAt + this.scenario.idleMs) return
-    const sent = this.network.sent - this.#sentBeforeLastMinute
-    const most = (4 * this.scenario.peers * MINUTE_MS) / (this.scenario.limits.roundMaxMs ?? MINUTE_MS)
-    if (sent <= most) return
-    this.checkers.violation('M17', this.machines[0]!, `${sent} messages in the last idle minute; ${most} at most`)
   }
 
   #result(): Result {
     const { scenario, checkers, kernel } = this
-    const converged = this.#convergedAt < Number.POSITIVE_INFINITY
-    const stuck = converged ? [] : this.#stuck()
-    this.#checkIdle()
-    const overlay = shapeOf(this.machines, (peer) => this.#byPeer.get(peer))
-    this.#checkShape(overlay)
+    const { isReached: converged, atMs } = this.convergence
+    const stuck = converged ? [] : this.convergence.stuck()
+    this.convergence.checkIdle()
+    const overlay = shapeOf(this.machines, (peer) => this.indexOf(peer))
+    this.convergence.checkShape(overlay)
     if (!converged && checkers.violations.length === 0) {
       const first = stuck[0]
       const machine = this.machines[this.indexOf(first?.peer ?? '') ?? 0]!
@@ -468,7 +390,7 @@ export class Simulator {
       events: kernel.events,
       trace: kernel.trace,
       converged,
-      endedAtMs: converged ? this.#convergedAt : kernel.now,
+      endedAtMs: converged ? atMs : kernel.now,
       informed: percentiles(this.measures.informed.at, since),
       fetched: percentiles(this.measures.fetched.at, since),
       upgraded: percentiles(this.measures.upgraded.at, since),
@@ -487,12 +409,5 @@ export class Simulator {
       violations: checkers.violations,
       stuck
     }
-  }
-
-  #stuck(): { peer: string; why: string }[] {
-    return this.machines.flatMap((machine) => {
-      const why = this.whyNot(machine)
-      return why === undefined ? [] : [{ peer: machine.id, why }]
-    })
   }
 }
