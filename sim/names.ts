@@ -1,5 +1,6 @@
 /** What simulated peers, groups and addresses are called. */
-export const peerName = (index: number): string => `P${String(index).padStart(7, '0')}`
+/** Short strings that were parsed are kept once each: such names are compared by identity, several times as fast. */
+export const peerName = (index: number): string => JSON.parse(`"P${String(index).padStart(7, '0')}"`)
 export const groupName = (group: number): string => `G${group}`
 export const addressOf = (index: number): string => `/sim/${index}`
 

@@ -1,9 +1,11 @@
 /**
  * Maps and sets that mostly hold nothing or little. A peer has a hundred tables, and a simulated fleet a million peers: an
- * empty `Map` takes 200 bytes, an empty `SmallMap` 32. Up to `FEW` members lie in one list that is searched from its
+ * empty `Map` takes 200 bytes, an empty `SmallMap` 32. Up to 16 members lie in one list that is searched from its
  * begin; more of them in a `Map`. The order is that of insertion; members may be added and deleted while they are iterated.
  */
-const FEW = 24
+const FEW = 16
+/** A table that shrinks to so few becomes a list again. */
+const FEWER = 12
 /** Shared: a list is never changed in length, but replaced. */
 const NONE: never[] = []
 
@@ -62,7 +64,7 @@ export class SmallMap<K, V> implements ReadonlyMap<K, V> {
     const held = this.#held
     if (!Array.isArray(held)) {
       const was = held.delete(key)
-      if (held.size <= FEW / 2) this.#held = [...held].flatMap((pair) => pair as unknown[])
+      if (held.size <= FEWER) this.#held = [...held].flatMap((pair) => pair as unknown[])
       return was
     }
     for (let at = 0; at < held.length; at += 2) {
@@ -145,7 +147,7 @@ export class SmallSet<T> implements Iterable<T> {
     const held = this.#held
     if (!Array.isArray(held)) {
       const was = held.delete(member)
-      if (held.size <= FEW / 2) this.#held = [...held]
+      if (held.size <= FEWER) this.#held = [...held]
       return was
     }
     if (!held.includes(member)) return false

@@ -16,7 +16,7 @@ export interface GroupInit {
 export class OwnGroup {
   readonly #parts: GroupInit
   #members: ReadonlySet<string> = NOBODY
-  /** Changes of view and statements when the members were last looked up. */
+  /** Changes of its records and of statements when the members were last looked up. */
   #seen = -1
 
   constructor(parts: GroupInit) {
@@ -26,7 +26,7 @@ export class OwnGroup {
   /** Asked for many times a step, looked up once a change. */
   get members(): ReadonlySet<string> {
     const { group, statements, view } = this.#parts
-    const seen = view.changes + statements.size
+    const seen = view.fellowChanges + statements.size
     if (group === null || this.#seen === seen) return this.#members
     this.#seen = seen
     const members = new Set(statements.roster(group, statements.newestRoster(group))?.members ?? [])

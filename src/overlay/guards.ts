@@ -21,6 +21,8 @@ const MAX_CULPRITS = 8
 /** Upgrades that neighbours hear of at once when they go badly somewhere: the log's newest. */
 const MAX_GUARDED = 4
 
+const NONE: ReadonlySet<string> = new Set()
+
 export class Guards {
   readonly #log: UpgradeLog
   readonly #statements: StatementSet
@@ -32,7 +34,7 @@ export class Guards {
   #knownLog = -1
   #guarded: { object: string; entry: Entry }[] = []
   /** Lines of the census that a schedule may look at, by key: of those guarded, and of those that code decides about. */
-  #watched: ReadonlySet<string> = new Set()
+  #watched: ReadonlySet<string> = NONE
 
   constructor(parts: { log: UpgradeLog; statements: StatementSet; view: View; census: Census; now(): number }) {
     const { log, statements, view } = parts

@@ -34,6 +34,7 @@ export interface Pins {
 
 export interface ViewInit {
   readonly self: string
+  readonly group: string | null
   /** How many records are kept, and how many of strangers once the fleet is known to be larger. */
   readonly limits: Pick<PeerLimits, 'view' | 'strangers'>
   hash53(text: string): number
@@ -67,6 +68,8 @@ export class View {
   #worst: PeerRecord | undefined
   /** Grows with every change: what a neighbour was last told is compared with it. */
   changes = 0
+  /** Grows with those of records of the own group. */
+  fellowChanges = 0
 
   constructor(init: ViewInit) {
     this.#init = init
@@ -134,7 +137,7 @@ export class View {
       this.#records.set(record.peer, { signed, rank: undefined, heardS: Math.floor(heardAt / 1000) })
     }
     this.#digest.add(signed.weight)
-    this.changes += 1
+    this.#note(record)
     for (const pins of this.#init.pins) pins.note(record)
     this.#noteWorst(record)
     if (known === undefined) this.#bound(record)
@@ -336,7 +339,12 @@ export class View {
     for (const pins of this.#init.pins) pins.forget(record.peer)
     if (this.#worst?.peer === record.peer) this.#worst = undefined
     if (this.#isStranger(record)) this.#strangers -= 1
+    this.#note(record)
+  }
+
+  #note({ group }: PeerRecord): void {
     this.changes += 1
+    if (group !== null && group === this.#init.group) this.fellowChanges += 1
   }
 
   #leastNeeded(): PeerRecord | undefined {

@@ -27,6 +27,7 @@ class End {
     log: new UpgradeLog(FLEET),
     statements: this.statements,
     view: new View({
+      group: null,
       self: 'peer-a',
       limits: { view: 8, strangers: 8 },
       hash53,

@@ -234,7 +234,7 @@ describe('the sample of a view (SPEC S22)', () => {
   it('S22: shares are told without the preference that a full view has for failures', () => {
     const limits = { view: 256, strangers: 256 }
     const around = { isKept: () => false, pins: [], lost: () => undefined }
-    const view = new View({ self: 'self', limits, hash53, ...around })
+    const view = new View({ group: null, self: 'self', limits, hash53, ...around })
     const tell = (index: number): void => {
       const bad = index % 20 === 0 ? [{ version: 2, reason: '' }] : []
       const objects = { A: { version: 2, failed: bad } }

@@ -26,7 +26,15 @@ function member({ log }: { log: UpgradeLog }, self: string, size = 24) {
     }
   })
   const limits = { view: size, strangers: size }
-  const view: View = new View({ self, limits, hash53, isKept: () => false, pins: [laggards], lost: () => undefined })
+  const view: View = new View({
+    group: null,
+    self,
+    limits,
+    hash53,
+    isKept: () => false,
+    pins: [laggards],
+    lost: () => undefined
+  })
   return { view, laggards }
 }
 

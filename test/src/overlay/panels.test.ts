@@ -55,7 +55,7 @@ class Sample {
     })
     const limits = { view: size, strangers: size }
     const around = { isKept: () => false, pins: [this.panels], lost: () => undefined }
-    this.view = new View({ self: nameOf(0), limits, hash53, ...around })
+    this.view = new View({ group: null, self: nameOf(0), limits, hash53, ...around })
     for (const when of conditions) this.release(when)
   }
 

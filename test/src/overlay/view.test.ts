@@ -21,6 +21,7 @@ const signed = (one: PeerRecord) => signedRecord(one, new Uint8Array(), hash53)
 
 function viewOf(...records: PeerRecord[]): View {
   const view = new View({
+    group: 'own',
     self: 'peer-self',
     limits: { view: 16, strangers: 16 },
     hash53,
