@@ -39,7 +39,7 @@ export interface Neighbourhood {
 }
 
 /** By which rounds back off; faster in a fleet larger than the view, where a peer has more neighbours' rounds to hear. */
-const [GROWTH, LARGE_GROWTH] = [2, 4]
+const [GROWTH, LARGE_GROWTH] = [2, 8]
 
 /** Neighbours that are told at once what is new in the census: by two each it spreads, and reaches nearly all. */
 const COUNTS_TOLD = 2
@@ -154,7 +154,7 @@ export class AntiEntropy {
       time: Math.round(this.#around.now()),
       census: this.#census.digest,
       ...(counts === undefined ? {} : { counts }),
-      ...(this.#hasNews ? { news: true as const } : {})
+      ...(this.#hasNews || !this.#view.isFull ? { news: true as const } : {})
     })
   }
 
@@ -176,8 +176,12 @@ export class AntiEntropy {
     if (theirs === mine) return
     // Of a fleet larger than a view no two peers know the same: they tell each other of it now and then.
     const isOfRecords = summary.head.hash === this.#log.head.hash && summary.statements === this.#statements.digest
-    if (isOfRecords && this.#view.isFull && summary.news !== true && now < this.#recordsAt) return
     const synced = this.#synced.get(from)
+    const isMet = synced === UNSYNCED
+    if (isOfRecords && this.#view.isFull && summary.news !== true && (isMet || now < this.#recordsAt)) {
+      if (isMet) this.#synced.set(from, { pair: this.#around.hash53(`${mine} ${theirs}`), times: 0 })
+      return
+    }
     const pair = this.#around.hash53(`${mine} ${theirs}`)
     const times = synced?.pair === pair ? synced.times + 1 : 0
     this.#synced.set(from, { pair, times })

@@ -26,6 +26,8 @@ export interface MembershipInit extends GroupInit {
   /** Where this peer can be dialled. */
   readonly addresses: readonly string[]
   readonly limits: PeerLimits
+  /** Makes the own record say what is so now. */
+  freshen(): void
   readonly generator: Generator
   readonly outbox: Outbox
 }
@@ -91,6 +93,14 @@ export class Membership implements Places, Acquaintance {
   }
   seeds(): readonly Contact[] {
     return this.#contacts.seeds()
+  }
+  ownRecord(): Uint8Array | undefined {
+    this.#parts.freshen()
+    return this.#view.signed(this.self)?.bytes
+  }
+  introduce({ peer, addresses }: Contact, now: number): void {
+    if (peer !== this.self && this.isWelcome(peer) && addresses.length > 0)
+      this.passive.note({ peer, addresses, heardAt: now })
   }
   heard(peer: string, at: number): void {
     this.#view.heard(peer, at)
@@ -174,6 +184,11 @@ export class Membership implements Places, Acquaintance {
     if (this.neighbours.isShortOf > 0) this.changes += 1
     if (this.neighbours.has(from)) this.#shuffles.onMessage(from, message, now)
     else this.neighbours.disown(from)
+  }
+
+  /** A round is for neighbours: whoever holds one with a peer that is none does not know it yet. */
+  onSummary(from: string): void {
+    if (!this.neighbours.has(from)) this.neighbours.disown(from)
   }
 
   /** A peer has said farewell: it is looked for no more. */

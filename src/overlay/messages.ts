@@ -13,6 +13,8 @@ export const MAX_STATEMENT_BYTES = 16 * 1024
 /** Newest versions of an object that the census counts. */
 export const MAX_COUNTED_VERSIONS = 4
 const MAX_CENSUS_LINES = MAX_CLASSES * MAX_COUNTED_VERSIONS
+/** Contacts in an answer to somebody who looks for neighbours. */
+export const MAX_INTRODUCED = 3
 /** Contacts in one shuffle. */
 export const MAX_SHUFFLED = 8
 
@@ -115,7 +117,14 @@ export const messageSchema = z.discriminatedUnion('kind', [
   z.strictObject({
     kind: z.literal('neighbour'),
     what: z.enum(['ask', 'accept', 'refuse', 'leave']),
-    urgent: z.boolean()
+    urgent: z.boolean(),
+    /** The sender's record, of `ask` and `accept`: neighbours know each other. */
+    record: bytes(MAX_RECORD_BYTES).optional(),
+    /** Others to ask: of `accept`, who gave its place up; of `refuse`, some neighbours. */
+    contacts: z
+      .array(z.strictObject({ peer: peerIdSchema, addresses: addressesSchema }))
+      .max(MAX_INTRODUCED)
+      .optional()
   }),
   /** Both sides of a pair that count something else; `answer` asks for what the receiver counts. */
   z.strictObject({ kind: z.literal('census'), digest, ...counts, answer: z.boolean() }),

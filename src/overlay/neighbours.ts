@@ -6,7 +6,7 @@
 import type { Generator } from '../prng.ts'
 import { SmallMap, SmallSet } from '../small.ts'
 import type { PeerLimits } from './events.ts'
-import type { MessageOf } from './messages.ts'
+import { MAX_INTRODUCED, type MessageOf } from './messages.ts'
 import type { Outbox } from './outbox.ts'
 
 const FIRST_RETRY_MS = 500
@@ -21,9 +21,11 @@ const ASK_TIMEOUT_MS = 5_000
 /** Distance of one peer's explorations. Any peer of a split fleet that crosses mends it, so fifty mend it in a minute. */
 const EXPLORE_MS = 30 * 60_000
 /** In a fleet that is larger than a view: there are more to cross, and each new neighbour changes what full views hold. */
-const EXPLORE_LARGE_MS = 4 * EXPLORE_MS
+const EXPLORE_LARGE_MS = 8 * EXPLORE_MS
 /** Share of the explorations that go to a peer it was told to start with, or knew in an earlier life. */
 const SEEDS_EXPLORED = 0.25
+
+const NOBODY: readonly string[] = []
 
 /** What is known of other peers' places; the peer's view answers it. */
 export interface Places {
@@ -38,9 +40,15 @@ export interface Places {
   group(): ReadonlySet<string>
   /** Whether the fleet is larger than what one peer knows of it. */
   isLarge(): boolean
+  /** The own record, as it is now; undefined while there is nothing to say. */
+  ownRecord(): Uint8Array | undefined
+  /** Keeps a contact that somebody told, if it is worth an attempt. */
+  introduce(contact: Contact, now: number): void
   /** Peers to begin with. */
   seeds(): readonly { peer: string; addresses: readonly string[] }[]
 }
+
+type Contact = { peer: string; addresses: readonly string[] }
 
 interface Dial {
   failures: number
@@ -59,6 +67,8 @@ export class Neighbours {
   readonly #asked = new SmallMap<string, number>()
   readonly #dials = new SmallMap<string, Dial>()
   #exploreAt = 0
+  /** Who is said to have a place free: asked before others. */
+  #introduced: readonly string[] = NOBODY
   /** The stranger that is to become a neighbour beyond need. */
   #explored = ''
 
@@ -86,9 +96,10 @@ export class Neighbours {
 
   onConnected(peer: string, now: number): void {
     this.connected.add(peer)
+    // The other asks if it has dialled for that: two asks would need two answers.
+    const isDialled = this.#dials.get(peer)?.underWay === true
     this.#dials.delete(peer)
-    if (this.#neighbours.has(peer)) return
-    if (this.#wants(peer)) this.#ask(peer, now)
+    if (isDialled && !this.#neighbours.has(peer) && this.#wants(peer)) this.#ask(peer, now)
   }
 
   #wants(peer: string): boolean {
@@ -117,14 +128,19 @@ export class Neighbours {
       case 'ask': {
         const room = this.#isGroup(from) || this.#neighbours.has(from) || this.#strangers() < this.#limits.degreeMax
         if (!this.#places.fit(from) || (!room && !message.urgent)) {
-          this.#tell(from, 'refuse')
+          const others = this.#generator.sample([...this.#neighbours], MAX_INTRODUCED)
+          this.#tell(from, 'refuse', this.#contactsOf(others))
           return undefined
         }
-        if (!room) this.#dropOne()
-        this.#tell(from, 'accept')
+        // Who looks for several neighbours comes between two that there are.
+        const dropped = room ? undefined : this.#dropOne()
+        const record = this.#places.ownRecord()
+        const own = record === undefined ? {} : { record }
+        this.#tell(from, 'accept', { ...own, ...(dropped === undefined ? {} : this.#contactsOf([dropped])) })
         return this.#add(from)
       }
       case 'accept':
+        this.#introduce(message, now)
         // It came too late, and somebody else has the place meanwhile: the other must not go on believing in it.
         if (!this.#asked.delete(from) && !this.#neighbours.has(from) && !this.#wants(from)) {
           this.#tell(from, 'leave')
@@ -134,6 +150,7 @@ export class Neighbours {
         return this.#add(from)
       case 'refuse':
         this.#asked.delete(from)
+        for (const contact of message.contacts ?? []) this.#places.introduce(contact, now)
         this.#onRefused(from, now)
         return undefined
       case 'leave':
@@ -144,7 +161,23 @@ export class Neighbours {
 
   /** Someone takes us for its neighbour that is none: a word was lost. */
   disown(peer: string): void {
-    this.#tell(peer, 'leave')
+    if (!this.#asked.has(peer)) this.#tell(peer, 'leave')
+  }
+
+  /** Whoever gave its place up for this peer is asked for that place, so that its neighbours are no fewer by it. */
+  #introduce({ contacts = [] }: MessageOf<'neighbour'>, now: number): void {
+    for (const contact of contacts) {
+      if (contact.peer === this.#places.self || this.#neighbours.has(contact.peer)) continue
+      this.#places.introduce(contact, now)
+      this.#introduced = [contact.peer, ...this.#introduced].slice(0, this.#limits.degree)
+    }
+  }
+
+  #contactsOf(peers: readonly string[]): { contacts?: { peer: string; addresses: string[] }[] } {
+    const contacts = peers
+      .map((peer) => ({ peer, addresses: [...this.#places.addresses(peer)] }))
+      .filter(({ addresses }) => addresses.length > 0)
+    return contacts.length === 0 ? {} : { contacts }
   }
 
   /** Gives a neighbour up that leaves the fleet, or that this peer leaves. */
@@ -204,7 +237,7 @@ export class Neighbours {
   #reachStrangers(missing: number, now: number): number {
     const group = this.#places.group()
     const isStranger = (peer: string) => !this.#neighbours.has(peer) && !group.has(peer) && this.#places.fit(peer)
-    const known = new Set(this.#places.candidates())
+    const known = new Set([...this.#introduced, ...this.#places.candidates()])
     const order = [...known, ...this.#seeds().filter((peer) => !known.has(peer))].filter(isStranger)
     let next = Number.POSITIVE_INFINITY
     let begun = 0
@@ -214,6 +247,8 @@ export class Neighbours {
       if (at <= now || this.#asked.has(peer) || this.#dials.get(peer)?.underWay === true) begun += 1
       else next = Math.min(next, at)
     }
+    if (this.#introduced.length > 0)
+      this.#introduced = this.#introduced.filter((peer) => !this.#asked.has(peer) && !this.#dials.has(peer))
     return next
   }
 
@@ -248,10 +283,12 @@ export class Neighbours {
 
   #ask(peer: string, now: number): void {
     this.#asked.set(peer, now)
+    const record = this.#places.ownRecord()
+    const own = record === undefined ? {} : { record }
     this.#outbox.send({
       type: 'send',
       to: peer,
-      message: { kind: 'neighbour', what: 'ask', urgent: this.#isShort() }
+      message: { kind: 'neighbour', what: 'ask', urgent: this.#isShort(), ...own }
     })
   }
 
@@ -263,8 +300,12 @@ export class Neighbours {
     return this.#neighbours.size === 0 || this.#strangers() < this.#limits.degree / 2
   }
 
-  #tell(peer: string, what: 'accept' | 'refuse' | 'leave'): void {
-    this.#outbox.send({ type: 'send', to: peer, message: { kind: 'neighbour', what, urgent: false } })
+  #tell(
+    peer: string,
+    what: 'accept' | 'refuse' | 'leave',
+    more: Pick<MessageOf<'neighbour'>, 'record' | 'contacts'> = {}
+  ): void {
+    this.#outbox.send({ type: 'send', to: peer, message: { kind: 'neighbour', what, urgent: false, ...more } })
   }
 
   #add(peer: string): string | undefined {
@@ -274,12 +315,13 @@ export class Neighbours {
     return peer
   }
 
-  #dropOne(): void {
+  #dropOne(): string | undefined {
     const others = [...this.#neighbours].filter((peer) => !this.#isGroup(peer))
     const victim = others[this.#generator.below(Math.max(1, others.length))]
-    if (victim === undefined) return
+    if (victim === undefined) return undefined
     this.#neighbours.delete(victim)
     this.#tell(victim, 'leave')
+    return victim
   }
 
   #strangers(): number {

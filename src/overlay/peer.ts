@@ -145,7 +145,6 @@ export class Peer {
         return this.#onMessage(event.from, event.message)
       case 'connected':
         this.membership.onConnected(event.peer, this.now)
-        this.#parts.antiEntropy.greet(event.peer)
         return
       case 'disconnected':
         this.membership.onDisconnected(event.peer, this.now)
@@ -222,6 +221,7 @@ export class Peer {
   #onMessage(from: string, message: Message): void {
     switch (message.kind) {
       case 'summary':
+        this.membership.onSummary(from)
         this.#parts.locality.clock.note(from, message.time, this.now)
         this.#parts.antiEntropy.within(this.census.onSummary(from, message, this.now), this.now)
         return this.#parts.antiEntropy.onSummary(from, message, this.now)
@@ -241,6 +241,7 @@ export class Peer {
         return this.pieces.onLack(from, message)
       case 'neighbour': {
         const added = this.membership.onNeighbour(from, message, this.now)
+        if (message.record !== undefined && !this.#onRecordBytes(from, message.record, this.now)) return
         if (added !== undefined) this.#welcome(added)
         return
       }
@@ -256,7 +257,8 @@ export class Peer {
       for (const { bytes } of this.view.forFellows()) this.#parts.antiEntropy.push([peer], bytes)
     this.#parts.antiEntropy.greet(peer)
     this.pieces.announceTo(peer)
-    this.#parts.antiEntropy.wake(this.now)
+    // Others of a small fleet wait to hear of whom this peer knows now.
+    if (!this.view.isFull) this.#parts.antiEntropy.wake(this.now)
   }
 
   #onDelta(from: string, delta: Extract<Message, { kind: 'delta' }>): void {
@@ -276,11 +278,17 @@ export class Peer {
     // Broadcast missed it: tell the neighbours now rather than in the next round.
     if (news) for (const peer of this.neighbours.all()) if (peer !== from) this.#parts.antiEntropy.summarise(peer)
     for (const [at, bytes] of delta.records.entries()) {
-      const learned = this.#parts.learning.record(bytes, this.now - (delta.agesMs?.[at] ?? 0))
-      if (!this.#weigh(from, learned)) return
-      if (learned.what === 'new' && learned.signed !== undefined) this.#onRecord(learned.signed.record)
+      if (!this.#onRecordBytes(from, bytes, this.now - (delta.agesMs?.[at] ?? 0))) return
     }
     if (orphans || delta.more) this.#parts.antiEntropy.ask(from)
+  }
+
+  /** Whether the sender may go on. */
+  #onRecordBytes(from: string, bytes: Uint8Array, heardAt: number): boolean {
+    const learned = this.#parts.learning.record(bytes, heardAt)
+    if (!this.#weigh(from, learned)) return false
+    if (learned.what === 'new' && learned.signed !== undefined) this.#onRecord(learned.signed.record)
+    return true
   }
 
   #onRecord(record: PeerRecord): void {

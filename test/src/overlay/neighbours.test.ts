@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { DEFAULT_LIMITS } from '../../../src/overlay/events.ts'
+import { DEFAULT_LIMITS, type Effect } from '../../../src/overlay/events.ts'
 import { Neighbours } from '../../../src/overlay/neighbours.ts'
 import { Outbox } from '../../../src/overlay/outbox.ts'
 import { Generator } from '../../../src/prng.ts'
@@ -15,7 +15,9 @@ describe('neighbours (SPEC O2)', () => {
       group: () => new Set<string>(),
       fit: () => true,
       isLarge: () => false,
-      seeds: () => []
+      seeds: () => [],
+      ownRecord: () => undefined,
+      introduce: () => undefined
     }
     const neighbours = new Neighbours(places, DEFAULT_LIMITS, new Generator(1), outbox)
     for (const peer of others) neighbours.onConnected(peer, 0)
@@ -35,18 +37,23 @@ describe('neighbours (SPEC O2)', () => {
   it('O2: a peer that has only a few neighbours must not be refused: together they may be an island', () => {
     const others = Array.from({ length: 10 }, (_, index) => `other${String(index).padStart(3, '0')}`)
     const outbox = new Outbox()
+    let dialled = ''
     const places = {
       self: 'self0001',
-      addresses: () => [],
-      candidates: () => others,
+      addresses: () => ['/a'],
+      candidates: () => [dialled],
       group: () => new Set<string>(),
       fit: () => true,
       isLarge: () => false,
-      seeds: () => []
+      seeds: () => [],
+      ownRecord: () => undefined,
+      introduce: () => undefined
     }
     const neighbours = new Neighbours(places, DEFAULT_LIMITS, new Generator(1), outbox)
     const urgency: boolean[] = []
     for (const peer of others) {
+      dialled = peer
+      neighbours.fill(0)
       neighbours.onConnected(peer, 0)
       for (const effect of outbox.drain()) {
         if (effect.type !== 'send' || effect.message.kind !== 'neighbour' || effect.message.what !== 'ask') continue
@@ -66,7 +73,9 @@ describe('neighbours (SPEC O2)', () => {
       group: () => new Set<string>(),
       fit: () => true,
       isLarge: () => false,
-      seeds: () => []
+      seeds: () => [],
+      ownRecord: () => undefined,
+      introduce: () => undefined
     }
     const neighbours = new Neighbours(places, DEFAULT_LIMITS, new Generator(1), outbox)
     const ask = (number: number, urgent: boolean) => {
@@ -87,6 +96,38 @@ describe('neighbours (SPEC O2)', () => {
     assert.ok(neighbours.has('other051'))
   })
 
+  it('O2: who comes in is told who gave its place up, and asks that one next; only who dialled asks', () => {
+    const made = (self: string) => {
+      const [outbox, introduced] = [new Outbox(), new Set<string>()]
+      const places = {
+        self,
+        addresses: (peer: string) => [`/${peer}`],
+        candidates: () => [...introduced],
+        group: () => new Set<string>(),
+        fit: () => true,
+        isLarge: () => false,
+        seeds: () => [],
+        ownRecord: () => undefined,
+        introduce: (contact: { peer: string }) => introduced.add(contact.peer)
+      }
+      return { outbox, neighbours: new Neighbours(places, DEFAULT_LIMITS, new Generator(1), outbox) }
+    }
+    const [full, newcomer] = [made('full0001'), made('newcomer')]
+    for (let number = 0; number < DEFAULT_LIMITS.degreeMax; number++)
+      full.neighbours.onMessage(`other${number}`, { kind: 'neighbour', what: 'ask', urgent: false }, 0)
+    full.neighbours.onConnected('newcomer', 0)
+    full.outbox.drain()
+    newcomer.neighbours.onConnected('full0001', 0)
+    assert.deepEqual(newcomer.outbox.drain(), [], 'the other side dialled')
+    full.neighbours.onMessage('newcomer', { kind: 'neighbour', what: 'ask', urgent: true }, 0)
+    const [leave, accept] = full.outbox.drain() as [Effect & { type: 'send' }, Effect & { type: 'send' }]
+    assert.ok(accept.message.kind === 'neighbour' && accept.message.what === 'accept')
+    assert.deepEqual(accept.message.contacts, [{ peer: leave.to, addresses: [`/${leave.to}`] }])
+    newcomer.neighbours.onMessage('full0001', accept.message, 0)
+    newcomer.neighbours.fill(0)
+    assert.deepEqual(newcomer.outbox.drain(), [{ type: 'connect', peer: leave.to, addresses: [`/${leave.to}`] }])
+  })
+
   it('O2: an accept that comes when the place is taken is answered by leave, else it counts', () => {
     const outbox = new Outbox()
     const places = {
@@ -96,7 +137,9 @@ describe('neighbours (SPEC O2)', () => {
       fit: () => true,
       isLarge: () => false,
       group: () => new Set<string>(),
-      seeds: () => []
+      seeds: () => [],
+      ownRecord: () => undefined,
+      introduce: () => undefined
     }
     const neighbours = new Neighbours(places, { ...DEFAULT_LIMITS, degree: 2 }, new Generator(1), outbox)
     const told = () =>
