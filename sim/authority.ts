@@ -131,6 +131,8 @@ export class World {
   readonly logs = new SharedLogs()
   readonly fleet: string
   readonly entries: Entry[] = []
+  /** Entries that stand on the parent of one of the chain (T6). */
+  readonly rivals: Entry[] = []
   readonly statements: Statement[] = []
   readonly bundles = new Map<string, SimulatedBundle>()
   /** Hash of a bundle → the code of its schedules. */
@@ -152,9 +154,33 @@ export class World {
   /** The signer makes version n + 1 of the one chain. */
   makeEntry(request: EntryRequest): Entry {
     const parent = this.entries.at(-1)
-    const version = (parent?.version ?? 0) + 1
-    const entry = this.#entryAfter(parent, version, request, '')
+    const entry = this.#entryAfter(parent, (parent?.version ?? 0) + 1, request, '')
     this.entries.push(entry)
+    return this.#release(entry, request)
+  }
+
+  /** Another signer makes one on the parent of the chain's last: a fork, if both are released. */
+  makeRival(request: EntryRequest): Entry {
+    const last = this.entries.at(-1)!
+    const entry = this.#entryAfter(this.entries.at(-2), last.version, request, 'rival')
+    this.rivals.push(entry)
+    return this.#release(entry, request)
+  }
+
+  /** All that signers made with this number. */
+  entriesOf(version: number): Entry[] {
+    const chained = this.entries[version - 1]
+    const rivals = this.rivals.filter((one) => one.version === version)
+    return chained === undefined ? rivals : [chained, ...rivals]
+  }
+
+  /** The entry of this hash. */
+  entryOf(hash: string): Entry | undefined {
+    return this.entries.find((one) => one.hash === hash) ?? this.rivals.find((one) => one.hash === hash)
+  }
+
+  #release(entry: Entry, request: EntryRequest): Entry {
+    const { version } = entry
     this.#sign('entry', entry.bytes, entry)
     const { sha256, pieces } = entry.manifest.bundle
     const bytes = pieces.map((hash) => {
@@ -248,7 +274,8 @@ export class World {
   /** From every earlier version: nodes may be that far behind. */
   #waysOf({ replaces }: EntryRequest): { ways?: { entry: string; transform: string }[] } {
     if (replaces === undefined) return {}
-    return { ways: this.entries.slice(-32).map((one) => ({ entry: one.hash, transform: 'transform.js' })) }
+    const held = [...this.entries, ...this.rivals].slice(-32)
+    return { ways: held.map((one) => ({ entry: one.hash, transform: 'transform.js' })) }
   }
 
   #entryAfter(parent: Entry | undefined, version: number, request: EntryRequest, salt: string): Entry {

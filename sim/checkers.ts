@@ -9,6 +9,7 @@ import { type Message, messageSchema } from '../src/overlay/messages.ts'
 import type { PermitState } from '../src/overlay/permits.ts'
 import type { PhaseName } from '../src/overlay/record.ts'
 import type { Entry } from '../src/upgrade/manifest.ts'
+import type { Statement } from '../src/upgrade/statement.ts'
 import type { World } from './authority.ts'
 import type { Disk } from './disk.ts'
 
@@ -25,6 +26,11 @@ export type Rule =
   | 'M20' // nothing aborted or replaced is committed by a peer that knows of it
   | 'M22' // nobody leaves while it is down for the upgrade, or holds a permit
   | 'M23' // what is sent is a message to its receiver
+  | 'M40' // no peer runs, and none commits, what it knows to be disputed
+  | 'M41' // nobody goes before canaries have shown that it works
+  | 'M42' // what is said is durable
+  | 'M43' // what a record says is served is served
+  | 'M44' // every call ends
   | 'M21' // an idle fleet is one connected graph of neighbours on both sides
 
 export interface Violation {
@@ -181,9 +187,9 @@ export class Checkers {
 
   /** Code of a version is about to run: its entry is the signer's, and its bundle was verified on this machine. */
   onRuns(machine: Watched, version: number): void {
-    const entry = this.#world.entries[version - 1]
-    if (entry === undefined) this.violation('M12', machine, `it runs version ${version}, which nobody signed`)
-    else if (!machine.disk.isUnpacked(entry.manifest.bundle.sha256)) {
+    const made = this.#world.entriesOf(version)
+    if (made.length === 0) this.violation('M12', machine, `it runs version ${version}, which nobody signed`)
+    else if (!made.some((entry) => machine.disk.isUnpacked(entry.manifest.bundle.sha256))) {
       this.violation('M12', machine, `it runs version ${version}, whose bundle it has not verified and unpacked`)
     }
   }
@@ -204,6 +210,19 @@ export class Checkers {
         `it is number ${down} of its group that is down for the upgrade; ${this.#mostDown} may be`
       )
     }
+  }
+
+  /** P10: an operator stated that it is gone for good, and it is: nobody waits for it any more. */
+  onExcluded(machine: Watched): void {
+    const objects = this.#downObjects.get(machine.index)
+    this.#downObjects.delete(machine.index)
+    if (objects !== undefined && objects.size > 0) this.#down[machine.group]!--
+  }
+
+  /** M42: what a peer took from an operator is on its disk when it says so. */
+  onAccepted(machine: Watched, what: Entry | Statement): void {
+    for (const value of machine.durable.values()) if (value === what.bytes) return
+    this.violation('M42', machine, `it told the operator that it has ${what.hash.slice(0, 12)}, and its disk has not`)
   }
 
   onServing(machine: Watched, object: string): void {

@@ -7,17 +7,20 @@ import { Generator } from '../src/prng.ts'
 import type { Condition, Constraint } from '../src/schedule/schedule.ts'
 import { hash64, type ScheduleCode } from './authority.ts'
 import { calmHost } from './host.ts'
+import { HOSTILE_MS } from './hostile.ts'
 import { lookAtOthers, REGIONS } from './judging.ts'
 import { EventKind } from './kernel.ts'
 import { peerName } from './names.ts'
 import { calmNetwork } from './network.ts'
 import { type Action, type Fault, immediateSchedule, rollingSchedule, type Scenario, scenario } from './scenario.ts'
 import type { Simulator } from './simulator.ts'
+import { drawHostility, drawStatements } from './statements.ts'
 
 /** A clock that is not farther off is right enough: two of them differ by less than schedules bear. */
 const RIGHT_MS = 120_000
 
-export function applyFault(simulator: Simulator, fault: Fault): void {
+/** @param index of the fault in its scenario: one that lasts comes again. */
+export function applyFault(simulator: Simulator, fault: Fault, index: number): void {
   const { kernel, network, machines } = simulator
   switch (fault.what) {
     case 'crash':
@@ -51,6 +54,10 @@ export function applyFault(simulator: Simulator, fault: Fault): void {
     }
     case 'unlock':
       return machines[fault.node]!.step({ type: 'unlock', request: -1, name: 'backup' })
+    case 'hostile':
+      simulator.hostility.act(fault.node)
+      if (kernel.now + HOSTILE_MS < fault.atMs + fault.forMs) kernel.after(HOSTILE_MS, EventKind.fault, 0, index)
+      return
     case 'forge':
       return forge(simulator, fault.node, fault.from)
     case 'rot':
@@ -109,7 +116,7 @@ function call(simulator: Simulator, node: number, from: number): void {
 }
 
 function stop(simulator: Simulator): void {
-  const { network, machines } = simulator
+  const { network, machines, operator } = simulator
   network.partition(undefined)
   Object.assign(network.options, { loss: 0, raw: false, duplication: 0 })
   for (const machine of machines) {
@@ -121,6 +128,7 @@ function stop(simulator: Simulator): void {
     // Whose clock is far off waits for its moments until somebody sets it right (S27).
     if (Math.abs(machine.skewMs) > RIGHT_MS) machine.skew(Math.sign(machine.skewMs) * RIGHT_MS)
   }
+  operator.bringAgain()
 }
 
 // ---- plans
@@ -149,6 +157,9 @@ export function drawFaults(seed: number, peers?: number): FaultPlan {
   const weights = drawWeights(random)
   const faults = drawEvents(random, weights, count, untilMs)
   disturb(new Generator(seed, 9), faults, count, untilMs)
+  const plan = { seed, groups, groupSize, untilMs, actions, faults }
+  drawStatements(plan)
+  drawHostility(plan)
   const raw = random.chance(0.2)
   const network = {
     ...calmNetwork,
@@ -201,6 +212,7 @@ export function drawFaults(seed: number, peers?: number): FaultPlan {
       },
       actions,
       faults: [...faults, { atMs: untilMs, what: 'stop' }],
+      calls: { perSecond: new Generator(seed, 37).pick([0, 1, 4]), deadlineMs: 5000 },
       durationMs: untilMs + 1_800_000
     })
   }
@@ -309,6 +321,9 @@ const moody: ScheduleCode = {
   }
 }
 
+/** Code of schedules by its name, as scenarios are written. */
+export const codes: Readonly<Record<string, ScheduleCode>> = { moody }
+
 /** Some upgrades wait for code. Drawn apart, too. */
 function askCode(random: Generator, actions: Action[]): void {
   for (const action of actions) {
@@ -349,7 +364,10 @@ function letBundlesGo(random: Generator, actions: Action[]): number {
   return random.pick([30_000, 60_000, 600_000])
 }
 
-type Weights = Record<Exclude<Fault['what'], 'stop' | 'heal' | 'depart' | 'load' | 'lock' | 'unlock'>, number>
+type Weights = Record<
+  Exclude<Fault['what'], 'stop' | 'heal' | 'depart' | 'load' | 'lock' | 'unlock' | 'hostile'>,
+  number
+>
 
 function drawWeights(random: Generator): Weights {
   const weights: Weights = { crash: 6, kill: 2, partition: 1, flap: 4, slow: 2, skew: 2, forge: 2, rot: 0.5, call: 4 }

@@ -15,9 +15,17 @@ import type { Action } from './scenario.ts'
 import type { Simulator } from './simulator.ts'
 
 const RETRY_MS = 5000
+/** No disk is slower than this: what was not answered by then died with its peer, or is durable. */
+const RIVAL_MS = 60_000
+/** Request numbers of rivals begin here. */
+const RIVALS = 1_000_000
+
+type Upgrade = Extract<Action, { what: 'upgrade' }>
 
 interface Progress {
   made: Entry | Statement | undefined
+  /** What another signer made on the same parent, whether it was answered, and until when an answer may come, ms. */
+  rival?: { entry: Entry; answered: boolean; untilMs: number }
   /** Accepted by a peer, or given up: nobody accepts a pause that has expired meanwhile, or its lifting. */
   settled: boolean
   givenUp: boolean
@@ -39,7 +47,8 @@ export class Operator {
   }
 
   get finished(): boolean {
-    return this.#progress.every((one) => one.settled)
+    const { actions } = this.#simulator.scenario
+    return this.#progress.every((one, index) => one.settled || actions[index]!.what === 'forget')
   }
 
   /** What was done in former times: it is known everywhere (SPEC M32). */
@@ -72,16 +81,48 @@ export class Operator {
     const topic = action.what === 'upgrade' ? 'entry' : 'statement'
     if (action.what === 'upgrade') this.#bringBundle(machine, progress.made as Entry)
     machine.step({ type: 'inject', request: index, topic, bytes: progress.made.bytes, bundleHeld: true })
+    const elsewhere = up.filter((other) => other !== machine)
+    if (action.what !== 'upgrade' || action.rival !== true || progress.rival !== undefined) return
+    if (elsewhere.length > 0) this.#makeRival(this.#random.pick(elsewhere), action, progress)
   }
 
-  onAnswer(_: number, answer: Extract<Effect, { type: 'answer' }>): void {
+  /** The other signer does not try again. */
+  #makeRival(machine: Machine, action: Upgrade, progress: Progress): void {
+    const { world, scenario } = this.#simulator
+    const schedule = atVersion(action.schedule, world.entries.length)
+    const rival = world.makeRival({ ...action, schedule, lineages: scenario.lineages, replaces: undefined })
+    progress.rival = { entry: rival, answered: false, untilMs: this.#simulator.kernel.now + RIVAL_MS }
+    this.#bringBundle(machine, rival)
+    const request = RIVALS + this.#progress.indexOf(progress)
+    machine.step({ type: 'inject', request, topic: 'entry', bytes: rival.bytes, bundleHeld: true })
+  }
+
+  onAnswer(node: number, answer: Extract<Effect, { type: 'answer' }>): void {
+    const disputed = this.#progress[answer.request - RIVALS]?.rival
+    if (disputed !== undefined) disputed.answered = true
     const progress = this.#progress[answer.request]
     if (progress === undefined || progress.settled) return
+    const { machines, scenario, checkers, kernel } = this.#simulator
+    const action = scenario.actions[answer.request]!
     progress.givenUp = !answer.ok && answer.refusal === 'Expired'
     if (!answer.ok && !progress.givenUp) return
     progress.settled = true
-    const action = this.#simulator.scenario.actions[answer.request]!
-    if (action.what === 'upgrade') this.lastAcceptedMs = this.#simulator.kernel.now
+    if (answer.ok) checkers.onAccepted(machines[node]!, progress.made!)
+    if (action.what === 'upgrade') this.lastAcceptedMs = kernel.now
+  }
+
+  /** Whoever had a bundle alone may be gone for ever: the upgrade file is injected again. */
+  bringAgain(): void {
+    const { machines, world } = this.#simulator
+    const up = machines.filter((machine) => machine.up && !machine.rotten)
+    for (const { manifest, bytes } of [...world.entries, ...world.rivals]) {
+      if (up.length === 0 || up.some((machine) => machine.disk.isUnpacked(manifest.bundle.sha256))) continue
+      const knowing = up.filter((machine) => [...machine.durable.values()].includes(bytes))
+      if (knowing.length === 0) continue
+      const machine = this.#random.pick(knowing)
+      for (let index = 0; index < manifest.bundle.pieces.length; index++) machine.hold(manifest.bundle.sha256, index)
+      machine.step({ type: 'inject', request: -1, topic: 'entry', bytes, bundleHeld: true })
+    }
   }
 
   /** An operator signs v + 1 when v is accepted, and lifts a pause that exists. */
@@ -89,24 +130,52 @@ export class Operator {
     if (action.what === 'resume') return this.#progress[action.pause]?.made !== undefined
     const about = 'version' in action ? action.version : null
     if (about !== null) return this.#simulator.world.entries.length >= about
-    if (action.what === 'abort') return this.#progress[action.upgrade]?.made !== undefined
+    if ('upgrade' in action && this.#progress[action.upgrade]?.made === undefined) return false
+    if (action.what === 'forget') return this.#isPast((this.#progress[action.upgrade]!.made as Entry).version)
     if (action.what !== 'upgrade') return true
-    if (action.replaces !== undefined && this.#progress[action.replaces]?.made === undefined) return false
+    if (action.replaces !== undefined && !this.#isClear(this.#progress[action.replaces])) return false
     return this.#simulator.scenario.actions.every(
       (one, index) =>
         one.what !== 'upgrade' || this.#progress[index]!.made === undefined || this.#progress[index]!.settled
     )
   }
 
+  /** Whether it is known what an upgrade that ends this one has to replace. */
+  #isClear(progress: Progress | undefined): boolean {
+    const { made, rival } = progress ?? {}
+    if (made === undefined) return false
+    return rival === undefined || rival.answered || this.#simulator.kernel.now >= rival.untilMs
+  }
+
+  /** Whether everybody who may ever need the bundle of a version is past it; the tool refuses to forget it before. */
+  #isPast(version: number): boolean {
+    const runs = ({ departed, record }: Machine) =>
+      departed || (record !== undefined && Object.values(record.objects).every((one) => one.version >= version))
+    return this.#simulator.machines.every(runs)
+  }
+
+  /** What an upgrade replaces: from the first one on, and a rival that anybody took. */
+  #replacedBy({ replaces: index }: Upgrade): Entry[] | undefined {
+    const { world, machines } = this.#simulator
+    if (index === undefined) return undefined
+    const { made, rival } = this.#progress[index]!
+    const isKnown = ({ bytes }: Entry) => machines.some((machine) => [...machine.durable.values()].includes(bytes))
+    return [
+      ...world.entries.slice((made as Entry).version - 1),
+      ...(rival !== undefined && isKnown(rival.entry) ? [rival.entry] : [])
+    ]
+  }
+
   #make(action: Action): Entry | Statement {
     const { world, scenario, kernel } = this.#simulator
-    const common = { format: 1 as const, fleet: world.fleet, sequence: ++this.#sequence, note: '' }
+    if (!('equivocates' in action && action.equivocates)) this.#sequence += 1
+    const common = { format: 1 as const, fleet: world.fleet, sequence: this.#sequence, note: '' }
+    const targetOf = (index: number) => (this.#progress[index]!.made as Entry).hash
     switch (action.what) {
       case 'upgrade': {
-        const { replaces: index, broken, errors, effort, ...request } = action
+        const { replaces: _, broken, errors, effort, ...request } = action
         const schedule = atVersion(action.schedule, world.entries.length + 1)
-        const first = index === undefined ? undefined : (this.#progress[index]!.made as Entry)
-        const replaces = first === undefined ? undefined : world.entries.slice(first.version - 1)
+        const replaces = this.#replacedBy(action)
         const entry = world.makeEntry({ ...request, schedule, lineages: scenario.lineages, replaces })
         if (broken !== undefined) world.broken.set(entry.version, broken)
         if (errors !== undefined) world.errors.set(entry.version, errors)
@@ -131,11 +200,26 @@ export class Operator {
         })
       }
       case 'abort':
+      case 'approve':
+      case 'hasten':
+      case 'forget':
+        return world.makeStatement({ ...common, what: action.what, target: targetOf(action.upgrade) })
+      case 'retry': {
+        const { upgrade, peer, discardFuture } = action
+        const said = { peer: peer === null ? null : peerName(peer), ...(discardFuture ? { discardFuture } : {}) }
+        return world.makeStatement({ ...common, what: 'retry', target: targetOf(upgrade), ...said })
+      }
+      case 'exclude': {
+        const { node, group, roster } = action
+        this.#simulator.checkers.onExcluded(this.#simulator.machines[node]!)
         return world.makeStatement({
           ...common,
-          what: 'abort',
-          target: (this.#progress[action.upgrade]!.made as Entry).hash
+          what: 'exclude',
+          peer: peerName(node),
+          group: groupName(group),
+          roster
         })
+      }
       case 'leave':
         return world.makeStatement({ ...common, what: 'leave', peer: peerName(action.node) })
       case 'retire': {
@@ -144,7 +228,9 @@ export class Operator {
       }
       case 'pause': {
         const target = action.version === null ? null : world.entries[action.version - 1]!.hash
-        return world.makeStatement({ ...common, what: 'pause', target }, EPOCH_MS + kernel.now + action.lastsMs)
+        const of = action.of === undefined ? {} : { of: action.of }
+        const expires = EPOCH_MS + kernel.now + action.lastsMs
+        return world.makeStatement({ ...common, what: 'pause', target, ...of }, expires)
       }
       case 'resume':
         return world.makeStatement({

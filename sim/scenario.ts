@@ -4,12 +4,15 @@
 
 import type { PeerLimits } from '../src/overlay/events.ts'
 import type { Condition, Schedule } from '../src/schedule/schedule.ts'
+import type { StatementBody } from '../src/upgrade/statement.ts'
 import type { Effort, ScheduleCode } from './authority.ts'
 import { calmHost, type HostOptions } from './host.ts'
 import type { Bandwidth } from './links.ts'
 import { calmNetwork, type NetworkOptions } from './network.ts'
 import type { Places, Topology } from './places.ts'
 import type { ProcessorOptions } from './processors.ts'
+
+export type PausedOf = NonNullable<Extract<StatementBody, { what: 'pause' }>['of']>
 
 /** Something the operator does. He repeats it at another peer until one accepts it. */
 export type Action = { atMs: number } & (
@@ -27,8 +30,10 @@ export type Action = { atMs: number } & (
       pieceBytes?: number
       future: boolean
       past: boolean
-      /** It replaces what the action of this index made, and all that was chained on it since. */
+      /** It replaces what the action of this index made, its rival, and all that was chained on it since. */
       replaces?: number
+      /** A second signer makes another one on the same parent, injected elsewhere at the same moment: a fork (T6). */
+      rival?: boolean
       /** The share of nodes on which no object of it proves its health. */
       broken?: number
       /** The share of calls that fail through the fault of its objects. */
@@ -38,11 +43,23 @@ export type Action = { atMs: number } & (
     }
   /** Members by index; the whole group if left out. */
   | { what: 'roster'; group: number; number: number; members?: number[] }
-  /** Of an upgrade by version; null: all. Milliseconds that it lasts, if nobody lifts it. */
-  | { what: 'pause'; version: number | null; lastsMs: number }
+  /**
+   * Of an upgrade by version; null: all. Milliseconds that it lasts, if nobody lifts it; whom it holds. `equivocates`: it
+   * has the sequence of the statement before it (T8).
+   */
+  | { what: 'pause'; version: number | null; lastsMs: number; of?: PausedOf; equivocates?: boolean }
   /** Of what the action of this index made. One that replaces it must follow, or the fleet does not converge. */
   | { what: 'abort'; upgrade: number }
   | { what: 'retire'; version: number }
+  /** Of what the action of this index made. */
+  | { what: 'approve'; upgrade: number }
+  | { what: 'hasten'; upgrade: number }
+  /** At one node, or null: everywhere. */
+  | { what: 'retry'; upgrade: number; peer: number | null; discardFuture: boolean }
+  /** Made when everybody runs that version or a later one; never if there is no such moment in time. */
+  | { what: 'forget'; upgrade: number }
+  /** Of a node that is gone for ever. A roster of its group without it must follow, or its group waits for one. */
+  | { what: 'exclude'; node: number; group: number; roster: number }
   /** A roster of its group without it must follow, or it waits for one. */
   | { what: 'leave'; node: number }
   /** Lifts the pause that the action of this index made. */
@@ -69,6 +86,8 @@ export type Fault = { atMs: number } /** The machine loses power; what was not s
   /** A program on the machine holds upgrades up for so long at most. */
   | { what: 'lock'; node: number; forMs: number }
   | { what: 'unlock'; node: number }
+  /** The node is another's for so long: it forges, repeats what is old, offers what it lacks, and lies about its clock. */
+  | { what: 'hostile'; node: number; forMs: number }
   /** Someone sends the node forged entries, statements and records. */
   | { what: 'forge'; node: number; from: number }
   /** From now on the pieces that this node sends are not what their hashes say. */

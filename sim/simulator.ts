@@ -14,6 +14,7 @@ import { Convergence } from './convergence.ts'
 import { applyFault } from './faults.ts'
 import { FormedStart } from './formed.ts'
 import type { InFlight } from './host.ts'
+import { Hostility } from './hostile.ts'
 import { EventKind, Kernel } from './kernel.ts'
 import { Links } from './links.ts'
 import { Machine, type MakePeer, type Surroundings } from './machine.ts'
@@ -95,6 +96,7 @@ export class Simulator {
   /** Undefined: what peers compute costs no time. */
   readonly processors: Processors | undefined
   readonly callers: Callers
+  readonly hostility: Hostility
   readonly measures: Measures
   readonly convergence: Convergence
   readonly alarms: Record<string, number> = {}
@@ -129,6 +131,7 @@ export class Simulator {
       isUp: (node) => this.machines[node]!.up
     })
     this.operator = new Operator(this, new Generator(seed, 4))
+    this.hostility = new Hostility(this, new Generator(seed, 9))
     this.measures = new Measures(peers, () => this.kernel.now, {
       bytes: () => this.links.bytes,
       calls: () => this.callers.counts.calls,
@@ -271,9 +274,10 @@ export class Simulator {
         return machine.onWake()
       case EventKind.arrive: {
         const from = this.network.arrival(machine.index, about)
-        if (from >= 0)
-          machine.step({ type: 'message', from: this.machines[from]!.id, message: kernel.payload as Message })
-        return
+        if (from < 0) return
+        const message = kernel.payload as Message
+        this.hostility.hears(machine.index, message)
+        return machine.step({ type: 'message', from: this.machines[from]!.id, message })
       }
       case EventKind.gossip:
         return this.#onGossip(machine, about, kernel.payload)
@@ -305,7 +309,7 @@ export class Simulator {
       case EventKind.completion:
         return machine.onCompletion(about, kernel.payload as Event)
       case EventKind.fault:
-        return applyFault(this, this.scenario.faults[about]!)
+        return applyFault(this, this.scenario.faults[about]!, about)
       case EventKind.operator:
         return this.operator.act(about)
       case EventKind.call:

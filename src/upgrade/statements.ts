@@ -172,7 +172,9 @@ export class StatementSet {
   excludedAnywhere(peer: string): boolean {
     for (const [name, roster] of this.#meaning.exclusions) {
       const [group, excluded] = [name.slice(0, name.indexOf('/')), name.slice(name.indexOf('/') + 1)]
-      if (excluded === peer && roster >= this.newestRoster(group)) return true
+      if (excluded !== peer) continue
+      const newest = this.newestRoster(group)
+      if (roster >= newest || this.roster(group, newest)?.members.includes(peer) === false) return true
     }
     return false
   }

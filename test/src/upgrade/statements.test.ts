@@ -152,13 +152,17 @@ describe('statements that stop, retry and exclude (SPEC T)', () => {
     }
   })
 
-  it('S9: a peer is excluded anywhere until a newer roster of that group is known', () => {
-    const roster = (number: number) => statement(number, { what: 'roster', group: 'g', number, members: ['peer00001'] })
+  it('S9: a peer is excluded anywhere until a newer roster of that group names it again', () => {
+    const roster = (number: number, members = ['peer00001']) =>
+      statement(number, { what: 'roster', group: 'g', number, members })
     const excluded = statement(9, { what: 'exclude', group: 'g', peer: 'peer00001', roster: 1 })
     assert.ok(setOf([excluded]).excludedAnywhere('peer00001'))
     assert.ok(setOf([roster(1), excluded]).excludedAnywhere('peer00001'))
     assert.ok(!setOf([roster(1), roster(2), excluded]).excludedAnywhere('peer00001'))
     assert.ok(!setOf([roster(1), excluded]).excludedAnywhere('peer00002'))
+    const without = roster(2, ['peer00002'])
+    assert.ok(setOf([roster(1), without, excluded]).excludedAnywhere('peer00001'))
+    assert.ok(!setOf([roster(1), without, roster(3), excluded]).excludedAnywhere('peer00001'))
   })
 
   it('B6: a forget is of one entry, and does not expire', () => {
