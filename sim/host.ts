@@ -9,6 +9,7 @@ import type { Event, HostCommand, HostCommandName } from '../src/overlay/events.
 import type { Generator } from '../src/prng.ts'
 import { SmallMap, SmallSet } from '../src/small.ts'
 import { EventKind, type Kernel } from './kernel.ts'
+import { Contents, type Links, linksOf, lost } from './reference.ts'
 
 /** A distribution by its quantiles: ⟨share, ms⟩ from share 0 to share 1, straight in between. */
 export type Curve = readonly (readonly [share: number, ms: number])[]
@@ -46,10 +47,10 @@ export const calmHost: HostOptions = {
   failures: {}
 }
 
-/** A state directory. Its contents are the numbers 1 … `writes`, for the workload numbers its writes per object. */
+/** A state directory. */
 interface Attempt {
   version: number
-  writes: number
+  contents: Contents
   /** Fsynced as a whole; a TF that failed or was cut by a crash leaves it false. */
   complete: boolean
 }
@@ -63,9 +64,9 @@ interface HostedState {
   rate: { attempt: number; calls: CallRate } | undefined
   highestAttempt: number
   /** Writes acknowledged to clients. */
-  acknowledged: number
+  acknowledged: Contents
   /** The process that has an attempt open; none may be opened beside it. */
-  open: { attempt: number; version: number; state: OpenState } | null
+  open: (Links & { attempt: number; state: OpenState }) | null
   inFlight: SmallSet<InFlight>
   /** The attempt whose process ended by itself: commands to it fail. */
   died: number
@@ -92,6 +93,10 @@ export interface HostEvents {
   /** Code of this version is about to run. */
   runs(version: number): void
   committedAttempt(object: string): number | undefined
+  /** Future SOs that the object serves without, by what is durable. */
+  withheld(object: string): readonly number[]
+  /** Whether an operator stated that future SOs which missed calls may be given up. */
+  mayDiscard(): boolean
   /** The object stops serving for an upgrade. */
   down(object: string): void
   serving(object: string, version: number): void
@@ -126,6 +131,11 @@ export class SimulatedHost {
     const open = this.#objects.get(object)?.open
     return open?.state === 'serving' ? open.version : 0
   }
+  /** What is hosted by a process that serves. */
+  links(object: string): Links | undefined {
+    const open = this.#objects.get(object)?.open
+    return open?.state === 'serving' ? open : undefined
+  }
   objects(): IterableIterator<string> {
     return this.#objects.keys()
   }
@@ -133,12 +143,12 @@ export class SimulatedHost {
   /** The object's first version lies in its first attempt, without a write. */
   install(object: string): void {
     const hosted = this.#hosted(object)
-    hosted.attempts.set(1, { version: 1, writes: 0, complete: true })
+    hosted.attempts.set(1, { version: 1, contents: new Contents(), complete: true })
     hosted.highestAttempt = 1
   }
 
-  /** A client's write, acknowledged at once (the object syncs before it replies). False if nobody serves. */
-  write(object: string): boolean {
+  /** A client's write at one of the versions served, acknowledged at once (the object syncs before it replies). False if nobody serves. */
+  write(object: string, pick: (versions: number[]) => number): boolean {
     const hosted = this.#objects.get(object)
     if (hosted?.open?.state !== 'serving') return false
     const attempt = hosted.attempts.get(hosted.open.attempt)
@@ -146,8 +156,9 @@ export class SimulatedHost {
       this.#events.violation('M14', `${object} serves from attempt ${hosted.open.attempt}, whose directory is deleted`)
       return false
     }
-    attempt.writes += 1
-    hosted.acknowledged += 1
+    const version = pick(linksOf(hosted.open))
+    attempt.contents.write(version)
+    hosted.acknowledged.write(version)
     this.#count(object, hosted)
     return true
   }
@@ -227,7 +238,8 @@ export class SimulatedHost {
       version,
       ok: reason === '',
       interrupted,
-      reason
+      reason,
+      ...(name === 'start' && reason === '' ? { stale: this.#stale(this.#hosted(object)) } : {})
     })
   }
 
@@ -238,7 +250,7 @@ export class SimulatedHost {
         attempts: new SmallMap(),
         rate: undefined,
         highestAttempt: 0,
-        acknowledged: 0,
+        acknowledged: new Contents(),
         open: null,
         inFlight: new SmallSet(),
         died: 0
@@ -298,7 +310,7 @@ export class SimulatedHost {
     const directory = hosted.attempts.get(attempt)
     if (hosted.open !== null) return `attempt ${hosted.open.attempt} is open (${hosted.open.state})`
     const transforms = [...hosted.inFlight].some((one) => one.command.command === 'transform' && !one.cancelled)
-    hosted.open = { attempt, version, state: 'starting' }
+    hosted.open = { attempt, version, past: command.past, future: command.future, state: 'starting' }
     if (transforms) return 'a TF is reading the state'
     if (directory === undefined || !directory.complete) return 'its directory is not a whole state'
     return directory.version === version ? undefined : `its state is of version ${directory.version}`
@@ -318,11 +330,13 @@ export class SimulatedHost {
     if (from !== null) this.#events.down(command.object)
     const reused = attempt < hosted.highestAttempt || hosted.attempts.has(attempt)
     hosted.highestAttempt = Math.max(hosted.highestAttempt, attempt)
-    hosted.attempts.set(attempt, { version, writes: 0, complete: false })
+    hosted.attempts.set(attempt, { version, contents: new Contents(), complete: false })
     if (reused) return 'its attempt number was used before'
     if (hosted.open !== null) return `attempt ${hosted.open.attempt} is open (${hosted.open.state}); drain it first`
     if (from === null)
-      return hosted.acknowledged > 0 ? `it begins empty, and ${hosted.acknowledged} writes exist` : undefined
+      return hosted.acknowledged.writes > 0
+        ? `it begins empty, and ${hosted.acknowledged.writes} writes exist`
+        : undefined
     const old = hosted.attempts.get(from.attempt)
     if (old === undefined || !old.complete) return `attempt ${from.attempt} that it reads is not a whole state`
     return old.version === from.version ? undefined : `attempt ${from.attempt} is of version ${old.version}`
@@ -332,7 +346,7 @@ export class SimulatedHost {
     const { attempt, version } = command
     for (const one of [version, ...needs(command.past), ...command.future]) this.#events.runs(one)
     if (hosted.open !== null) return `attempt ${hosted.open.attempt} is open (${hosted.open.state})`
-    hosted.open = { attempt, version, state: 'proving' }
+    hosted.open = { attempt, version, past: command.past, future: command.future, state: 'proving' }
     return hosted.attempts.get(attempt)?.complete ? undefined : 'its TF has not ended'
   }
 
@@ -364,7 +378,8 @@ export class SimulatedHost {
   #clean(hosted: HostedState, keep: number): string | undefined {
     const kept = hosted.attempts.get(keep)
     for (const attempt of hosted.attempts.keys()) if (attempt !== keep) hosted.attempts.delete(attempt)
-    if (hosted.acknowledged > 0 && (kept === undefined || !kept.complete)) return 'it deletes the only whole state'
+    if (hosted.acknowledged.writes > 0 && (kept === undefined || !kept.complete))
+      return 'it deletes the only whole state'
     return hosted.open === null || hosted.open.attempt === keep ? undefined : `attempt ${hosted.open.attempt} is open`
   }
 
@@ -385,7 +400,9 @@ export class SimulatedHost {
         const made = hosted.attempts.get(command.attempt)
         if (made === undefined) return 'its directory is gone'
         made.complete = true
-        made.writes = command.from === null ? 0 : (hosted.attempts.get(command.from.attempt)?.writes ?? 0)
+        if (command.from === null) return ''
+        const { attempt, version, future } = command.from
+        made.contents = hosted.attempts.get(attempt)?.contents.transformed(version, future) ?? made.contents
         return ''
       }
       case 'prove':
@@ -393,8 +410,12 @@ export class SimulatedHost {
         hosted.open.state = 'proven'
         return ''
       case 'simulate':
+        if (hosted.open?.state !== 'serving') return 'the object ended'
+        hosted.open.future = [...new Set([...hosted.open.future, command.version])]
+        return ''
       case 'remove':
-        return hosted.open?.state === 'serving' ? '' : 'the object ended'
+        if (hosted.open?.state !== 'serving') return 'the object ended'
+        return this.#remove(hosted, hosted.open, command)
       case 'warm':
       case 'abandon':
       case 'clean':
@@ -408,11 +429,36 @@ export class SimulatedHost {
     if (opens && hosted.open?.attempt === command.attempt) hosted.open = null
   }
 
+  /** SOs go with their state: retired past ones, or future ones that an operator gave up. */
+  #remove(hosted: HostedState, open: Links, { object, versions }: Extract<HostCommand, { command: 'remove' }>): string {
+    const isOut = (version: number) => !versions.includes(version)
+    const given = versions.filter(
+      (version) => version > open.version && (hosted.acknowledged.own.get(version) ?? 0) > 0
+    )
+    if (given.length > 0 && !this.#events.mayDiscard())
+      this.#events.violation('M14', `${object} discards the SO of version ${given.join(', ')}, and nobody said so`)
+    open.past = open.past.filter(isOut)
+    open.future = open.future.filter(isOut)
+    for (const { contents } of [...hosted.attempts.values()]) contents.forget(versions)
+    hosted.acknowledged.forget(versions)
+    return ''
+  }
+
+  /** Future SOs that the object was started without, and that have state of their own (L14). */
+  #stale({ acknowledged, open }: HostedState): number[] {
+    return open === null ? [] : acknowledged.above(open.version).filter((version) => !open.future.includes(version))
+  }
+
   #survived(hosted: HostedState, object: string): void {
-    const attempt = hosted.attempts.get(hosted.open!.attempt)
-    const writes = attempt?.writes ?? 0
-    if (writes === hosted.acknowledged) return
-    this.#events.violation('M14', `${object} serves with ${writes} of ${hosted.acknowledged} acknowledged writes`)
+    const open = hosted.open!
+    const held = hosted.attempts.get(open.attempt)?.contents ?? new Contents()
+    const wrong = lost(open, held, hosted.acknowledged, this.#events.withheld(object))
+    if (wrong !== undefined) this.#events.violation('M14', `${object} ${wrong}`)
+    // A past version that nobody serves any more is read by nobody.
+    const gone = [...hosted.acknowledged.own.keys()].filter(
+      (version) => version < open.version && !open.past.includes(version)
+    )
+    for (const contents of [held, hosted.acknowledged]) contents.forget(gone)
   }
 }
 

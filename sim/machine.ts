@@ -397,6 +397,15 @@ export class Machine implements Watched, HostEvents {
   committedAttempt(object: string): number | undefined {
     return (this.durable.get(`object/${object}`) as ObjectState | undefined)?.current?.attempt
   }
+  withheld(object: string): readonly number[] {
+    return (this.durable.get(`object/${object}`) as ObjectState | undefined)?.withheld ?? []
+  }
+  mayDiscard(): boolean {
+    const { statements } = this.#around.world
+    return statements.some(
+      ({ hash, body }) => body.what === 'retry' && body.discardFuture === true && this.durable.has(`statement/${hash}`)
+    )
+  }
   down(object: string): void {
     this.#around.checkers.onDown(this, object)
   }

@@ -344,7 +344,8 @@ export class Simulator {
 
   #write(): void {
     const machine = this.#workload.pick(this.machines)
-    for (const object of machine.host.objects()) if (machine.host.write(object)) this.#writes++
+    for (const object of machine.host.objects())
+      if (machine.host.write(object, (versions) => this.#workload.pick(versions))) this.#writes++
     this.kernel.after(1000 / this.scenario.writesPerSecond, EventKind.call, 0)
   }
 
