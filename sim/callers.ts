@@ -7,6 +7,7 @@
 import type { Generator } from '../src/prng.ts'
 import { EventKind, type Kernel } from './kernel.ts'
 import type { Machine } from './machine.ts'
+import { linksOf } from './reference.ts'
 import type { CallOptions, Scenario } from './scenario.ts'
 
 /** How often a call that found nobody who serves it is tried again, ms. */
@@ -69,6 +70,9 @@ export class Callers {
   /** What a peer was told that it is called at: once for each version. */
   readonly #wanted: Int32Array
   #simulationMs = 0
+  /** Calls that have not ended. */
+  readonly #open = new Set<Waiting>()
+  #answered = 0
 
   constructor(around: CallersAround, options: CallOptions, random: Generator) {
     this.#around = around
@@ -92,7 +96,22 @@ export class Callers {
     const { process, departed } = machines[callee]!
     if (version === 0 || process === 0 || departed) return
     this.counts.calls += 1
-    this.#try({ version, callee, begunAt: this.#around.kernel.now })
+    const call = { version, callee, begunAt: this.#around.kernel.now }
+    this.#open.add(call)
+    this.#try(call)
+  }
+
+  /** M44: every call is answered or fails by its deadline. In words what is not so. */
+  unended(): string | undefined {
+    const { calls, failed, disallowed } = this.counts
+    const { now } = this.#around.kernel
+    for (const { version, begunAt } of this.#open)
+      if (now - begunAt > this.#options.deadlineMs)
+        return `a call at version ${version} is without an end since ${begunAt} ms`
+    const ended = this.#answered + failed + disallowed
+    return ended + this.#open.size === calls
+      ? undefined
+      : `of ${calls} calls ${ended} ended, and ${this.#open.size} wait`
   }
 
   end(): Availability {
@@ -109,8 +128,10 @@ export class Callers {
     const { kernel } = this.#around
     const found = this.#findOne(call)
     const passedMs = kernel.now - call.begunAt
+    if (found !== 'nobody' || passedMs + AGAIN_MS > this.#options.deadlineMs) this.#open.delete(call)
     if (found === 'disallowed') this.counts.disallowed += 1
     else if (found === 'answered') {
+      this.#answered += 1
       this.counts.longestMs = Math.max(this.counts.longestMs, Math.round(passedMs))
       if (passedMs > 0) this.counts.waited += 1
     } else if (passedMs + AGAIN_MS > this.#options.deadlineMs) this.counts.failed += 1
@@ -137,10 +158,9 @@ export class Callers {
     const current = machine.up ? machine.host.servedVersion(this.#object) : 0
     if (current === 0) return 'nobody'
     if (current === version) return 'answered'
-    const { lowest, highest } = machine.record?.objects[this.#object] ?? { lowest: current, highest: current }
-    if (version < lowest) return 'nobody'
-    if (version > highest) {
-      this.#want(machine, version)
+    const links = machine.host.links(this.#object)
+    if (links === undefined || !linksOf(links).includes(version)) {
+      if (version > current) this.#want(machine, version)
       return 'nobody'
     }
     return this.#simulate(Math.min(version, current) + 1)

@@ -7,10 +7,12 @@ import type { Effect } from '../src/overlay/events.ts'
 import { type ObjectState, TRANSITIONS } from '../src/overlay/lifecycle.ts'
 import { type Message, messageSchema } from '../src/overlay/messages.ts'
 import type { PermitState } from '../src/overlay/permits.ts'
-import type { PhaseName } from '../src/overlay/record.ts'
+import type { PeerRecord, PhaseName } from '../src/overlay/record.ts'
 import type { Entry } from '../src/upgrade/manifest.ts'
 import type { Statement } from '../src/upgrade/statement.ts'
 import type { World } from './authority.ts'
+import { Canaries } from './canaries.ts'
+import { Claims } from './claims.ts'
 import type { Disk } from './disk.ts'
 
 /** The rules, as docs/SPEC.md words them. */
@@ -45,6 +47,11 @@ export interface Violation {
 /** Phases that tell the host to do nothing: a step may pass through any of them on its way (L1). */
 const PASSIVE: ReadonlySet<PhaseName> = new Set(['idle', 'fetching', 'waiting'])
 
+/** With these an upgrade begins. */
+const BEGINS: ReadonlySet<PhaseName> = new Set(['warming', 'draining'])
+
+const keyOf = ({ version, hash }: Entry): string => `entry/${String(version).padStart(7, '0')}/${hash}`
+
 /** Whether a step may lead from one durable phase to another. */
 export function mayLead(from: PhaseName, to: PhaseName): boolean {
   if (from === to) return true
@@ -71,6 +78,15 @@ export interface Watched {
   readonly durable: ReadonlyMap<string, unknown>
   readonly viewSize: number
   readonly viewLimit: number
+  /** Contacts beside the neighbours, and how many there may be. */
+  readonly contacts: number
+  readonly contactLimit: number
+  /** Grows with every start of the process. */
+  readonly process: number
+  /** The newest record that the peer signed. */
+  readonly record: PeerRecord | undefined
+  /** Records of others that the peer has. */
+  known(): Iterable<PeerRecord>
 }
 
 export class Checkers {
@@ -84,6 +100,8 @@ export class Checkers {
   readonly #down: Int32Array
   /** node/object keys of objects that are down for the upgrade. */
   readonly #downObjects = new Map<number, Set<string>>()
+  readonly claims = new Claims((rule, machine, text) => this.violation(rule, machine, text))
+  readonly #canaries: Canaries
 
   /** @param mostDown k: of each group, members that may be down for the upgrade at once. */
   constructor(
@@ -94,6 +112,7 @@ export class Checkers {
     record: (rule: Rule, machine: Watched, text: string) => Violation
   ) {
     this.#world = world
+    this.#canaries = new Canaries(world, (machine, text) => this.violation('M41', machine, text))
     this.#mostDown = mostDown
     this.#isStrict = isStrict
     this.#record = record
@@ -106,6 +125,7 @@ export class Checkers {
 
   /** What a step wants done, before any of it is done. */
   onStep(machine: Watched, effects: readonly Effect[]): void {
+    this.claims.onStep(machine, effects)
     for (const effect of effects) {
       if (effect.type === 'send' && this.#isStrict) this.#wellFormed(machine, effect.message)
       if (effect.type === 'send' && effect.message.kind === 'delta') {
@@ -118,6 +138,8 @@ export class Checkers {
     if (machine.viewSize > machine.viewLimit) {
       this.violation('M16', machine, `its view holds ${machine.viewSize} records, the bound is ${machine.viewLimit}`)
     }
+    if (machine.contacts > machine.contactLimit)
+      this.violation('M16', machine, `it keeps ${machine.contacts} contacts, the bound is ${machine.contactLimit}`)
   }
 
   /** Nobody waits for a peer that left: it must not take a place among those that are down with it. */
@@ -147,8 +169,10 @@ export class Checkers {
 
   /** A durable write, with what it replaces. */
   onPut(machine: Watched, key: string, value: unknown, before: unknown): void {
-    if (key.startsWith('entry/')) this.#authentic(machine, 'entry', value as Uint8Array)
-    else if (key.startsWith('statement/')) this.#authentic(machine, 'statement', value as Uint8Array)
+    if (key.startsWith('entry/')) {
+      this.#authentic(machine, 'entry', value as Uint8Array)
+      this.#canaries.onEntry(machine, this.#world.entryOf(key.slice(key.lastIndexOf('/') + 1)))
+    } else if (key.startsWith('statement/')) this.#authentic(machine, 'statement', value as Uint8Array)
     else if (key.startsWith('object/')) this.#onObject(machine, value as ObjectState, before as ObjectState | undefined)
   }
 
@@ -159,6 +183,7 @@ export class Checkers {
     if (!mayLead(from, to)) say(`a life goes from ${from} to ${to}`)
     if (before !== undefined && after.attempts < before.attempts)
       say(`attempts fell from ${before.attempts} to ${after.attempts}`)
+    if (from !== to && BEGINS.has(to)) this.#onBegins(machine, after)
     const [old, current] = [before?.current ?? null, after.current]
     if (old !== null && current === null) say(`its committed version ${old.version} is forgotten`)
     if (current === null || (old?.version === current.version && old.attempt === current.attempt)) return
@@ -169,13 +194,29 @@ export class Checkers {
     const entry = this.#world.entries[current.version - 1]
     const isForbidden = replaced.has(current.entry) || this.#aborted(machine, entry)
     if (isForbidden) this.violation('M20', machine, `it commits version ${current.version}, and knows better`)
+    if (this.#isDisputed(machine, current.entry))
+      this.violation('M40', machine, `it commits version ${current.version}, and knows that the log forks there`)
+  }
+
+  #onBegins(machine: Watched, state: ObjectState): void {
+    if (state.phase.name === 'draining') this.#canaries.onBegins(machine, state)
+    if ('entry' in state.phase && this.#isDisputed(machine, state.phase.entry))
+      this.violation('M40', machine, `it begins version ${state.phase.target}, and knows that the log forks there`)
+  }
+
+  /** T6, R3: of what it has on disk, two entries stand on one parent, and none ends that. */
+  #isDisputed({ durable }: Watched, hash: string): boolean {
+    if (this.#world.rivals.length === 0) return false
+    const known = [...this.#world.entries, ...this.#world.rivals].filter((one) => durable.has(keyOf(one)))
+    const entry = known.find((one) => one.hash === hash)
+    const branches = known.filter((one) => one.parent === entry?.parent)
+    const isEnded = known.some((one) => branches.every((branch) => one.manifest.replaces?.includes(branch.hash)))
+    return branches.length > 1 && !isEnded
   }
 
   /** Of the entries that the machine has on disk. */
   #replaced({ durable }: Watched): Set<string> {
-    const known = this.#world.entries.filter((entry) =>
-      durable.has(`entry/${String(entry.version).padStart(7, '0')}/${entry.hash}`)
-    )
+    const known = this.#world.entries.filter((entry) => durable.has(keyOf(entry)))
     return new Set(known.flatMap((entry) => entry.manifest.replaces ?? []))
   }
 
@@ -225,7 +266,8 @@ export class Checkers {
     this.violation('M42', machine, `it told the operator that it has ${what.hash.slice(0, 12)}, and its disk has not`)
   }
 
-  onServing(machine: Watched, object: string): void {
+  onServing(machine: Watched, object: string, version: number): void {
+    this.#canaries.onServing(object, version)
     const objects = this.#downObjects.get(machine.index)
     if (objects?.delete(object) && objects.size === 0) this.#down[machine.group]!--
   }

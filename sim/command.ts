@@ -1,9 +1,9 @@
 /** The command line of the simulator (SPEC C16): `upstart sim` is this, in a process of its own. */
-import { execFileSync } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { Refusal } from '../src/errors.ts'
+import { commitOf } from './commit.ts'
 import { ScenarioText } from './document/document.ts'
 import { readyScenarios } from './document/files.ts'
 import { performAll } from './jobs.ts'
@@ -56,20 +56,6 @@ export function commaSeparated(text: string): string[] {
     else parts[parts.length - 1] += sign
   }
   return parts.map((part) => part.trim()).filter((part) => part !== '')
-}
-
-/** Of a checkout; an installed package lies in no repository, and a failure still names its seed. */
-function commitOf(): string {
-  try {
-    const git = ['rev-parse', '--short', 'HEAD']
-    return execFileSync('git', git, {
-      cwd: import.meta.dirname,
-      encoding: 'utf8',
-      stdio: ['ignore', 'pipe', 'ignore']
-    }).trim()
-  } catch (error) {
-    return error instanceof Error && 'status' in error ? 'none' : 'no git'
-  }
 }
 
 /** @returns the exit code: 1 if a run violated a rule, 2 for a wrong command line. */

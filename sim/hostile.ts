@@ -1,5 +1,5 @@
 /**
- * A hostile peer (SPEC M45): one of the fleet's own, with a key that signs its record and nothing else. Beside what its
+ * A hostile peer (SPEC M46): one of the fleet's own, with a key that signs its record and nothing else. Beside what its
  * honest code says it forges, repeats what is old, offers what it lacks, and contradicts itself; on connections that it has.
  */
 import type { Message } from '../src/overlay/messages.ts'

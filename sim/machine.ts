@@ -31,12 +31,12 @@ import type { Timers } from './timers.ts'
 /** What is simulated: the production `Peer`, or a stand-in of a test. */
 export interface Simulated {
   step(event: Event, now: number): Effect[]
-  readonly view: { readonly size: number }
+  readonly view: { readonly size: number; all?(): Iterable<{ readonly record: PeerRecord }> }
   /** For the overlay's shape; a stand-in may have none. */
   readonly leaving?: string | undefined
   readonly neighbours?: { all(): Iterable<string>; has(peer: string): boolean }
   readonly census?: Counting
-  readonly membership?: { readonly passive: { peers(): Iterable<string> } }
+  readonly membership?: { readonly passive: { readonly size: number; peers(): Iterable<string> } }
 }
 export type MakePeer = (init: PeerInit, authority: Authority, snapshot: ReadonlyMap<string, unknown>) => Simulated
 
@@ -138,6 +138,15 @@ export class Machine implements Watched, HostEvents {
   }
   get viewSize(): number {
     return this.peer?.view.size ?? 0
+  }
+  get contacts(): number {
+    return this.peer?.membership?.passive.size ?? 0
+  }
+  get contactLimit(): number {
+    return this.init.limits?.passive ?? DEFAULT_LIMITS.passive
+  }
+  *known(): Iterable<PeerRecord> {
+    for (const { record } of this.peer?.view.all?.() ?? []) yield record
   }
 
   /** Before its first start: a disk that others begin with too, and on it the first version of these objects (SPEC M32). */
@@ -410,7 +419,7 @@ export class Machine implements Watched, HostEvents {
     this.#around.checkers.onDown(this, object)
   }
   serving(object: string, version: number): void {
-    this.#around.checkers.onServing(this, object)
+    this.#around.checkers.onServing(this, object, version)
     this.#around.serving(this.index, object, version)
   }
   failed(version: number): void {

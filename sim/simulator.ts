@@ -212,7 +212,9 @@ export class Simulator {
       authority: this.world.authorityOf((signed) => {
         const node = this.indexOf(signed.record.peer)
         if (node === undefined) return
-        this.machines[node]!.signed = signed
+        const machine = this.machines[node]!
+        machine.signed = signed
+        this.checkers.claims.onSealed(machine, signed.record, (object) => machine.host.links(object))
         this.measures.onSealed(node, signed.record)
         this.#checkFailures(node)
       }),
@@ -378,6 +380,8 @@ export class Simulator {
     this.convergence.checkIdle()
     const overlay = shapeOf(this.machines, (peer) => this.indexOf(peer))
     this.convergence.checkShape(overlay)
+    const unended = this.callers.unended()
+    if (unended !== undefined) checkers.violation('M44', this.machines[0]!, unended)
     if (!converged && checkers.violations.length === 0) {
       const first = stuck[0]
       const machine = this.machines[this.indexOf(first?.peer ?? '') ?? 0]!

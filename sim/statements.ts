@@ -1,5 +1,5 @@
 /**
- * What operators and signers say in a fault plan beside its upgrades (SPEC M40, M45): every statement, forks, versions that
+ * What operators and signers say in a fault plan beside its upgrades (SPEC M45, M46): every statement, forks, versions that
  * are bad, members that are gone for ever. Each part draws from a stream of its own, so that a change of one does not
  * shift the others.
  */

@@ -1,10 +1,10 @@
-/** Command line of the swarm (SPEC M46): draws scenarios from seeds, runs them, makes what fails small. */
-import { execFileSync } from 'node:child_process'
+/** Command line of the swarm (SPEC M47): draws scenarios from seeds, runs them, makes what fails small. */
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Command, InvalidArgumentError } from 'commander'
 import { Refusal } from '../../src/errors.ts'
+import { commitOf } from '../commit.ts'
 import { drawFaults } from '../faults.ts'
 import { performAll } from '../jobs.ts'
 import type { Outcome } from '../outcome.ts'
@@ -78,16 +78,6 @@ async function replay(file: string): Promise<boolean> {
     console.log(`seed ${scenario.seed}: nothing is violated at commit ${result.commit}; at ${commit} it was ${rule}`)
   else say(`${file} (seed ${scenario.seed})`, result.commit, result)
   return result.violations.length > 0
-}
-
-/** Of a checkout; elsewhere a failure is told by its seed alone. */
-function commitOf(): string {
-  try {
-    const git = ['rev-parse', '--short', 'HEAD']
-    return execFileSync('git', git, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim()
-  } catch (error) {
-    return error instanceof Error && 'status' in error ? 'none' : 'no git'
-  }
 }
 
 async function sweep(options: Options): Promise<boolean> {

@@ -1,5 +1,5 @@
 /**
- * Smaller scenarios of a scenario (SPEC M46): without some actions, some faults, a group. What refers to something that
+ * Smaller scenarios of a scenario (SPEC M47): without some actions, some faults, a group. What refers to something that
  * is gone goes with it, so that a smaller scenario still asks for nothing that cannot be.
  */
 import type { Condition } from '../../src/schedule/schedule.ts'
@@ -7,15 +7,34 @@ import type { Action, Fault, Scenario } from '../scenario.ts'
 
 type Upgrade = Extract<Action, { what: 'upgrade' }>
 
-/** The scenario with these actions only; those that need one which is not there are left out, too. */
-export function withActions(from: Scenario, kept: readonly Action[]): Scenario {
-  let actions = [...kept]
+/**
+ * The scenario with these actions only; those that need one which is not there are left out, too. Each group keeps its
+ * first roster: without one it would wait for ever. `gone`: a group that needs none.
+ */
+export function withActions(from: Scenario, kept: readonly Action[], gone = -1): Scenario {
+  const isNeeded = (one: Action) => one.what === 'roster' && one.number === 1 && one.group !== gone
+  let actions = from.actions.filter((one) => isNeeded(one) || kept.includes(one))
   for (let before = -1; before !== actions.length; ) {
     before = actions.length
     actions = actions.filter((action) => stands(action, actions, from.actions))
   }
   const place = (index: number) => actions.indexOf(from.actions[index]!)
-  return { ...from, actions: renumbered(actions.map((action) => pointed(action, place))) }
+  const moved = actions.map((action) => pointed(membersOf(action, actions), place))
+  // Nobody waits for whoever is excluded; where that is not said, the machine stays.
+  const isSaid = (node: number, all: readonly Action[]) =>
+    all.some((one) => one.what === 'exclude' && one.node === node)
+  const faults = from.faults.filter(
+    (one) => one.what !== 'depart' || isSaid(one.node, actions) || !isSaid(one.node, from.actions)
+  )
+  return { ...from, faults, actions: renumbered(moved) }
+}
+
+/** A roster without a member that does not go, after all, has all members. */
+function membersOf(action: Action, kept: readonly Action[]): Action {
+  if (action.what !== 'roster' || action.members === undefined) return action
+  const { members, ...whole } = action
+  const goes = kept.some((one) => (one.what === 'leave' || one.what === 'exclude') && !members.includes(one.node))
+  return goes ? action : whole
 }
 
 /** Whether all that an action needs to come to an end is among those kept. */
@@ -43,11 +62,13 @@ function stands(action: Action, kept: readonly Action[], all: readonly Action[])
       return (action.version ?? 1) <= upgrades.length
     case 'leave':
     case 'exclude':
-      return kept.some((one) => one.what === 'roster' && one.members?.includes(action.node) === false)
+      return kept.some((one) => one.what === 'roster' && isWithout(one, action.node))
     case 'roster':
       return true
   }
 }
+
+const isWithout = ({ members }: { members?: number[] }, node: number): boolean => members?.includes(node) === false
 
 const isManual = (when: Condition): boolean => JSON.stringify(when).includes('"manual"')
 
@@ -94,7 +115,7 @@ export function withoutGroup(from: Scenario, group: number): Scenario | undefine
       !('peer' in action && action.peer !== null && isGone(action.peer)) &&
       !('group' in action && groupSize > 0 && action.group === group)
   )
-  const { actions } = withActions(from, kept)
+  const { actions } = withActions(from, kept, group)
   const moved = actions.map((action): Action => {
     const own = 'node' in action ? { node: place(action.node) } : {}
     const told = 'peer' in action && action.peer !== null ? { peer: place(action.peer) } : {}

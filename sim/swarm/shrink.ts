@@ -1,5 +1,5 @@
 /**
- * Makes a failing scenario smaller while it breaks the same rule (SPEC M46): delta debugging over its groups, faults and
+ * Makes a failing scenario smaller while it breaks the same rule (SPEC M47): delta debugging over its groups, faults and
  * actions, then one simplification after the other. Every try is a whole run, so their number is bounded.
  */
 import { calmHost } from '../host.ts'

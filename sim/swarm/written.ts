@@ -1,4 +1,4 @@
-/** A drawn scenario as a file that can be run again (SPEC M46): JSON, with the code of schedules by its name. */
+/** A drawn scenario as a file that can be run again (SPEC M47): JSON, with the code of schedules by its name. */
 import { z } from 'zod'
 import { Refusal } from '../../src/errors.ts'
 import { codes } from '../faults.ts'
