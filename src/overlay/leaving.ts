@@ -7,13 +7,11 @@ import type { Statement } from '../upgrade/statement.ts'
 import type { StatementSet } from '../upgrade/statements.ts'
 import type { Outbox } from './outbox.ts'
 import { type PermitState, shortPeer } from './permits.ts'
+import { MAX_OBEYED } from './record.ts'
 import type { View } from './view.ts'
 
 /** Between the farewell and the end: the neighbours are to hear it. */
 const FAREWELL_MS = 500
-/** Orders that earlier lives obeyed; older ones are of no peer that is back. */
-const MAX_OBEYED = 64
-
 const NONE: readonly string[] = []
 
 export class Leaving {
@@ -48,6 +46,10 @@ export class Leaving {
   /** Whether this peer is on its way out: it begins nothing any more. */
   get isOrdered(): boolean {
     return this.#orders().length > 0
+  }
+  /** Orders that earlier lives carried out. */
+  get obeyed(): number {
+    return this.#obeyed.length
   }
   /** It has said farewell. */
   get isGone(): boolean {

@@ -17,6 +17,8 @@ export type Present = Pick<PeerRecord, 'head'> & {
   objects: Readonly<Record<string, ObjectRecord>>
   permit: PermitRecord | null
   left: boolean
+  /** Orders to leave that earlier lives carried out. */
+  obeyed: number
 }
 
 export class OwnRecord {
@@ -81,7 +83,7 @@ export class OwnRecord {
     this.#next = undefined
     this.#said = present
     this.#counter += 1
-    const { head, addresses, objects, permit, left } = present
+    const { head, addresses, objects, permit, left, obeyed } = present
     const record: PeerRecord = {
       format: 1,
       peer: this.#init.peer,
@@ -93,7 +95,8 @@ export class OwnRecord {
       addresses: addresses.slice(0, 8),
       objects: boundedObjects(objects),
       permit,
-      ...(left ? { left } : {})
+      ...(left ? { left } : {}),
+      ...(obeyed > 0 ? { obeyed } : {})
     }
     const bytes = this.#authority.sealRecord(record)
     this.#view.put(this.#authority.openRecord(bytes), now)

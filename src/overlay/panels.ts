@@ -11,7 +11,7 @@ import type { UpgradeLog } from '../upgrade/log.ts'
 import type { Entry } from '../upgrade/manifest.ts'
 import type { StatementSet } from '../upgrade/statements.ts'
 import type { PeerLimits } from './events.ts'
-import { hasLeft, type PeerRecord } from './record.ts'
+import { hasLeft, MAX_OBEYED, type PeerRecord } from './record.ts'
 import { holdsReady, shownBy } from './shown.ts'
 import type { Pins, View } from './view.ts'
 
@@ -238,7 +238,7 @@ export class Panels implements Pins {
     const { statements, view } = this.#init
     const number = statements.newestRoster(group)
     const members = statements.roster(group, number)?.members ?? []
-    return members.filter((peer) => !statements.excluded(group, peer, number) && !hasLeft(view.get(peer))).length
+    return members.filter((peer) => !statements.excluded(group, peer, number) && !this.#leaves(view.get(peer))).length
   }
 
   #fits(record: PeerRecord, { entry, filter, judged }: Pinning): boolean {
@@ -251,8 +251,14 @@ export class Panels implements Pins {
 
   /** S9. */
   #mayBe(record: PeerRecord, object: string): boolean {
-    if (hasLeft(record) || record.objects[object] === undefined) return false
+    if (this.#leaves(record) || record.objects[object] === undefined) return false
     return !this.#init.statements.excludedAnywhere(record.peer)
+  }
+
+  /** Who is ordered to leave begins nothing more, and its farewell may be heard by few (O12). */
+  #leaves(record: PeerRecord | undefined): boolean {
+    if (record === undefined || hasLeft(record)) return record !== undefined
+    return Math.min(MAX_OBEYED, this.#init.statements.leaves(record.peer).length) > (record.obeyed ?? 0)
   }
 
   #place({ hash }: Entry, peer: string): number {

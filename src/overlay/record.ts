@@ -12,6 +12,8 @@ export const MAX_LABELS = 16
 const MAX_REASON_LENGTH = 300
 /** Failures of one object that its record names, the newest. */
 const MAX_FAILED = 8
+/** Orders to leave that a peer remembers; older ones are of no peer that is back. */
+export const MAX_OBEYED = 64
 /** Peers that an object says it waits for. */
 const MAX_AWAITED = 4
 /** Of all reasons in one record, as JSON: what is said of failures must never keep a peer from being heard. */
@@ -114,7 +116,9 @@ export const recordSchema = z.strictObject({
     .refine((o) => Object.keys(o).length <= MAX_CLASSES, `at most ${MAX_CLASSES} objects`),
   permit: permitRecordSchema.nullable(),
   /** The peer has left the fleet: its last word, until a newer one says that it is back (SPEC O12). */
-  left: z.literal(true).optional()
+  left: z.literal(true).optional(),
+  /** Orders to leave that it carried out in earlier lives; one that is known beyond these it obeys now (SPEC O12). */
+  obeyed: z.int().min(1).max(MAX_OBEYED).optional()
 })
 
 export type Head = z.infer<typeof headSchema>

@@ -22,7 +22,7 @@ export interface TellingInit {
   readonly addresses: readonly string[]
   readonly objects: Iterable<readonly [string, { record(): ObjectRecord }]>
   readonly permit: { readonly record: PermitRecord | null }
-  readonly leaving: { readonly isGone: boolean }
+  readonly leaving: { readonly isGone: boolean; readonly obeyed: number }
 }
 
 export class Telling {
@@ -52,6 +52,7 @@ export class Telling {
     const { log, addresses, permit, leaving } = this.#init
     const objects: Record<string, ObjectRecord> = {}
     for (const [name, object] of this.#init.objects) objects[name] = object.record()
-    return { head: log.head, addresses, objects, permit: permit.record, left: leaving.isGone }
+    const { isGone: left, obeyed } = leaving
+    return { head: log.head, addresses, objects, permit: permit.record, left, obeyed }
   }
 }

@@ -79,7 +79,14 @@ class Sample {
   }
 
   exclude(index: number): void {
-    const said = { what: 'exclude', group: 'g', peer: nameOf(index), roster: 1 }
+    this.#state({ what: 'exclude', group: 'g', peer: nameOf(index), roster: 1 })
+  }
+
+  leave(index: number): void {
+    this.#state({ what: 'leave', peer: nameOf(index) })
+  }
+
+  #state(said: object): void {
     const body = { format: 1, fleet: FLEET, sequence: 1, note: '', ...said } as StatementBody
     this.statements.add({ hash: hashOf(99), keys: ['key'], expires: 0, bytes: new Uint8Array(), body } as Statement)
   }
@@ -187,6 +194,19 @@ describe('canaries that are known (SPEC O9, S9)', () => {
     assert.deepEqual(sample.lowest(), four.slice(0, 3))
     sample.exclude(Number(four[0]!.slice(4)))
     assert.deepEqual(sample.lowest(), four.slice(1))
+  })
+
+  it('S9, O12: who is ordered to leave is none, farewell or not, until its record says that it obeyed and is back', () => {
+    const sample = new Sample(64, 3, [immediately(), CANARY])
+    for (let index = 0; index < 60; index++) sample.hear(index)
+    const four = lowestOf(2, 4, 60)
+    const first = Number(four[0]!.slice(4))
+    sample.leave(first)
+    assert.deepEqual(sample.lowest(), four.slice(1))
+    sample.hear(first, {}, 1, { incarnation: 2 })
+    assert.deepEqual(sample.lowest(), four.slice(1))
+    sample.hear(first, {}, 1, { incarnation: 3, obeyed: 1 })
+    assert.deepEqual(sample.lowest(), four.slice(0, 3))
   })
 
   it('S7: who they are counts as settled from when that last changed, and never while cut off', () => {
