@@ -19,7 +19,7 @@ th, td { border: 1px solid #ddd; padding: 3px 10px; text-align: right; } th:firs
 
 const figure = (plot: Plot): string =>
   `<figure>${svgOf(plot)}<figcaption>${escaped(plot.caption)}</figcaption></figure>`
-const gallery = (plots: readonly Plot[]): string => `<div class="plots">${plots.map(figure).join('\n')}</div>`
+export const gallery = (plots: readonly Plot[]): string => `<div class="plots">${plots.map(figure).join('\n')}</div>`
 const number = (one: number): string => one.toLocaleString('en', { maximumFractionDigits: one < 1 ? 4 : 1 })
 function spread(one: Spread | undefined): string {
   if (one === undefined) return 'not measured'
@@ -77,20 +77,23 @@ export function reportOf(runs: readonly Run[], description: string, command: str
     const said = `Seed ${seed}, ${number(peers)} peers, trace ${trace}${runs.length > single.length ? '; of the runs with other seeds the one in the middle' : ''}.`
     return drawn.length === 0 ? '' : `<h2>${escaped(title)}</h2><p class="dim">${escaped(said)}</p>${gallery(drawn)}`
   })
-  const html = `<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
-<link rel="icon" href="data:,">
-<title>${escaped(scenario)}: simulated roll-out</title><style>${STYLE}</style></head><body>
-<h1>${escaped(scenario)}</h1>
+  const body = `<h1>${escaped(scenario)}</h1>
 <p>${escaped(description)}</p>
 <p class="dim">${runs.length} run${runs.length === 1 ? '' : 's'}; commit ${escaped(commit)}; <code>${escaped(command)}</code></p>
 ${troubles(runs)}
 ${compared.length === 0 ? sections.join('\n') : `<h2>Compared</h2>${gallery(compared)}`}
 <h2>Measured</h2><p class="dim">Times in ms since the last upgrade was accepted; rounds are mean times of one broadcast from neighbour to neighbour.</p>
 ${table(runs)}
-${compared.length === 0 ? '' : sections.join('\n')}
+${compared.length === 0 ? '' : sections.join('\n')}`
+  return { html: framed(`${scenario}: simulated roll-out`, body), plots }
+}
+
+/** A page around what is already HTML. */
+export const framed = (title: string, body: string): string => `<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
+<link rel="icon" href="data:,">
+<title>${escaped(title)}</title><style>${STYLE}</style></head><body>
+${body}
 </body></html>
 `
-  return { html, plots }
-}
