@@ -25,7 +25,7 @@ function refuse(why: string): never {
 
 const { values } = parseArgs({
   options: {
-    peers: { type: 'string', default: '100,300,1000,3000' },
+    peers: { type: 'string', default: '100,300,1000' },
     runs: { type: 'string', default: '10' },
     only: { type: 'string', default: Object.keys(LAWS).join(',') },
     out: { type: 'string' },
