@@ -39,7 +39,7 @@ export interface Neighbourhood {
 }
 
 /** By which rounds back off; faster in a fleet larger than the view, where a peer has more neighbours' rounds to hear. */
-const [GROWTH, LARGE_GROWTH] = [2, 8]
+const [GROWTH, NEWS_GROWTH, LARGE_GROWTH] = [2, 4, 8]
 
 /** Neighbours that are told at once what is new in the census: by two each it spreads, and reaches nearly all. */
 const COUNTS_TOLD = 2
@@ -59,6 +59,8 @@ export interface AntiEntropyInit {
   readonly self: string
   /** Makes the own record say what is so now: before the view is told of. */
   freshen(): void
+  /** Whether this peer waits for what others show. */
+  awaitsOthers(): boolean
   readonly log: UpgradeLog
   readonly statements: StatementSet
   readonly view: View
@@ -130,11 +132,18 @@ export class AntiEntropy {
     const told = counts === undefined ? 1 : Math.min(COUNTS_TOLD, neighbours.size)
     for (let turn = 0; turn < told; turn++) this.summarise(this.#nextOf(neighbours), counts)
     const { roundMaxMs, roundMaxLargeMs } = this.#limits
-    const mostMs = this.#view.isFull ? Math.max(roundMaxMs, roundMaxLargeMs) : roundMaxMs
-    this.#intervalMs = Math.min(mostMs, this.#intervalMs * (this.#view.isFull ? LARGE_GROWTH : GROWTH))
+    const largeMs = this.#around.awaitsOthers() ? roundMaxLargeMs / 2 : roundMaxLargeMs
+    const mostMs = this.#view.isFull ? Math.max(roundMaxMs, largeMs) : roundMaxMs
+    this.#intervalMs = Math.min(mostMs, this.#intervalMs * this.#growth)
     if (this.#intervalMs >= roundMaxMs) this.#hasNews = false
     this.#nextRound = now + this.#jitter()
     return this.#nextRound
+  }
+
+  /** News has to reach several neighbours before rounds get rare: it is by them that it spreads. */
+  get #growth(): number {
+    if (!this.#view.isFull) return GROWTH
+    return this.#hasNews ? NEWS_GROWTH : LARGE_GROWTH
   }
 
   /** Neighbours in turns, in an order that is drawn anew after each turn. */
@@ -154,7 +163,7 @@ export class AntiEntropy {
       time: Math.round(this.#around.now()),
       census: this.#census.digest,
       ...(counts === undefined ? {} : { counts }),
-      ...(this.#hasNews || !this.#view.isFull ? { news: true as const } : {})
+      ...(this.#hasNews || !this.#view.isFull || this.#around.awaitsOthers() ? { news: true as const } : {})
     })
   }
 

@@ -20,6 +20,7 @@ import { chooseTarget, forbidden } from './target.ts'
 export type Service = 'none' | 'starting' | 'serving' | 'stopped' | 'failing'
 
 /** Kinds of reasons that a reading of the census may be behind. */
+const AWAIT_OTHERS: ReadonlySet<string> = new Set(['canary', 'waves', 'domains', 'afterClass', 'signalled', 'any'])
 const READ_CENSUS: ReadonlySet<string> = new Set(['guard', 'custom', 'any', 'not', 'notWhile'])
 
 type Done = Extract<Event, { type: 'done' }>
@@ -64,6 +65,10 @@ export class HostedObject implements DecisionOwner, FutureOwner {
   /** Whether what it waits for may be what the census tells: a guard, or code. */
   get readsCensus(): boolean {
     return READ_CENSUS.has(this.#why?.kind ?? '')
+  }
+  /** Whether what it waits for is what others show. */
+  get awaitsOthers(): boolean {
+    return AWAIT_OTHERS.has(this.#why?.kind ?? '')
   }
   get wish(): PermitWish {
     return { unavailable: this.#permitWish, begun: this.begun }

@@ -130,6 +130,11 @@ export class Parts implements Surroundings {
   lost(): void {
     this.census.lost(this.time)
   }
+  /** Whether an object here waits for what others show: their records are wanted sooner than for the sample's sake. */
+  awaitsOthers(): boolean {
+    for (const object of this.objects.values()) if (object.awaitsOthers) return true
+    return false
+  }
   /** Makes the own record say what is so now. */
   freshen(): void {
     this.ownRecord.seal(this.time)

@@ -4,8 +4,10 @@ import type { Entry } from '../upgrade/manifest.ts'
 import { BEGUN } from './lifecycle.ts'
 import type { ObjectRecord, PeerRecord } from './record.ts'
 
+type Shows = Pick<PeerRecord, 'head' | 'objects'>
+
 /** A peer that starts, or is down for its next upgrade, has shown nothing against the version. */
-export function shownBy({ head, objects }: PeerRecord, object: string, entry: Entry): { state: Shown; reason: string } {
+export function shownBy({ head, objects }: Shows, object: string, entry: Entry): { state: Shown; reason: string } {
   const found = objects[object]!
   const heard = head.version >= entry.version ? 'waits' : 'behind'
   if (found.version < entry.version || (found.version === entry.version && !entry.hash.startsWith(found.entry))) {
@@ -20,7 +22,7 @@ export function shownBy({ head, objects }: PeerRecord, object: string, entry: En
 }
 
 /** Whether the bundle is verified there and the object waits to begin, has begun, or is past it. */
-export function holdsReady(record: PeerRecord, object: string, entry: Entry): boolean {
+export function holdsReady(record: Shows, object: string, entry: Entry): boolean {
   const { state } = shownBy(record, object, entry)
   const { phase, target } = record.objects[object]!
   if (state === 'failed' || state === 'sick') return false

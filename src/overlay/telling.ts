@@ -7,6 +7,7 @@ import type { Membership } from './membership.ts'
 import type { OwnRecord, Present } from './own-record.ts'
 import type { Panels } from './panels.ts'
 import type { ObjectRecord, PermitRecord } from './record.ts'
+import { Signals } from './signals.ts'
 import type { View } from './view.ts'
 
 export interface TellingInit {
@@ -27,9 +28,11 @@ export interface TellingInit {
 
 export class Telling {
   readonly #init: TellingInit
+  readonly #signals: Signals
 
   constructor(init: TellingInit) {
     this.#init = init
+    this.#signals = new Signals(init.log)
   }
 
   /** O5: what members of the group act on they hear at once; all else goes with the next round, which it may bring forward. */
@@ -40,7 +43,8 @@ export class Telling {
     if (news === undefined) return
     antiEntropy.within(census.own(countedIn(present, log), now), now)
     const { neighbours } = membership
-    if (present.left) antiEntropy.push(neighbours.all(), ownRecord.seal(now))
+    const isSignal = this.#signals.moved(present) && view.isFull
+    if (present.left || isSignal) antiEntropy.push(neighbours.all(), ownRecord.seal(now))
     else if (news.forFellows && group !== null) antiEntropy.push(membership.fellows(), ownRecord.seal(now))
     else if (neighbours.size === 0) ownRecord.seal(now)
     // In a large fleet a view is a sample: nobody waits for one peer of it, unless it failed, has moved, or is judged.

@@ -24,6 +24,7 @@ class End {
   readonly core = new AntiEntropy({
     self: 'peer-a',
     freshen: () => undefined,
+    awaitsOthers: () => false,
     log: new UpgradeLog(FLEET),
     statements: this.statements,
     view: new View({
