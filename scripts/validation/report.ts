@@ -4,7 +4,8 @@ import { escaped, svgOf } from '../../sim/report/plot.ts'
 import { deviationOf, holds, type Law, type Row } from './law.ts'
 
 const figure = (value: number): string => value.toFixed(value < 10 ? 2 : 1)
-const percent = (share: number): string => `${share < 0 ? '−' : '+'}${Math.abs(100 * share).toFixed(0)} %`
+const percent = (share: number): string =>
+  !Number.isFinite(share) ? '–' : `${share < 0 ? '−' : '+'}${Math.abs(100 * share).toFixed(0)} %`
 
 const HEAD = ['peers', 'theory', 'measured', 'deviation', 'expected']
 
