@@ -1,11 +1,11 @@
 /**
  * Maps and sets that mostly hold nothing or little. A peer has a hundred tables, and a simulated fleet a million peers: an
- * empty `Map` takes 200 bytes, an empty `SmallMap` 32. Up to 16 members lie in one list that is searched from its
+ * empty `Map` takes 200 bytes, an empty `SmallMap` 32. Up to 24 members lie in one list that is searched from its
  * begin; more of them in a `Map`. The order is that of insertion; members may be added and deleted while they are iterated.
  */
-const FEW = 16
+const FEW = 24
 /** A table that shrinks to so few becomes a list again. */
-const FEWER = 12
+const FEWER = 22
 /** Shared: a list is never changed in length, but replaced. */
 const NONE: never[] = []
 

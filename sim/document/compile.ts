@@ -12,6 +12,7 @@ import { type Action, immediateSchedule, type Scenario, scenario } from '../scen
 import { Unfit } from './document.ts'
 import type { Enclosed, RealRehearsal, RealUpgrade } from './enclosed.ts'
 import { strikes } from './faults.ts'
+import { checkApprovals, operatorActions } from './operator.ts'
 import { bare, type WrittenSchedule } from './schedules.ts'
 import type { Document, DocumentUpgrade } from './schema.ts'
 
@@ -62,7 +63,9 @@ export function compile(document: Document, enclosed: Enclosed, seed: number): S
     strict,
     history: strict ? 24 : 0
   })
-  const actions = [...made, ...rosters(peers, groups.size), ...operatorActions(document, made.length)]
+  checkApprovals(document, made)
+  const stated = rosters(peers, groups.size)
+  const actions = [...made, ...stated, ...operatorActions(document, made.length, stated.length)]
   const faults = strikes(document, bare)
   const lastMs = Math.max(0, ...actions.map((one) => one.atMs), ...faults.map((one) => one.atMs), late?.at ?? 0)
   const longestMs = made.reduce((sum, one) => sum + longestOf(one), 0)
@@ -203,44 +206,6 @@ function effortOf({ transform, fails, simulation }: DocumentUpgrade, { rehearsal
 function rosters(peers: number, groupSize: number): Action[] {
   const groups = groupSize > 0 ? Math.ceil(peers / groupSize) : 0
   return Array.from({ length: groups }, (_, group) => ({ atMs: ROSTERS_MS, what: 'roster', group, number: 1 }))
-}
-
-/** @param upgrades how many the scenario makes: indexes of their actions are one less than their versions. */
-function operatorActions(document: Document, upgrades: number): Action[] {
-  const { operator, peers, groups } = document
-  const first = upgrades + rosters(peers, groups.size).length
-  const lifted = (index: number) => operator.slice(0, index).findLastIndex((one) => one.do === 'pause')
-  operator.forEach((one, index) => {
-    const unfit = (field: string, text: string) => new Unfit(['operator', index, field], text)
-    if ('version' in one && one.version !== null && one.version > upgrades)
-      throw unfit('version', `there are versions 1 to ${upgrades} in this scenario`)
-    if (one.do === 'resume' && lifted(index) < 0) throw unfit('do', 'there is no pause before it that it could lift')
-    if (one.do === 'leave' && one.node >= peers) throw unfit('node', `peers are 0 to ${peers - 1}`)
-    if (one.do === 'roster' && (groups.size === 0 || one.group >= Math.ceil(peers / groups.size)))
-      throw unfit('group', 'there is no such group; see "groups" and "peers"')
-  })
-  return operator.map((one, index) => operatorAction(one, first + lifted(index)))
-}
-
-/** @param pause index of the pause before it */
-function operatorAction(one: Document['operator'][number], pause: number): Action {
-  const { at: atMs } = one
-  switch (one.do) {
-    case 'pause':
-      return { atMs, what: 'pause', version: one.version, lastsMs: one.for }
-    case 'resume':
-      return { atMs, what: 'resume', pause }
-    case 'abort':
-      return { atMs, what: 'abort', upgrade: one.version - 1 }
-    case 'retire':
-      return { atMs, what: 'retire', version: one.version }
-    case 'leave':
-      return { atMs, what: 'leave', node: one.node }
-    case 'roster': {
-      const { group, number, members } = one
-      return { atMs, what: 'roster', group, number, ...(members === undefined ? {} : { members }) }
-    }
-  }
 }
 
 function placesOf({ topology, groups }: Document): Places | null {

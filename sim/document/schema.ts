@@ -67,13 +67,31 @@ const operatorSchema = z.discriminatedUnion(
   'do',
   [
     fields({ at, do: z.literal('pause'), version: version.nullable().default(null), for: duration }),
+    fields({
+      at,
+      do: z.literal('hold'),
+      node: whole.optional(),
+      where: where.default({}),
+      class: z.string().min(1).optional(),
+      version: version.nullable().default(null),
+      for: duration
+    }),
     fields({ at, do: z.literal('resume') }),
+    fields({ at, do: z.literal('release') }),
+    fields({ at, do: z.literal('approve'), version }),
+    fields({ at, do: z.literal('hasten'), version }),
     fields({ at, do: z.literal('abort'), version }),
+    fields({ at, do: z.literal('retry'), version, node: whole.optional(), discardFuture: z.boolean().default(false) }),
+    fields({ at, do: z.literal('forget'), version }),
     fields({ at, do: z.literal('retire'), version }),
     fields({ at, do: z.literal('leave'), node: whole }),
+    fields({ at, do: z.literal('exclude'), node: whole, roster: version }),
     fields({ at, do: z.literal('roster'), group: whole, number: version, members: z.array(whole).optional() })
   ],
-  { error: 'an action has "at", and "do": pause, resume, abort, retire, leave or roster' }
+  {
+    error:
+      'an action has "at", and "do": pause, hold, resume, release, approve, hasten, abort, retry, forget, retire, leave, exclude or roster'
+  }
 )
 
 /** Which peers: these, or so many, or such a share, of all or of those with these labels. */

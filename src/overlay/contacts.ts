@@ -3,7 +3,7 @@ import type { Outbox } from './outbox.ts'
 import type { Contact, PassiveSet } from './passive.ts'
 import type { View } from './view.ts'
 
-const MAX_CONTACTS = 32
+const MAX_CONTACTS = 16
 
 export class Contacts {
   readonly #bootstrap: readonly Contact[]

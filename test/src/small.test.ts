@@ -50,7 +50,7 @@ describe('small tables', () => {
   })
 
   it('members may be deleted while a table is iterated, at any size', () => {
-    for (const size of [3, 16, 17, 60]) {
+    for (const size of [3, 24, 25, 60]) {
       const map = new SmallMap(Array.from({ length: size }, (_, at) => [at, at] as const))
       for (const [at] of map) if (at % 2 === 0) map.delete(at)
       assert.equal(map.size, Math.floor(size / 2))

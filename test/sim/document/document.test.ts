@@ -72,6 +72,22 @@ describe('sim/document', () => {
       /operator\.0\.version: there are versions 1 to 2/
     ],
     [
+      'an approval that nobody gives',
+      'upgrades: [{ schedule: { sequence: [manual, { gradual: { over: 1h } }] } }]',
+      /operator: the schedule of version 2 waits for an approval \(manual\); say when somebody does: operator: \[\{ at: 10m, do: approve, version: 2 \}\]/
+    ],
+    ['a hold of nobody', 'operator: [{ at: 1m, do: hold, for: 1h }]', /operator\.0\.do: a hold names a "node", labels/],
+    [
+      'a release of nothing',
+      'operator: [{ at: 1m, do: release }]',
+      /operator\.0\.do: there is no pause or hold before/
+    ],
+    [
+      'an exclusion without groups',
+      'groups: { size: 0 }\noperator: [{ at: 1m, do: exclude, node: 2, roster: 2 }]',
+      /operator\.0\.do: there is no such group/
+    ],
+    [
       'a peer that is not there',
       'peers: 3\nfaults: [{ at: 1s, what: kill, nodes: [3] }]',
       /line 2, column 32: faults\.0\.nodes: peer 3: peers are 0 to 2/
@@ -255,5 +271,37 @@ operator:
     const resume = actions.find((one) => one.what === 'resume')
     assert.equal(actions[resume!.pause]!.what, 'pause')
     assert.equal(upgradesOf({ actions } as Scenario)[2]!.replaces, abort!.upgrade)
+  })
+
+  it('M28: the operator approves, hastens, holds, retries, excludes and forgets', () => {
+    const { actions } = scenarioOf(`
+peers: 6
+groups: { size: 3, unavailable: 1 }
+upgrades: [{ schedule: manual }]
+operator:
+  - { at: 1m, do: approve, version: 2 }
+  - { at: 2m, do: hold, node: 1, for: 1h }
+  - { at: 3m, do: release }
+  - { at: 4m, do: hold, where: { tier: web }, class: A, version: 2, for: 1h }
+  - { at: 5m, do: hasten, version: 2 }
+  - { at: 6m, do: retry, version: 2, node: 4, discardFuture: true }
+  - { at: 7m, do: exclude, node: 5, roster: 1 }
+  - { at: 8m, do: forget, version: 1 }
+`)
+    const said = actions.slice(actions.findLastIndex((one) => one.what === 'roster') + 1)
+    const held = said[1]!
+    assert.deepEqual(
+      said.map(({ atMs: _, ...rest }) => rest),
+      [
+        { what: 'approve', upgrade: 1 },
+        { what: 'pause', version: null, lastsMs: 3_600_000, of: { peer: 'P0000001' } },
+        { what: 'resume', pause: actions.indexOf(held) },
+        { what: 'pause', version: 2, lastsMs: 3_600_000, of: { labels: { tier: 'web' }, class: 'A' } },
+        { what: 'hasten', upgrade: 1 },
+        { what: 'retry', upgrade: 1, peer: 4, discardFuture: true },
+        { what: 'exclude', node: 5, group: 1, roster: 1 },
+        { what: 'forget', upgrade: 0 }
+      ]
+    )
   })
 })
