@@ -20,6 +20,9 @@ const REST_MS = 3_000
 /** Upgrades before those that are compared: code is compiled, and single steps are measured while the fleet is calm. */
 const CALM_RUNS = 3
 const CALM_OVER_MS = 10_000
+/** The fleet comes to rest, and is left at rest for so long. */
+const SETTLE_MS = 10_000
+const IDLE_MS = 15_000
 
 const { values } = parseArgs({
   options: {
@@ -44,7 +47,8 @@ const gradual = (overMs: number): Schedule => ({ when: { kind: 'gradual', overMs
 const all: Record<string, Schedule> = { immediate: immediateSchedule, gradual: gradual(Number(values.over) * 1000) }
 const chosen = Object.entries(all).filter(([name]) => values.only === undefined || values.only === name)
 const say = (text: string) => process.stderr.write(`${text}\n`)
-const rest = () => new Promise((resolve) => setTimeout(resolve, REST_MS))
+const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
+const rest = () => wait(REST_MS)
 
 // One disk for all peers is no part of what is compared: where there is memory for it, nobody waits for a disk.
 if (existsSync('/dev/shm')) process.env.TMPDIR = '/dev/shm'
@@ -60,7 +64,12 @@ async function play(): Promise<{ work: Work; degree: number; real: Record<string
       if (run === 1) await fleet.work()
       await fleet.upgrade(gradual(CALM_OVER_MS))
     }
-    const [work, degree] = [await fleet.work(), await fleet.degree()]
+    const [observed, degree] = [await fleet.work(), await fleet.degree()]
+    await wait(SETTLE_MS)
+    const idleFromMs = await fleet.processorMs()
+    await wait(IDLE_MS)
+    const idleMs = (await fleet.processorMs()) - idleFromMs
+    const work = { ...observed, restMs: idleMs / fleetOf.peers / (IDLE_MS / 1000) }
     const real: Record<string, Run[]> = {}
     for (const [name, schedule] of chosen) {
       real[name] = []

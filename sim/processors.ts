@@ -32,6 +32,8 @@ export interface ProcessorOptions {
   storeKibMs: number
   unpackKibMs: number
   host: Partial<Record<HostCommandName, number>>
+  /** Of each second, whatever happens, for each peer: heartbeats of gossip, the transport's timers. */
+  restMs: number
 }
 
 export const freeProcessors: Omit<ProcessorOptions, 'count'> = {
@@ -46,7 +48,8 @@ export const freeProcessors: Omit<ProcessorOptions, 'count'> = {
   commitMs: 0,
   storeKibMs: 0,
   unpackKibMs: 0,
-  host: {}
+  host: {},
+  restMs: 0
 }
 
 /** An event that waits, or is being worked on. */
@@ -90,6 +93,9 @@ interface Processor {
 /** What follows from an event at once, as its commit does, comes before the next event. */
 const TURN_MS = 0.001
 
+/** The largest share of a processor that peers at rest take. */
+const MOST_REST = 0.9
+
 /** What events are of a peer's process; others are the world's. */
 const OF_PEERS: ReadonlySet<EventKind> = new Set([
   EventKind.wake,
@@ -107,11 +113,18 @@ export class Processors {
   readonly #options: ProcessorOptions
   readonly #world: World
   readonly #all: Processor[]
+  /** What is left to peers at rest stretches all else. */
+  readonly #stretch: number
+  /** What all peers took together so far. */
+  spentMs = 0
 
-  constructor(kernel: Kernel, options: ProcessorOptions, world: World) {
+  constructor(kernel: Kernel, options: ProcessorOptions, peers: number, world: World) {
     this.#kernel = kernel
     this.#options = options
     this.#world = world
+    const restShare = (options.restMs * peers) / options.count / 1000
+    // Peers that have no time for anything else would stand still.
+    this.#stretch = 1 / (1 - Math.min(restShare, MOST_REST))
     this.#all = Array.from({ length: options.count }, () => ({
       until: 0,
       current: undefined,
@@ -140,7 +153,8 @@ export class Processors {
   /** A peer does something else. Returns in how many ms it is done. */
   spend(node: number, ms: number): number {
     const processor = this.#of(node)
-    processor.until = Math.max(processor.until, this.#kernel.now) + ms
+    processor.until = Math.max(processor.until, this.#kernel.now) + ms * this.#stretch
+    this.spentMs += ms
     this.#schedule(processor)
     return processor.until - this.#kernel.now
   }
@@ -186,8 +200,9 @@ export class Processors {
 
   #work(processor: Processor, next: Waiting): boolean {
     const costMs = this.#costOf(next)
+    this.spentMs += costMs
     processor.current = next
-    processor.until = this.#kernel.now + costMs
+    processor.until = this.#kernel.now + costMs * this.#stretch
     if (costMs === 0) return this.#next(processor)
     this.#schedule(processor)
     return false

@@ -124,7 +124,8 @@ export class Simulator {
       text,
       history: this.machines[machine.index]?.history() ?? []
     }))
-    if (scenario.processors !== null) this.processors = new Processors(this.kernel, scenario.processors, this.world)
+    if (scenario.processors !== null)
+      this.processors = new Processors(this.kernel, scenario.processors, peers, this.world)
     this.links = new Links(this.kernel, scenario, (bundle) => this.world.pieceBytes(bundle), this.processors)
     this.network = new Network(this.kernel, this.links, scenario.network, new Generator(seed, 3), {
       lifeOf: (node) => this.machines[node]!.process,

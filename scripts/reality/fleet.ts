@@ -99,6 +99,11 @@ export class RealFleet {
     return merged(this.#observed.splice(0))
   }
 
+  /** What all peers together took of the processors so far, ms: whoever else uses the host does not count. */
+  async processorMs(): Promise<number> {
+    return (await this.#crowd.look()).cpuMs
+  }
+
   async close(): Promise<void> {
     await this.#crowd.end()
     await this.#fleet.close()

@@ -11,7 +11,10 @@ import type { Fleet, Run } from './fleet.ts'
 import type { Observed } from './observer.ts'
 
 /** What a calm fleet was seen to take for its steps and its host's work. */
-export type Work = Pick<Observed, 'steps' | 'commits' | 'answers'>
+export interface Work extends Pick<Observed, 'steps' | 'commits' | 'answers'> {
+  /** Of a processor in a second, by a peer at rest, ms. */
+  restMs: number
+}
 
 /** The fleet rests for so long before the upgrade that is measured. */
 const REST_MS = 5_000
@@ -55,7 +58,8 @@ export function scenarioOf(
     ...bare,
     groupSize: 0,
     unavailable: Number.POSITIVE_INFINITY,
-    startMs: 2_000,
+    // All are there when the first one is dialled.
+    startMs: 0,
     // What opening a copy takes is the processor's.
     network: { ...calmNetwork, delayMs, jitterMs: delayMs, passMs: 0 },
     host: { durationsMs: durationsMs as Scenario['host']['durationsMs'], failures: {} },
@@ -66,7 +70,8 @@ export function scenarioOf(
       steps,
       stepMs: count === 0 ? 0 : total / count,
       commitMs: work.commits.totalMs / Math.max(1, work.commits.count),
-      host
+      host,
+      restMs: work.restMs
     },
     actions: [
       { atMs: JOINED_MS, ...upgrade, schedule: { when: { kind: 'immediately' }, constraints: [] } },

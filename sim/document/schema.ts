@@ -222,6 +222,8 @@ const processorsSchema = fields({
   commit: duration.default(0),
   storeKib: duration.default(0),
   unpackKib: duration.default(0),
+  /** Of each second, for each peer. */
+  rest: duration.default(0),
   host: fields(
     Object.fromEntries(HOST_COMMANDS.map((name) => [name, duration.optional()])) as Record<
       (typeof HOST_COMMANDS)[number],

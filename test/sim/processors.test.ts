@@ -10,7 +10,7 @@ import type { Message } from '../../src/overlay/messages.ts'
 /** What happened, when, to whom: everything up to a moment. */
 function played(options: Partial<ProcessorOptions>, plan: (kernel: Kernel, processors: Processors) => void) {
   const kernel = new Kernel()
-  const processors = new Processors(kernel, { ...freeProcessors, count: 1, ...options }, new World(1, false))
+  const processors = new Processors(kernel, { ...freeProcessors, count: 1, ...options }, 5, new World(1, false))
   plan(kernel, processors)
   const happened: [node: number, kind: number, at: number][] = []
   while (kernel.next(1000))
@@ -64,6 +64,11 @@ describe('sim/processors', () => {
       [0, EventKind.synced, 6],
       [0, EventKind.wake, 23]
     ])
+  })
+
+  it('M40: what peers at rest take is missing to all else', () => {
+    const happened = played({ stepMs: 10, restMs: 100 }, (kernel) => kernel.at(0, EventKind.wake, 0))
+    assert.deepEqual(happened, [[0, EventKind.wake, 20]])
   })
 
   it('M1, M40: a fleet on two processors is one run of its seed, slower than one with a processor for each peer', () => {

@@ -25,6 +25,7 @@ const costs = {
 const work: Work = {
   steps: { 'message have': { count: 100, totalMs: 10 }, wake: { count: 10, totalMs: 1 } },
   commits: { count: 10, totalMs: 1 },
+  restMs: 1,
   answers: { warm: [2, 2, 2, 400], transform: [4, 4], store: [100], unpack: [100] }
 }
 const fleet = { peers: 12, processes: 2, bundleBytes: 2 ** 20 }
