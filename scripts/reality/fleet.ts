@@ -1,6 +1,6 @@
 /** Many real peers on this host, upgraded again and again: when each was informed, had fetched and was upgraded, run by run. */
 
-import type { Client } from '../../node/index.ts'
+import { createClient } from '../../node/index.ts'
 import type { Schedule } from '../../src/schedule/schedule.ts'
 import { LiveFleet, until } from '../../test/node/daemon/live-fleet.ts'
 import { Crowd } from '../crowd/crowd.ts'
@@ -11,6 +11,9 @@ const BOUND_MS = 180_000
 
 /** Of each step, how long after the acceptance each peer took it, ms, ascending. */
 export type Run = Record<Step, number[]>
+
+/** A run, and what it took of all processors, ms. */
+export type Timed = Run & { processorMs: number }
 
 export interface Fleet {
   peers: number
@@ -23,7 +26,7 @@ export class RealFleet {
   readonly #crowd: Crowd
   readonly #of: Fleet
   readonly #made: MadeUpgrade[] = []
-  #client: Client | undefined
+  #addresses: string[] = []
   /** Of the host's work, since the fleet was started or `forget` was called. */
   #observed: Observed[] = []
 
@@ -37,7 +40,7 @@ export class RealFleet {
   static async start(of: Fleet): Promise<RealFleet> {
     const fleet = new RealFleet(await LiveFleet.create(), of)
     try {
-      fleet.#client = await fleet.#fleet.client(await fleet.#crowd.start(of.peers))
+      fleet.#addresses = await fleet.#crowd.start(of.peers)
       await fleet.#crowd.observe()
       await until(
         'all peers know all',
@@ -60,14 +63,17 @@ export class RealFleet {
     return looks.reduce((sum, { neighbours }) => sum + neighbours.length, 0) / looks.length
   }
 
-  /** One more upgrade, injected at one peer; ends when all run it. */
-  async upgrade(schedule: Schedule): Promise<Run> {
+  /** One more upgrade, injected at one peer; ends when all run it. Tells also what it took of all processors. */
+  async upgrade(schedule: Schedule): Promise<Timed> {
     const { peers, bundleBytes } = this.#of
     const upgrade = await makeUpgrade(this.#fleet.keys, this.#made, bundleBytes, schedule)
     this.#made.push(upgrade)
     const moments: Moment[] = []
     await this.#take()
-    await this.#client!.injectUpgrade(upgrade)
+    const before = await this.processorMs()
+    // Peers close what was quiet for long: each upgrade comes by a connection of its own, as an operator's does.
+    const client = await createClient({ root: this.#fleet.keys.rootBytes, peers: this.#addresses })
+    await client.injectUpgrade(upgrade).finally(() => client.close())
     const of = {
       informed: this.#made.length,
       fetched: upgrade.envelope.content.bundle.sha256,
@@ -89,7 +95,8 @@ export class RealFleet {
     return {
       informed: sorted(after('informed')),
       fetched: sorted(after('fetched')),
-      upgraded: sorted(after('upgraded'))
+      upgraded: sorted(after('upgraded')),
+      processorMs: (await this.processorMs()) - before
     }
   }
 

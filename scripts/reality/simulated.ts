@@ -7,7 +7,7 @@ import type { HostCommandName } from '../../src/overlay/events.ts'
 import type { Schedule } from '../../src/schedule/schedule.ts'
 import { MIN_PIECE_BYTES } from '../../src/upgrade/manifest.ts'
 import type { Costs } from './costs.ts'
-import type { Fleet, Run } from './fleet.ts'
+import type { Fleet, Timed } from './fleet.ts'
 import type { Observed } from './observer.ts'
 
 /** What a calm fleet was seen to take for its steps and its host's work. */
@@ -83,9 +83,11 @@ export function scenarioOf(
   }
 }
 
-/** One run of it. @throws Error if a peer does not get there */
-export function simulate(one: Scenario): Run {
+/** One run of it, and what it took of all processors. @throws Error if a peer does not get there */
+export function simulate(one: Scenario): Timed {
   const simulator = new Simulator(one, {})
+  simulator.advance(JOINED_MS + INSTALLED_MS + REST_MS - 1)
+  const before = simulator.processors?.spentMs ?? 0
   const { violations, stuck } = simulator.run()
   if (violations.length > 0 || stuck.length > 0)
     throw new Error(`seed ${one.seed}: ${violations[0]?.text ?? stuck[0]?.why ?? 'nobody knows why'}`)
@@ -95,6 +97,7 @@ export function simulate(one: Scenario): Run {
   return {
     informed: after(measures.informed.at),
     fetched: after(measures.fetched.at),
-    upgraded: after(measures.upgraded.at)
+    upgraded: after(measures.upgraded.at),
+    processorMs: (simulator.processors?.spentMs ?? 0) - before
   }
 }
