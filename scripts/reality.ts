@@ -1,5 +1,5 @@
 /**
- * The simulator against reality (SPEC M41): the same upgrades on real peers over loopback, and simulated with costs that
+ * The simulator against reality (SPEC M61): the same upgrades on real peers over loopback, and simulated with costs that
  * were measured apart from them: node scripts/reality.ts [--peers N] [--processes N] [--runs N] [--bundle MIB]
  * [--over SECONDS] [--only immediate|gradual] [--out DIR] [--json]. Fails where a percentile is out of its bound.
  */

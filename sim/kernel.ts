@@ -26,7 +26,7 @@ export const EventKind = {
   minute: 14,
   left: 15,
   form: 16,
-  /** A processor has done what it was at (SPEC M40). */
+  /** A processor has done what it was at (SPEC M60). */
   free: 17
 } as const
 export type EventKind = (typeof EventKind)[keyof typeof EventKind]

@@ -1,5 +1,5 @@
 /**
- * Processors that peers share (SPEC M40), as many peers on one host do. What a peer does takes a processor's time; what
+ * Processors that peers share (SPEC M60), as many peers on one host do. What a peer does takes a processor's time; what
  * comes meanwhile waits in the order of coming. Without them whatever a peer computes costs no virtual time.
  */
 

@@ -1,4 +1,4 @@
-/** Single costs, measured between two processes of their own (SPEC M41): nothing of them comes from what is compared. */
+/** Single costs, measured between two processes of their own (SPEC M61): nothing of them comes from what is compared. */
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'

@@ -1,5 +1,5 @@
 /**
- * One end of a connection over which single costs are measured (SPEC M41): the network, the piece store and the
+ * One end of a connection over which single costs are measured (SPEC M61): the network, the piece store and the
  * verification of the daemon, with nothing around them. Told by its parent what to do; it answers what that took.
  */
 import { randomBytes } from 'node:crypto'

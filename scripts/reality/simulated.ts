@@ -1,4 +1,4 @@
-/** The same fleet, simulated with what was measured (SPEC M41). */
+/** The same fleet, simulated with what was measured (SPEC M61). */
 
 import { calmNetwork } from '../../sim/network.ts'
 import { type Scenario, scenario } from '../../sim/scenario.ts'

@@ -20,7 +20,7 @@ function played(options: Partial<ProcessorOptions>, plan: (kernel: Kernel, proce
 const want: Message = { kind: 'want', bundle: '0'.repeat(64), index: 0 }
 
 describe('sim/processors', () => {
-  it('M40: what comes while a processor is busy waits in the order of coming; another processor is not held up', () => {
+  it('M60: what comes while a processor is busy waits in the order of coming; another processor is not held up', () => {
     const happened = played({ count: 2, stepMs: 10 }, (kernel) => {
       for (const [node, at] of [
         [0, 0],
@@ -41,7 +41,7 @@ describe('sim/processors', () => {
     )
   })
 
-  it('M40: messages are received before the cores are given what came', () => {
+  it('M60: messages are received before the cores are given what came', () => {
     const happened = played({ receiveMs: 1, copyMs: 5, steps: { 'message want': 10 } }, (kernel) => {
       kernel.at(0, EventKind.arrive, 0, 0, want)
       kernel.at(0.5, EventKind.arrive, 1, 0, want)
@@ -54,7 +54,7 @@ describe('sim/processors', () => {
     ])
   })
 
-  it('M40: what a peer does beside holds up what comes next, and a commit nothing that follows from it', () => {
+  it('M60: what a peer does beside holds up what comes next, and a commit nothing that follows from it', () => {
     const happened = played({ stepMs: 1, commitMs: 2 }, (kernel, processors) => {
       assert.equal(processors.spend(0, 20), 20)
       kernel.at(5, EventKind.wake, 0)
@@ -66,12 +66,12 @@ describe('sim/processors', () => {
     ])
   })
 
-  it('M40: what peers at rest take is missing to all else', () => {
+  it('M60: what peers at rest take is missing to all else', () => {
     const happened = played({ stepMs: 10, restMs: 100 }, (kernel) => kernel.at(0, EventKind.wake, 0))
     assert.deepEqual(happened, [[0, EventKind.wake, 20]])
   })
 
-  it('M1, M40: a fleet on two processors is one run of its seed, slower than one with a processor for each peer', () => {
+  it('M1, M60: a fleet on two processors is one run of its seed, slower than one with a processor for each peer', () => {
     const base = { seed: 3, peers: 8, groupSize: 0, durationMs: 120_000 }
     const costs = { ...freeProcessors, stepMs: 0.2, receiveMs: 0.2, receiveKibMs: 0.05, storeKibMs: 0.02 }
     const [shared, again] = [2, 2].map((count) => run(scenario({ ...base, processors: { ...costs, count } })))

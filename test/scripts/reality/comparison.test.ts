@@ -31,7 +31,7 @@ const work: Work = {
 const fleet = { peers: 12, processes: 2, bundleBytes: 2 ** 20 }
 
 describe('scripts/reality', () => {
-  it('M41: runs are pooled, and a deviation is the share of the real percentile that the simulated one is above it', () => {
+  it('M61: runs are pooled, and a deviation is the share of the real percentile that the simulated one is above it', () => {
     assert.equal(quantileOf(times(20, 1), 0.5), 10)
     assert.equal(quantileOf(times(20, 1), 0.95), 19)
     const compared = compare([runOf(100), runOf(100)], [runOf(112)])
@@ -44,7 +44,7 @@ describe('scripts/reality', () => {
     assert.ok(compared.every(({ isWithin }) => isWithin))
   })
 
-  it('M41: the bounds are 15 % of the p50 and 30 % of the p95', () => {
+  it('M61: the bounds are 15 % of the p50 and 30 % of the p95', () => {
     const verdicts = (stepMs: number) =>
       compare([runOf(100)], [runOf(stepMs)])
         .slice(0, 2)
@@ -61,12 +61,12 @@ describe('scripts/reality', () => {
     assert.match(tableOf(compare([runOf(100)], [runOf(120)])), /informed p50 +500 +600 +\+20\.0 % +± 15 % +OUTSIDE/)
   })
 
-  it('M41: both are drawn into one plot', () => {
+  it('M61: both are drawn into one plot', () => {
     const svg = svgOf(plotOf('reality', 'real and simulated', [runOf(100)], [runOf(120)]))
     for (const name of ['informed, real', 'upgraded, simulated']) assert.ok(svg.includes(name), name)
   })
 
-  it('M40, M41: what was measured is what the simulated peers pay: dearer pieces arrive later', () => {
+  it('M60, M61: what was measured is what the simulated peers pay: dearer pieces arrive later', () => {
     const cheap = simulate(scenarioOf(fleet, immediateSchedule, costs, work, 1))
     const dear = simulate(scenarioOf(fleet, immediateSchedule, { ...costs, receiveKibMs: 0.1 }, work, 1))
     assert.deepEqual(
@@ -77,7 +77,7 @@ describe('scripts/reality', () => {
     assert.ok(dear.fetched[6]! > cheap.fetched[6]! * 2, `${dear.fetched[6]} ms, ${cheap.fetched[6]} ms`)
   })
 
-  it('M41: a command of the host costs the middle half of its times; pieces and bundles cost by their length', () => {
+  it('M61: a command of the host costs the middle half of its times; pieces and bundles cost by their length', () => {
     const { processors } = scenarioOf(fleet, immediateSchedule, costs, work, 1)
     assert.deepEqual(processors?.host, { warm: 2, transform: 4 })
     assert.equal(processors?.steps['message have'], 0.1)

@@ -5,7 +5,7 @@ import { STEPS } from '../../../scripts/reality/observer.ts'
 import { immediateSchedule } from '../../../sim/scenario.ts'
 
 describe('scripts/reality, with real peers', () => {
-  it('D30, M41: every peer of a real fleet is informed, fetches and upgrades, and what its work takes is observed', async function () {
+  it('D30, M61: every peer of a real fleet is informed, fetches and upgrades, and what its work takes is observed', async function () {
     this.timeout(120_000)
     const fleet = await RealFleet.start({ peers: 4, processes: 2, bundleBytes: 300_000 })
     try {
@@ -27,7 +27,7 @@ describe('scripts/reality, with real peers', () => {
     }
   })
 
-  it('M41: single costs are measured between processes of their own', async function () {
+  it('M61: single costs are measured between processes of their own', async function () {
     this.timeout(60_000)
     const costs = await measureCosts(0.02)
     for (const [name, ms] of Object.entries(costs)) assert.ok(Number.isFinite(ms) && ms >= 0, `${name}: ${ms}`)

@@ -202,7 +202,7 @@ upgrades: [{ bundle: 1.5MiB, transform: { least: 1s, p50: 2s, p95: 1m, most: 2m 
     assert.ok(Math.abs(web - 1500) < 100, `${web} of 2000 have a label of 3 in 4`)
   })
 
-  it('M40: processors arrive with what each thing takes of one; without them computing costs no time', () => {
+  it('M60: processors arrive with what each thing takes of one; without them computing costs no time', () => {
     const written =
       'processors: { count: 2, receive: 0.5ms, storeKib: 0.01ms, steps: { message piece: 3ms }, host: { warm: 1s } }'
     const { processors } = scenarioOf(written)
