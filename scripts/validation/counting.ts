@@ -84,7 +84,8 @@ export function countingLaw(sizes: Sizes): Law {
     plot: {
       name: 'census',
       title: `Error of the census, ${REGISTERS} registers`,
-      caption: 'Root of the mean square, by the number of peers counted.',
+      caption:
+        'Root of the mean square, by the number of peers counted; of a million peers there are ten sketches only.',
       x: { label: 'peers', log: true },
       y: { label: 'error, %' },
       lines: [

@@ -102,8 +102,13 @@ const MOST_TICKS = 8
 
 /** d3's are of the decimal system; of times they would be 1.67 min and 3.33 min. */
 function ticksOf(scale: Scale, count: number, { time = false, log = false }: Axis): number[] {
-  if (!time) return scale.ticks(count)
   const [least = 0, most = 0] = scale.domain()
+  if (!time) {
+    if (!log) return scale.ticks(count)
+    // Those of one decade lie so close at its end that their labels would lie on each other.
+    const leading = most / least > 1000 ? [1] : [1, 2, 5]
+    return scale.ticks(count).filter((one) => leading.includes(Number(one.toExponential(0)[0])))
+  }
   if (log) {
     const within = (all: readonly number[]) => all.filter((one) => one >= least && one <= most)
     return within(decades).length > 2 ? within(decades) : within(steps)
