@@ -89,6 +89,9 @@ export interface Watched {
   known(): Iterable<PeerRecord>
 }
 
+/** Of a large fleet the view is looked at after every so many steps: what grows beyond its bound stays there. */
+const SAMPLED = 16
+
 export class Checkers {
   readonly violations: Violation[] = []
   /** Most members of any group that were down for the upgrade at once. */
@@ -97,6 +100,7 @@ export class Checkers {
   readonly #mostDown: number
   readonly #record: (rule: Rule, machine: Watched, text: string) => Violation
   readonly #isStrict: boolean
+  #steps = 0
   readonly #down: Int32Array
   /** node/object keys of objects that are down for the upgrade. */
   readonly #downObjects = new Map<number, Set<string>>()
@@ -131,10 +135,13 @@ export class Checkers {
       if (effect.type === 'send' && effect.message.kind === 'delta') {
         for (const bytes of effect.message.entries) this.#authentic(machine, 'entry', bytes)
         for (const bytes of effect.message.statements) this.#authentic(machine, 'statement', bytes)
-        for (const bytes of effect.message.records) this.#authentic(machine, 'record', bytes)
+        // Most of all bytes: a large fleet's are looked at by who receives them, who blames the sender.
+        if (this.#isStrict) for (const bytes of effect.message.records) this.#authentic(machine, 'record', bytes)
       } else if (effect.type === 'left') this.#onLeft(machine)
       else if (effect.type === 'publish') this.#authentic(machine, effect.topic, effect.bytes)
     }
+    this.#steps += 1
+    if (!this.#isStrict && this.#steps % SAMPLED !== 0) return
     if (machine.viewSize > machine.viewLimit) {
       this.violation('M16', machine, `its view holds ${machine.viewSize} records, the bound is ${machine.viewLimit}`)
     }

@@ -17,7 +17,6 @@ import type { Image } from './disk.ts'
 import { formedGraph, type Graph } from './graph.ts'
 import { EventKind } from './kernel.ts'
 import type { Machine } from './machine.ts'
-import { addressOf, peerName } from './names.ts'
 import type { Scenario } from './scenario.ts'
 import type { Simulator } from './simulator.ts'
 
@@ -47,8 +46,11 @@ export class FormedStart {
     const graph = formedGraph(this.#peers, machines.length, this.#limits.degree, this.#groups(), this.#random)
     this.#graph = graph
     const image = this.#image()
-    const contacts = this.#peers.map((node) => ({ peer: peerName(node), addresses: [addressOf(node)] }))
-    for (const node of late) machines[node]!.init.bootstrap.push(...this.#random.sample(contacts, scenario.bootstrap))
+    const contacts = this.#peers.map((node) => ({
+      peer: machines[node]!.id,
+      addresses: machines[node]!.init.addresses
+    }))
+    for (const node of late) machines[node]!.init.bootstrap = this.#random.sample(contacts, scenario.bootstrap)
     const contactOf = new Map(this.#peers.map((node, index) => [node, contacts[index]!]))
     const objects = [...image.durable.values()].flatMap((value) => (isObject(value) ? [value.object] : []))
     for (const node of this.#peers) {

@@ -15,7 +15,7 @@ import {
 import { MOST_INTERRUPTIONS, type ObjectState, targetOf } from '../src/overlay/lifecycle.ts'
 import type { PeerRecord, PhaseName, SignedRecord } from '../src/overlay/record.ts'
 import type { Generator } from '../src/prng.ts'
-import { SmallMap, SmallSet } from '../src/small.ts'
+import { SmallMap } from '../src/small.ts'
 import type { World } from './authority.ts'
 import type { Counting } from './census.ts'
 import type { Checkers, Watched } from './checkers.ts'
@@ -73,6 +73,7 @@ type PersistEffect = Extract<Effect, { type: 'persist' }>
 
 export class Machine implements Watched, HostEvents {
   readonly index: number
+  readonly id: string
   readonly init: PeerInit
   readonly group: number
   /** Grows with every start of the process: completions of earlier ones are nothing to it. */
@@ -87,8 +88,8 @@ export class Machine implements Watched, HostEvents {
   /** The newest record that the peer signed. */
   signed: SignedRecord | undefined
   /** Versions of which the host reported a failure, or that were cut short too often: only these may the peer call failed. */
-  readonly failures = new SmallSet<number>()
-  readonly #interruptions = new SmallMap<number, number>()
+  failures: ReadonlySet<number> = NO_FAILURES
+  #interruptions: SmallMap<number, number> | undefined
   skewMs = 0
   slowFactor = 1
   rotten = false
@@ -105,6 +106,7 @@ export class Machine implements Watched, HostEvents {
     this.#around = around
     this.#random = random
     this.index = index
+    this.id = init.peer
     this.init = init
     this.group = group
     this.host = new SimulatedHost(this)
@@ -123,9 +125,6 @@ export class Machine implements Watched, HostEvents {
   /** Of its disk and its host. */
   get random(): Generator {
     return this.#random
-  }
-  get id(): string {
-    return this.init.peer
   }
   get record(): PeerRecord | undefined {
     return this.signed?.record
@@ -423,10 +422,11 @@ export class Machine implements Watched, HostEvents {
     this.#around.serving(this.index, object, version)
   }
   failed(version: number): void {
-    this.failures.add(version)
+    this.failures = new Set(this.failures).add(version)
     this.#around.failed(this.index)
   }
   interrupted(version: number): void {
+    this.#interruptions ??= new SmallMap()
     const count = (this.#interruptions.get(version) ?? 0) + 1
     this.#interruptions.set(version, count)
     if (count >= MOST_INTERRUPTIONS) this.failed(version)
@@ -448,6 +448,8 @@ export class Machine implements Watched, HostEvents {
     return this.#history?.said() ?? []
   }
 }
+
+const NO_FAILURES: ReadonlySet<number> = new Set()
 
 /** A restart in these phases begins the transform again (L20). */
 const CUT_SHORT: ReadonlySet<PhaseName> = new Set(['draining', 'transforming', 'proving'])

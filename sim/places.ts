@@ -50,10 +50,13 @@ export function placeOf({ places, groupSize, seed }: Scenario, node: number): nu
   return drawn(places.shares, placeOn(`${seed}/place/${unit}`))
 }
 
+const NO_LABELS: Record<string, string> = {}
+
 /** `region` from places, or in turn from `regions`; others by their shares, each label for itself. */
 export function labelsOf(scenario: Scenario, node: number): Record<string, string> {
-  const labels: Record<string, string> = {}
   const { regions, places, seed } = scenario
+  if (regions.length === 0 && places === null && Object.keys(scenario.labels).length === 0) return NO_LABELS
+  const labels: Record<string, string> = {}
   const region = places === null ? regions[node % Math.max(1, regions.length)] : places.names[placeOf(scenario, node)]
   if (region !== undefined) labels['region'] = region
   for (const [label, values] of Object.entries(scenario.labels)) {

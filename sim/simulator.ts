@@ -2,7 +2,7 @@
  * Runs a scenario (SPEC M1): dispatches the kernel's events, plays operator and faults, watches for convergence.
  */
 
-import type { Event } from '../src/overlay/events.ts'
+import type { Event, PeerInit } from '../src/overlay/events.ts'
 import type { ObjectState } from '../src/overlay/lifecycle.ts'
 import type { Message } from '../src/overlay/messages.ts'
 import { Peer } from '../src/overlay/peer.ts'
@@ -35,6 +35,12 @@ const MINUTE_MS = 60_000
 const WATCH_EVENTS = 16_384
 /** A run ends early with this many violations: what follows from the first is noise. */
 const MAX_VIOLATIONS = 5
+
+/** Of a formed fleet nobody is told of anybody at start. */
+const NOBODY: ReadonlySet<number> = new Set()
+const NO_CONTACTS: PeerInit['bootstrap'] = []
+
+const contactOf = (node: number) => ({ peer: peerName(node), addresses: [addressOf(node)] })
 
 export interface Result {
   seed: number
@@ -182,14 +188,14 @@ export class Simulator {
     for (let index = 0; index < scenario.peers; index++) {
       const peer = peerName(index)
       const group = scenario.groupSize > 0 ? Math.floor(index / scenario.groupSize) : -1
-      const earlier = scenario.start === 'formed' ? [] : introductions.of(index)
+      const earlier = scenario.start === 'formed' ? NOBODY : introductions.of(index)
       const init = {
         peer,
         group: group < 0 ? null : groupName(group),
         labels: labelsOf(scenario, index),
         addresses: [addressOf(index)],
         classes: null,
-        bootstrap: [...earlier].map((one) => ({ peer: peerName(one), addresses: [addressOf(one)] })),
+        bootstrap: earlier.size === 0 ? NO_CONTACTS : [...earlier].map(contactOf),
         seed: random.bits(),
         limits: scenario.limits
       }
