@@ -1,4 +1,4 @@
-/** Times an echo call between two processes over loopback: 1 and 64 in flight. Usage: node scripts/bench-calls.ts */
+/** Times an echo call between two processes over loopback: 1 and 64 in flight. Usage: scripts/bench calls */
 import { fork } from 'node:child_process'
 import { createCalls } from '../node/calls/session.ts'
 import { createPeerKey } from '../node/network/key.ts'

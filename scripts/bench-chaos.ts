@@ -1,6 +1,6 @@
 /**
  * Runs of the demo with kills, one after the other, with seeds 1 … N (SPEC X6):
- * node scripts/bench-chaos.ts [RUNS] [--peers N] [--keys N] [--from SEED] [--json]. The exit code is 0 if every run held.
+ * scripts/bench chaos [RUNS] [--peers N] [--keys N] [--from SEED] [--json]. The exit code is 0 if every run held.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'

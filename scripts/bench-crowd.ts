@@ -1,6 +1,6 @@
 /**
  * A hundred real peers on one host: all of them meet, all learn of an upgrade injected at one, and then they are quiet:
- * node scripts/bench-crowd.ts [--peers N] [--processes N] [--settle SECONDS] [--idle SECONDS] [--json]. Fails where one of these does not hold.
+ * scripts/bench crowd [--peers N] [--processes N] [--settle SECONDS] [--idle SECONDS] [--json]. Fails where one of these does not hold.
  */
 
 import { join } from 'node:path'

@@ -1,6 +1,6 @@
 /**
  * How long until a pause that is given to one of thirty real peers holds all, and one that joins later:
- * node scripts/bench-pause.ts [--peers N] [--processes N] [--json]. Fails where a peer is not held within two seconds.
+ * scripts/bench pause [--peers N] [--processes N] [--json]. Fails where a peer is not held within two seconds.
  */
 import { parseArgs } from 'node:util'
 import { pausing } from './crowd/pause.ts'

@@ -1,7 +1,7 @@
 /**
  * How long it takes from kill -9 to the next answered call: of the daemon, which is started again at once, and of its
  * object's process, which the daemon starts again. Beside it, in this run: the start of a bare node process, and of one that
- * imports what the daemon imports of libp2p. node scripts/bench-recovery.ts [KILLS] [--json]
+ * imports what the daemon imports of libp2p. scripts/bench recovery [KILLS] [--json]
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'

@@ -1,6 +1,6 @@
 /**
  * How long one node does not serve for an upgrade with a trivial TF, beside the start of a bare node process and an fsync,
- * all measured in this run: node scripts/bench-unavailability.ts [ROUNDS] [--json].
+ * all measured in this run: scripts/bench unavailability [ROUNDS] [--json].
  */
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

@@ -114,8 +114,7 @@ function outcomeOf(
   told: Pick<Outcome, 'scenario' | 'variant' | 'summary'>
 ): Outcome {
   const { seed, commit, peers, events, traffic, messages, stuck, informed, fetched, upgraded, ...rest } = result
-  const { jitterMs, passMs } = scenario.network
-  const roundMs = meanDelayMs(scenario) + jitterMs / 2 + passMs
+  const roundMs = roundMsOf(scenario)
   return {
     ...told,
     seed,
@@ -138,6 +137,12 @@ function outcomeOf(
     },
     stuck: { peers: stuck.length, first: stuck.slice(0, STUCK_TOLD) }
   }
+}
+
+/** Mean time of one broadcast from neighbour to neighbour (SPEC M26). */
+export function roundMsOf(scenario: Scenario): number {
+  const { jitterMs, passMs } = scenario.network
+  return meanDelayMs(scenario) + jitterMs / 2 + passMs
 }
 
 const inRounds = ({ p50, p99, p9999, max }: Percentiles, roundMs: number): Percentiles => {
