@@ -33,6 +33,7 @@ export type Rule =
   | 'M42' // what is said is durable
   | 'M43' // what a record says is served is served
   | 'M44' // every call ends
+  | 'M49' // nobody begins what it knows to be paused
   | 'M21' // an idle fleet is one connected graph of neighbours on both sides
 
 export interface Violation {
@@ -52,15 +53,15 @@ const BEGINS: ReadonlySet<PhaseName> = new Set(['warming', 'draining'])
 
 const keyOf = ({ version, hash }: Entry): string => `entry/${String(version).padStart(7, '0')}/${hash}`
 
-/** Whether a step may lead from one durable phase to another. */
-export function mayLead(from: PhaseName, to: PhaseName): boolean {
+/** Whether a step may lead from one durable phase to another. `isEmpty`: there is nothing to return to, and nothing to do for it. */
+export function mayLead(from: PhaseName, to: PhaseName, isEmpty = false): boolean {
   if (from === to) return true
   const seen = new Set<PhaseName>([from])
   const open: PhaseName[] = [from]
   for (let phase = open.pop(); phase !== undefined; phase = open.pop()) {
     for (const next of TRANSITIONS[phase]) {
       if (next === to) return true
-      if (PASSIVE.has(next) && !seen.has(next)) {
+      if ((PASSIVE.has(next) || (isEmpty && next === 'returning')) && !seen.has(next)) {
         seen.add(next)
         open.push(next)
       }
@@ -81,6 +82,8 @@ export interface Watched {
   /** Contacts beside the neighbours, and how many there may be. */
   readonly contacts: number
   readonly contactLimit: number
+  /** What its clock shows, ms. */
+  readonly clockMs: number
   /** Grows with every start of the process. */
   readonly process: number
   /** The newest record that the peer signed. */
@@ -187,7 +190,7 @@ export class Checkers {
     const from = before?.phase.name ?? 'idle'
     const to = after.phase.name
     const say = (text: string) => this.violation('M13', machine, `${after.object}: ${text}`)
-    if (!mayLead(from, to)) say(`a life goes from ${from} to ${to}`)
+    if (!mayLead(from, to, after.current === null)) say(`a life goes from ${from} to ${to}`)
     if (before !== undefined && after.attempts < before.attempts)
       say(`attempts fell from ${before.attempts} to ${after.attempts}`)
     if (from !== to && BEGINS.has(to)) this.#onBegins(machine, after)
@@ -207,8 +210,23 @@ export class Checkers {
 
   #onBegins(machine: Watched, state: ObjectState): void {
     if (state.phase.name === 'draining') this.#canaries.onBegins(machine, state)
+    if (this.#isPaused(machine, state.phase)) this.violation('M49', machine, `${state.object} begins what is paused`)
     if ('entry' in state.phase && this.#isDisputed(machine, state.phase.entry))
       this.violation('M40', machine, `it begins version ${state.phase.target}, and knows that the log forks there`)
+  }
+
+  /** Of what it has on disk, a pause of all peers holds by its own clock, and nothing that lifts it. */
+  #isPaused({ durable, clockMs }: Watched, phase: ObjectState['phase']): boolean {
+    const known = this.#world.statements.filter(({ hash }) => durable.has(`statement/${hash}`))
+    const lifted = new Set(known.map(({ body }) => (body.what === 'resume' ? body.lifts : '')))
+    return known.some(
+      ({ hash, body, expires }) =>
+        body.what === 'pause' &&
+        body.of === undefined &&
+        expires > clockMs &&
+        !lifted.has(hash) &&
+        (body.target === null || ('entry' in phase && body.target === phase.entry))
+    )
   }
 
   /** T6, R3: of what it has on disk, two entries stand on one parent, and none ends that. */

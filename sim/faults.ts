@@ -186,6 +186,7 @@ export function drawFaults(seed: number, peers?: number): FaultPlan {
       limits: {
         keepMs,
         strangers: new Generator(seed, 8).pick([4, 256]),
+        passive: new Generator(seed, 38).pick([6, 32]),
         ...(random.chance(0.3) ? { view: random.pick([8, 12, 20]), degree: 4, degreeMax: 6 } : {})
       },
       lateShare: random.pick([0, 0, 0.2]),
@@ -213,7 +214,8 @@ export function drawFaults(seed: number, peers?: number): FaultPlan {
       actions,
       faults: [...faults, { atMs: untilMs, what: 'stop' }],
       calls: { perSecond: new Generator(seed, 37).pick([0, 1, 4]), deadlineMs: 5000 },
-      durationMs: untilMs + 1_800_000
+      // Who has no place for all records hears of them every 15 minutes, and may wait for several, one after the other.
+      durationMs: untilMs + 7_200_000
     })
   }
 }

@@ -138,6 +138,9 @@ export class Machine implements Watched, HostEvents {
   get viewSize(): number {
     return this.peer?.view.size ?? 0
   }
+  get clockMs(): number {
+    return this.#around.timers.shown(this.index, EPOCH_MS + this.#around.kernel.now + this.skewMs)
+  }
   get contacts(): number {
     return this.peer?.membership?.passive.size ?? 0
   }

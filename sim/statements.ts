@@ -38,7 +38,7 @@ function drawEnding(random: Generator, { actions, untilMs }: Drawn): void {
   const last = upgrades.at(-1)
   const isTaken = upgrades.some((one) => one.replaces !== undefined) || actions.some((one) => one.what === 'leave')
   if (last === undefined || isTaken) return
-  const what = random.pick(['fork', 'bad', 'bad', 'neither', 'neither', 'neither'])
+  const what = random.pick(['fork', 'fork', 'fork', 'bad', 'bad', 'neither'])
   if (what === 'neither') return
   const latestMs = Math.max(...upgrades.map(({ atMs }) => atMs))
   const atMs = Math.max(latestMs + 1000, untilMs - random.below(40_000))
