@@ -170,10 +170,16 @@ export class Measures {
 
   #point(): void {
     this.points.push(this.now())
-    if (this.points.length >= MOST_POINTS) {
-      const kept = this.points.filter((_, index) => index % 2 === 0)
-      this.points.splice(0, this.points.length, ...kept)
+    // Thinned by time: of every other point a quiet stretch after a burst would keep none.
+    while (this.points.length >= MOST_POINTS) {
       this.#intervalMs *= 2
+      let lastMs = Number.NEGATIVE_INFINITY
+      const kept = this.points.filter(({ atMs }) => {
+        if (atMs - lastMs < this.#intervalMs) return false
+        lastMs = atMs
+        return true
+      })
+      this.points.splice(0, this.points.length, ...kept)
     }
     this.#pointAt = this.#now() + this.#intervalMs
   }

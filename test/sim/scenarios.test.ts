@@ -21,7 +21,7 @@ describe('sim/scenarios', () => {
     const ready = await readyScenarios()
     assert.deepEqual(
       ready.map((one) => one.name),
-      ['bad-version', 'datacentre-10000', 'global-1000000', 'lan-30', 'late-joiners', 'partition']
+      ['bad-version', 'datacentre-10000', 'global-1000000', 'lan-30', 'late-joiners', 'partition', 'schedules']
     )
     for (const { name } of ready) {
       const { document, enclosed } = await loadScenario(name, [])
@@ -68,5 +68,17 @@ describe('sim/scenarios', () => {
     const { informed, peers } = await play('late-joiners', { peers: 20 })
     assert.equal(peers, 20)
     assert.ok(informed.max > 2 * 60_000, 'somebody heard only when it came')
+  })
+
+  it('schedules: of each the peers upgrade when it says', async () => {
+    const names = ['rolling', 'gradual', 'waves', 'canary']
+    const last: number[] = []
+    for (const name of names) {
+      const { upgraded } = await play('schedules', { peers: 24, 'upgrades.last.schedule': name, 'calls.perSecond': 2 })
+      last.push(upgraded.max)
+    }
+    const [rolling, gradual, waves, canary] = last as [number, number, number, number]
+    assert.ok(rolling < waves && waves < canary && rolling < gradual, last.join())
+    assert.ok(gradual > 20 * 60_000 && waves > 15 * 60_000 && canary > 20 * 60_000, last.join())
   })
 })
