@@ -167,6 +167,13 @@ export class World {
     return this.#release(entry, request)
   }
 
+  /** The chain's last and its rival change places. */
+  yieldTo(rival: Entry): void {
+    const last = this.entries.pop()!
+    this.entries.push(rival)
+    this.rivals[this.rivals.indexOf(rival)] = last
+  }
+
   /** All that signers made with this number. */
   entriesOf(version: number): Entry[] {
     const chained = this.entries[version - 1]

@@ -104,6 +104,15 @@ export class Operator {
     if (progress === undefined || progress.settled) return
     const { machines, scenario, checkers, kernel } = this.#simulator
     const action = scenario.actions[answer.request]!
+    // The peer that took it died with it, and everybody knows the other one by now: the chain goes by that.
+    if (answer.refusal === 'StaleParent' && progress.rival?.answered === true) {
+      const { rival, made } = progress
+      this.#simulator.world.yieldTo(rival.entry)
+      progress.rival = { ...rival, entry: made as Entry }
+      progress.made = rival.entry
+      progress.settled = true
+      return
+    }
     progress.givenUp = !answer.ok && answer.refusal === 'Expired'
     if (!answer.ok && !progress.givenUp) return
     progress.settled = true
