@@ -87,26 +87,29 @@ export class Connections {
 
 /** Connections that a node has place for at first: its neighbours, and a few that it meets. */
 const FIRST_PLACES = 12
+const ROOM_FIELDS = 4
+const [USES, HAS] = [1, 2]
 
 /** Of each node: neighbour → connection, in no particular order. */
 export class Sides {
-  readonly #firsts: Int32Array
+  /** Of each node: its first place, how many it uses, how many it has. */
   readonly #rooms: Int32Array
-  readonly #sizes: Int32Array
   /** ⟨neighbour, connection⟩ for each place. */
   #places: Int32Array
   #used: number
 
   constructor(nodes: number) {
-    this.#firsts = Int32Array.from({ length: nodes }, (_, node) => node * FIRST_PLACES)
-    this.#rooms = new Int32Array(nodes).fill(FIRST_PLACES)
-    this.#sizes = new Int32Array(nodes)
+    this.#rooms = new Int32Array(nodes * ROOM_FIELDS)
+    for (let node = 0; node < nodes; node++) {
+      this.#rooms[node * ROOM_FIELDS] = node * FIRST_PLACES
+      this.#rooms[node * ROOM_FIELDS + HAS] = FIRST_PLACES
+    }
     this.#used = nodes * FIRST_PLACES
     this.#places = new Int32Array(2 * this.#used)
   }
 
   get nodes(): number {
-    return this.#sizes.length
+    return this.#rooms.length / ROOM_FIELDS
   }
 
   /** Undefined if there is none. */
@@ -118,8 +121,9 @@ export class Sides {
   set(node: number, other: number, id: number): void {
     let place = this.#find(node, other)
     if (place < 0) {
-      if (this.#sizes[node] === this.#rooms[node]) this.#move(node)
-      place = this.#firsts[node]! + this.#sizes[node]!++
+      const at = node * ROOM_FIELDS
+      if (this.#rooms[at + USES] === this.#rooms[at + HAS]) this.#move(node)
+      place = this.#rooms[at]! + this.#rooms[at + USES]!++
     }
     this.#places[2 * place] = other
     this.#places[2 * place + 1] = id
@@ -128,12 +132,13 @@ export class Sides {
   delete(node: number, other: number): void {
     const place = this.#find(node, other)
     if (place < 0) return
-    const last = this.#firsts[node]! + --this.#sizes[node]!
+    const at = node * ROOM_FIELDS
+    const last = this.#rooms[at]! + --this.#rooms[at + USES]!
     this.#places.copyWithin(2 * place, 2 * last, 2 * last + 2)
   }
 
   clear(node: number): void {
-    this.#sizes[node] = 0
+    this.#rooms[node * ROOM_FIELDS + USES] = 0
   }
 
   neighbours(node: number): number[] {
@@ -145,29 +150,31 @@ export class Sides {
 
   #every(node: number, offset: 0 | 1): number[] {
     const all: number[] = []
-    const first = this.#firsts[node]!
-    for (let at = 0; at < this.#sizes[node]!; at++) all.push(this.#places[2 * (first + at) + offset]!)
+    const first = this.#rooms[node * ROOM_FIELDS]!
+    const end = first + this.#rooms[node * ROOM_FIELDS + USES]!
+    for (let place = first; place < end; place++) all.push(this.#places[2 * place + offset]!)
     return all
   }
 
   #find(node: number, other: number): number {
-    const first = this.#firsts[node]!
-    const end = first + this.#sizes[node]!
+    const first = this.#rooms[node * ROOM_FIELDS]!
+    const end = first + this.#rooms[node * ROOM_FIELDS + USES]!
     for (let place = first; place < end; place++) if (this.#places[2 * place] === other) return place
     return -1
   }
 
   /** To twice the room, at the end of all. What a node leaves is small beside what all have. */
   #move(node: number): void {
-    const [first, room] = [this.#firsts[node]!, this.#rooms[node]! * 2]
+    const at = node * ROOM_FIELDS
+    const [first, room] = [this.#rooms[at]!, this.#rooms[at + HAS]! * 2]
     if (2 * (this.#used + room) > this.#places.length) {
       const places = new Int32Array(Math.ceil(this.#places.length * 1.25) + 2 * room)
       places.set(this.#places)
       this.#places = places
     }
-    this.#places.copyWithin(2 * this.#used, 2 * first, 2 * (first + this.#sizes[node]!))
-    this.#firsts[node] = this.#used
-    this.#rooms[node] = room
+    this.#places.copyWithin(2 * this.#used, 2 * first, 2 * (first + this.#rooms[at + USES]!))
+    this.#rooms[at] = this.#used
+    this.#rooms[at + HAS] = room
     this.#used += room
   }
 }

@@ -58,8 +58,7 @@ export class Kernel {
   #records = new Float64Array(FIRST_CAPACITY * FIELDS)
   #payloads: unknown[] = []
   /** The next slot of the same list, also of the free ones; and the one before: −1 − list at its head, IN_HEAP, FREE. */
-  #nexts = new Int32Array(FIRST_CAPACITY)
-  #befores = new Int32Array(FIRST_CAPACITY)
+  #links = new Int32Array(FIRST_CAPACITY * 2)
   readonly #heap = new EventHeap(this.#records)
   /** First slots of the lists: of each millisecond of this span, of each later span, of all beyond. */
   readonly #lists = new Int32Array(SPAN + SPANS + 1).fill(-1)
@@ -93,9 +92,9 @@ export class Kernel {
   /** Schedules an event at a virtual time, which is finite; the past counts as now. Returns what `cancel` takes. */
   at(time: number, kind: EventKind, node: number, about = 0, payload: unknown = undefined): number {
     let slot = this.#free
-    if (slot >= 0) this.#free = this.#nexts[slot]!
+    if (slot >= 0) this.#free = this.#links[2 * slot]!
     else {
-      if (this.#fresh === this.#nexts.length) this.#grow()
+      if (this.#fresh === this.#links.length / 2) this.#grow()
       slot = this.#fresh++
     }
     const at = slot * FIELDS
@@ -111,7 +110,7 @@ export class Kernel {
 
   /** Takes an event back that has not come yet. */
   cancel(slot: number): void {
-    const before = this.#befores[slot]!
+    const before = this.#links[2 * slot + 1]!
     if (before === FREE) throw new Error('an event is cancelled that has come')
     this.#pending -= 1
     this.#payloads[slot] = undefined
@@ -120,10 +119,10 @@ export class Kernel {
       this.#records[slot * FIELDS + WHAT] = CANCELLED
       return
     }
-    const next = this.#nexts[slot]!
+    const next = this.#links[2 * slot]!
     if (before < 0) this.#lists[-1 - before] = next
-    else this.#nexts[before] = next
-    if (next >= 0) this.#befores[next] = before
+    else this.#links[2 * before] = next
+    if (next >= 0) this.#links[2 * next + 1] = before
     this.#release(slot)
   }
 
@@ -169,22 +168,22 @@ export class Kernel {
   #place(slot: number): void {
     const tick = Math.floor(this.#records[slot * FIELDS + TIME]!)
     if (tick <= this.#tick) {
-      this.#befores[slot] = IN_HEAP
+      this.#links[2 * slot + 1] = IN_HEAP
       return this.#heap.add(slot)
     }
     const span = Math.floor(tick / SPAN)
     const isNear = span === this.#span
     const list = isNear ? tick - span * SPAN : span < this.#span + SPANS ? SPAN + (span % SPANS) : BEYOND
     const next = this.#lists[list]!
-    this.#nexts[slot] = next
-    this.#befores[slot] = -1 - list
-    if (next >= 0) this.#befores[next] = slot
+    this.#links[2 * slot] = next
+    this.#links[2 * slot + 1] = -1 - list
+    if (next >= 0) this.#links[2 * next + 1] = slot
     this.#lists[list] = slot
   }
 
   #release(slot: number): void {
-    this.#befores[slot] = FREE
-    this.#nexts[slot] = this.#free
+    this.#links[2 * slot + 1] = FREE
+    this.#links[2 * slot] = this.#free
     this.#free = slot
   }
 
@@ -224,7 +223,7 @@ export class Kernel {
     const first = this.#lists[list]!
     this.#lists[list] = -1
     for (let slot = first; slot >= 0; ) {
-      const next = this.#nexts[slot]!
+      const next = this.#links[2 * slot]!
       this.#place(slot)
       slot = next
     }
@@ -235,13 +234,8 @@ export class Kernel {
     records.set(this.#records)
     this.#records = records
     this.#heap.records = records
-    this.#nexts = doubled(this.#nexts)
-    this.#befores = doubled(this.#befores)
+    const links = new Int32Array(this.#links.length * 2)
+    links.set(this.#links)
+    this.#links = links
   }
-}
-
-function doubled(from: Int32Array): Int32Array<ArrayBuffer> {
-  const to = new Int32Array(from.length * 2)
-  to.set(from)
-  return to
 }

@@ -72,9 +72,8 @@ class Lines {
 }
 
 export class Links {
-  /** Of each peer, since the start. */
+  /** That each peer sent since the start. */
   readonly sentBytes: Float64Array
-  readonly receivedBytes: Float64Array
   bytes = 0
   readonly #kernel: Kernel
   readonly #scenario: Scenario
@@ -94,7 +93,6 @@ export class Links {
     this.#scenario = scenario
     this.#pieceBytes = pieceBytes
     this.sentBytes = new Float64Array(peers)
-    this.receivedBytes = new Float64Array(peers)
     if (places !== null) {
       this.#places = Uint16Array.from({ length: peers }, (_, node) => placeOf(scenario, node))
       if (Number.isFinite(places.linkBytesPerMs)) {
@@ -124,7 +122,6 @@ export class Links {
   carryBytes(from: number, to: number, bytes: number): number {
     this.bytes += bytes
     this.sentBytes[from]! += bytes
-    this.receivedBytes[to]! += bytes
     const sentMs = this.processors?.sends(from, bytes) ?? 0
     if (this.#up === undefined && this.#out === undefined) return sentMs
     const { now } = this.#kernel
