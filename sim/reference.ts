@@ -3,6 +3,7 @@
  * version; what only its own version has words for lies in that version's SO, or in the object itself, and must be there
  * as long as the version is served, however often objects, SOs and machines end and whatever is upgraded meanwhile.
  */
+import { SmallMap } from '../src/small.ts'
 
 /** What a process hosts beside its object. */
 export interface Links {
@@ -17,7 +18,7 @@ export class Contents {
   /** What every version reads. */
   writes = 0
   /** Version → writes in its own words. */
-  readonly own = new Map<number, number>()
+  readonly own = new SmallMap<number, number>()
 
   write(version: number): void {
     this.writes += 1
