@@ -153,9 +153,16 @@ function saysTheSame(a: ObjectRecord, b: ObjectRecord): boolean {
 }
 
 /** Of plain values. */
-const same = (a: unknown, b: unknown): boolean => a === b || JSON.stringify(a) === JSON.stringify(b)
+const same = (a: unknown, b: unknown): boolean =>
+  a === b || (typeof a === 'object' && JSON.stringify(a) === JSON.stringify(b))
 
 const stageOf = (one: ObjectRecord): string => `${one.phase}/${one.target}/${one.serving}/${one.why?.kind ?? ''}`
+
+/** Of records: most fields are texts and numbers. */
+function isSameObject(a: ObjectRecord, b: ObjectRecord): boolean {
+  for (const field of Object.keys(b) as (keyof ObjectRecord)[]) if (!same(a[field], b[field])) return false
+  return Object.keys(a).length === Object.keys(b).length
+}
 
 /** O20: with the time since when each object is where it is, and waits for what it waits for. */
 function dated(
@@ -168,7 +175,7 @@ function dated(
     const last = before[name]
     const since = last?.since !== undefined && stageOf(last) === stageOf(object) ? last.since : Math.floor(now / 1000)
     const one = { ...object, since }
-    if (last !== undefined && same(last, one)) return [name, last]
+    if (last !== undefined && isSameObject(last, one)) return [name, last]
     isSame = false
     return [name, one]
   })
