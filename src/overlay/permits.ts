@@ -195,16 +195,21 @@ function grantsFor(state: PermitState, sight: PermitSight, roster: Roster): numb
   }).length
 }
 
+/** Who may have been granted something under either of the two is known to nobody: no later roster can go on from it. */
+const sayDisputed = ({ group, number }: Roster): string =>
+  `roster ${number} of group ${group} is disputed: two statements name different members, and no later roster can tell who was granted what; start its members under another --group, and sign a roster of that one`
+
 /** Why no permit can be asked for now, in one sentence; undefined if it can. */
 export function permitObstacle(state: PermitState, sight: PermitSight): string | undefined {
   if (state.active === 0 || state.active !== state.adopted) {
     if (state.adopted === 0) return `group ${sight.group} has no roster; an operator signs one with upstart roster`
+    const before = sight.roster(state.adopted - 1)
+    if (before?.disputed) return sayDisputed(before)
     return `roster ${state.adopted} of group ${sight.group} waits until a majority of roster ${state.active === 0 ? state.adopted - 1 : state.active} adopted it`
   }
   const roster = sight.roster(state.askedUnder === 0 ? state.active : state.askedUnder)
   if (roster === undefined) return `roster ${state.askedUnder} of group ${sight.group} is not known`
-  if (roster.disputed)
-    return `roster ${roster.number} of group ${sight.group} is disputed: two statements name different members; sign roster ${roster.number + 1}`
+  if (roster.disputed) return sayDisputed(roster)
   if (!roster.members.includes(sight.self)) return `this peer is not in roster ${roster.number} of group ${sight.group}`
   if (sight.excluded(sight.self, roster.number))
     return `this peer is excluded from group ${sight.group}; a new roster that names it lets it in again`

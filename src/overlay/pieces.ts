@@ -201,13 +201,14 @@ export class Pieces {
   }
 
   onHave(from: string, message: MessageOf<'have'>): void {
-    this.changes += 1
     const known = this.#bundles.get(message.bundle)
     // Offers of bundles not heard of yet are kept, bounded: the entry may be on its way.
     if (known === undefined && this.#offersBy(from) >= MAX_OFFERS) return
     const count = known?.table.pieces.length ?? message.pieces.byteLength * 8
     const offered = PieceSet.of(message.pieces, count)
     this.#offersOf(message.bundle).set(from, offered.isWhole ? wholeOf(count) : offered)
+    // Who has it all looks for no more of it.
+    if (known === undefined || !known.held.isWhole) this.changes += 1
   }
 
   onWant(from: string, message: MessageOf<'want'>, now: number): void {

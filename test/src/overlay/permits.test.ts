@@ -214,6 +214,29 @@ describe('permits (SPEC P)', () => {
     assert.equal(decidePermits(noPermits, sight, wish).asking, 0, 'an excluded member asks')
   })
 
+  it('T9: under a disputed roster, and under those after it, nobody grants, and the mend is another group', () => {
+    const members = [0, 1, 2].map(memberName)
+    const of = (newest: number): PermitSight => ({
+      self: memberName(0),
+      group: 'g',
+      newestRoster: () => newest,
+      roster: (number) => ({ group: 'g', number, members, disputed: number === 1 }),
+      record: () => ({ ...permitRecord(noPermits, 'g'), adopted: newest, active: 1 }),
+      excluded: () => false,
+      down: () => undefined,
+      hash53: (text) => Number(text.slice(-4))
+    })
+    const wish = { unavailable: 1, begun: false }
+    for (const newest of [1, 2]) {
+      const state = decidePermits(decidePermits(noPermits, of(newest), wish), of(newest), wish)
+      assert.deepEqual(state.grants, [])
+      assert.match(
+        sayPermit(state, of(newest), 1),
+        /^roster 1 of group g is disputed: .* start its members under another --group/
+      )
+    }
+  })
+
   for (const [size, unavailable] of [
     [3, 1],
     [5, 1],
