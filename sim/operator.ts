@@ -24,8 +24,8 @@ type Upgrade = Extract<Action, { what: 'upgrade' }>
 
 interface Progress {
   made: Entry | Statement | undefined
-  /** What another signer made on the same parent, whether it was answered, and until when an answer may come, ms. */
-  rival?: { entry: Entry; answered: boolean; untilMs: number }
+  /** What another signer made on the same parent, whether it was answered and taken, and until when an answer may come, ms. */
+  rival?: { entry: Entry; answered: boolean; isTaken: boolean; untilMs: number }
   /** Accepted by a peer, or given up: nobody accepts a pause that has expired meanwhile, or its lifting. */
   settled: boolean
   givenUp: boolean
@@ -91,7 +91,7 @@ export class Operator {
     const { world, scenario } = this.#simulator
     const schedule = atVersion(action.schedule, world.entries.length)
     const rival = world.makeRival({ ...action, schedule, lineages: scenario.lineages, replaces: undefined })
-    progress.rival = { entry: rival, answered: false, untilMs: this.#simulator.kernel.now + RIVAL_MS }
+    progress.rival = { entry: rival, answered: false, isTaken: false, untilMs: this.#simulator.kernel.now + RIVAL_MS }
     this.#bringBundle(machine, rival)
     const request = RIVALS + this.#progress.indexOf(progress)
     machine.step({ type: 'inject', request, topic: 'entry', bytes: rival.bytes, bundleHeld: true })
@@ -99,13 +99,16 @@ export class Operator {
 
   onAnswer(node: number, answer: Extract<Effect, { type: 'answer' }>): void {
     const disputed = this.#progress[answer.request - RIVALS]?.rival
-    if (disputed !== undefined) disputed.answered = true
+    if (disputed !== undefined) {
+      disputed.answered = true
+      disputed.isTaken = answer.ok
+    }
     const progress = this.#progress[answer.request]
     if (progress === undefined || progress.settled) return
     const { machines, scenario, checkers, kernel } = this.#simulator
     const action = scenario.actions[answer.request]!
     // The peer that took it died with it, and everybody knows the other one by now: the chain goes by that.
-    if (answer.refusal === 'StaleParent' && progress.rival?.answered === true) {
+    if (answer.refusal === 'StaleParent' && progress.rival?.isTaken === true) {
       const { rival, made } = progress
       this.#simulator.world.yieldTo(rival.entry)
       progress.rival = { ...rival, entry: made as Entry }
