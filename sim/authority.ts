@@ -208,7 +208,8 @@ export class World {
 
   makeStatement(body: StatementBody, expires = Number.POSITIVE_INFINITY): Statement {
     const bytes = bytesOf(300)
-    const hash = hash64(JSON.stringify(body))
+    // Two pauses that differ in their expiry alone are two statements.
+    const hash = hash64(JSON.stringify([body, String(expires)]))
     const statement: Statement = { hash, keys: [hash64('operator')], body, expires, bytes }
     this.statements.push(statement)
     this.#sign('statement', bytes, statement)
