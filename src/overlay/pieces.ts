@@ -203,7 +203,7 @@ export class Pieces {
   onHave(from: string, message: MessageOf<'have'>): void {
     const known = this.#bundles.get(message.bundle)
     // Offers of bundles not heard of yet are kept, bounded: the entry may be on its way.
-    if (known === undefined && this.#offersBy(from) >= MAX_OFFERS) return
+    if (known === undefined && this.#strangeOffersBy(from) >= MAX_OFFERS) return
     const count = known?.table.pieces.length ?? message.pieces.byteLength * 8
     const offered = PieceSet.of(message.pieces, count)
     this.#offersOf(message.bundle).set(from, offered.isWhole ? wholeOf(count) : offered)
@@ -264,9 +264,10 @@ export class Pieces {
     if (offered?.has(index)) offers?.set(peer, offered.without(index))
   }
 
-  #offersBy(peer: string): number {
+  /** How many bundles a neighbour offers that the log does not name. */
+  #strangeOffersBy(peer: string): number {
     let count = 0
-    for (const offers of this.#offers.values()) if (offers.has(peer)) count += 1
+    for (const [sha256, offers] of this.#offers) if (!this.#bundles.has(sha256) && offers.has(peer)) count += 1
     return count
   }
 

@@ -90,4 +90,30 @@ describe('pieces (SPEC O7)', () => {
     pieces.onPiece('peer0001', piece(3))
     assert.deepEqual(outbox.drain(), [])
   })
+
+  it('O7: an offer that comes before its entry is kept, however many bundles the log names; of strange ones sixteen', () => {
+    const { pieces, ask, wants } = fetching()
+    pieces.holdAll(TABLE.sha256)
+    const have = (bundle: string) => pieces.onHave('peer0001', { kind: 'have', bundle, pieces: Uint8Array.of(0b111) })
+    const named = (index: number) => ({ ...TABLE, sha256: index.toString(16).padStart(64, '0') })
+    for (let index = 1; index <= 30; index++) {
+      const table = named(index)
+      have(table.sha256)
+      pieces.want(table, index)
+      pieces.arrange(table.sha256, index, true)
+      ask(index)
+      assert.deepEqual(
+        wants().map((one) => one.kind === 'want' && one.bundle === table.sha256),
+        [true, true, true],
+        `bundle ${index}`
+      )
+      pieces.holdAll(table.sha256)
+      wants()
+    }
+    for (let index = 31; index <= 60; index++) have(named(index).sha256)
+    assert.equal(pieces.isHeldBy('peer0001', named(30).sha256), true)
+    const known = Array.from({ length: 30 }, (_, index) => named(31 + index))
+    for (const [index, table] of known.entries()) pieces.want(table, 31 + index)
+    assert.equal(known.filter(({ sha256 }) => pieces.isHeldBy('peer0001', sha256)).length, 16)
+  })
 })
