@@ -2,6 +2,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
+import type { ProcessorOptions } from '../../sim/processors.ts'
 import { immediateSchedule } from '../../sim/scenario.ts'
 import { testFleet } from '../../test/src/upgrade/fleet.ts'
 import type { ProbeAnswer, ProbeOrder } from './probe.ts'
@@ -12,17 +13,10 @@ const PIECE_BYTES = 256 * 1024
 const ENTRY_BYTES = 2_500
 
 /** Milliseconds of a processor; `delayMs` of the way alone. */
-export interface Costs {
-  delayMs: number
-  sendMs: number
-  receiveMs: number
-  sendKibMs: number
-  receiveKibMs: number
-  copyMs: number
-  openMs: number
-  storeKibMs: number
-  unpackKibMs: number
-}
+export type Costs = { delayMs: number } & Pick<
+  ProcessorOptions,
+  'sendMs' | 'receiveMs' | 'sendKibMs' | 'receiveKibMs' | 'copyMs' | 'openMs' | 'storeKibMs' | 'unpackKibMs'
+>
 
 class Probe {
   readonly #process: ChildProcess = fork(PROBE)

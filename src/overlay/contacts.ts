@@ -21,7 +21,8 @@ export class Contacts {
     outbox: Outbox
   }) {
     this.#bootstrap = parts.bootstrap
-    this.#kept = parts.kept
+    // More were kept once: they would never be outnumbered.
+    this.#kept = parts.kept.length > MAX_CONTACTS ? parts.kept.slice(0, MAX_CONTACTS) : parts.kept
     this.#view = parts.view
     this.#passive = parts.passive
     this.#outbox = parts.outbox
