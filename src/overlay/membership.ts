@@ -175,7 +175,7 @@ export class Membership implements Places, Acquaintance {
       this.passive.drop(added)
       this.#contacts.note(this.neighbours.all())
       // Explorations change neighbours too: they must not keep a fleet busy that is otherwise quiet.
-      if (this.passive.size < this.#limits.passive / 2) this.#shuffles.wake(now)
+      if (!this.passive.isHalfFull) this.#shuffles.wake(now)
     } else if (was && !this.neighbours.has(from)) this.#demote(from, now)
     return added
   }

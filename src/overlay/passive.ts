@@ -29,6 +29,9 @@ export class PassiveSet {
   get size(): number {
     return this.#contacts.size
   }
+  get isHalfFull(): boolean {
+    return this.#contacts.size >= this.#size / 2
+  }
   get(peer: string): PassiveContact | undefined {
     return this.#contacts.get(peer)
   }

@@ -178,8 +178,11 @@ export class Pieces {
     for (const [sha256, bundle] of this.#bundles) if (bundle.held.size > 0) this.#have(peer, sha256, bundle)
   }
 
-  /** Tells neighbours of new pieces: the first, then each eighth of the bundle, then the whole (one message each). */
-  announce(neighbours: Iterable<string>): void {
+  /**
+   * Tells neighbours of new pieces: the first, then each eighth of the bundle, then the whole (one message each). Who has
+   * it all wants none of it, but may leave when it knows that others have it (O12).
+   */
+  announce(neighbours: Iterable<string>, leaves: (peer: string) => boolean): void {
     let peers: string[] | undefined
     for (const [sha256, bundle] of this.#bundles) {
       const { size } = bundle.held
@@ -195,8 +198,8 @@ export class Pieces {
       const due = size === all || bundle.announced === 0 || size - bundle.announced >= all / 8
       if (!due) continue
       bundle.announced = size
-      // Who has it all wants none of it, but may leave when it knows that others have it (O12).
-      for (const peer of peers) if (size === all || !this.isHeldBy(peer, sha256)) this.#have(peer, sha256, bundle)
+      for (const peer of peers)
+        if (!this.isHeldBy(peer, sha256) || (size === all && leaves(peer))) this.#have(peer, sha256, bundle)
     }
   }
 

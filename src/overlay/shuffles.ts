@@ -12,6 +12,8 @@ import type { Contact, PassiveContact, PassiveSet } from './passive.ts'
 /** First and longest distance between the shuffles that a peer begins: a quiet one sends and answers one in half an hour. */
 const FIRST_SHUFFLE_MS = 5_000
 const LAST_SHUFFLE_MS = 30 * 60_000
+/** By which that distance grows: while the passive set is filling, and once it is half full. */
+const [GROWTH, FILLED_GROWTH] = [2, 4]
 /** More often than this a neighbour's contacts are not taken: its word is not to fill the set. */
 const TAKE_AGAIN_MS = 2_000
 /** Of what is sent: oneself, some neighbours, the rest from the passive set (as HyParView does). */
@@ -75,7 +77,8 @@ export class Shuffles {
     if (now < this.#nextAt) return this.#nextAt
     const other = this.#generator.pick(neighbours)
     this.#begun = { with: other, sent: this.#send(other, true, now) }
-    this.#intervalMs = Math.min(LAST_SHUFFLE_MS, this.#intervalMs * 2)
+    const growth = this.#passive.isHalfFull ? FILLED_GROWTH : GROWTH
+    this.#intervalMs = Math.min(LAST_SHUFFLE_MS, this.#intervalMs * growth)
     this.#nextAt = now + this.#jitter()
     return this.#nextAt
   }

@@ -88,6 +88,7 @@ export class Turns {
     this.#counts = census.changes
     this.#pieces = pieces.changes
     this.#local = locality.changes
+    if (wordsMoved) this.#answerLeaving()
     if (wordsMoved || this.#lapseAt <= now) this.#lapseAt = statements.nextLapse(now)
     const seen = countsMoved || ((viewMoved || contactsMoved) && this.#areWatchful())
     const objects = touched || piecesMoved || seen || this.#objectsAt <= now
@@ -97,7 +98,7 @@ export class Turns {
     if (duties) this.#keepersAt = keepers.turn(now)
     if (duties || contactsMoved || this.#piecesAt <= now) {
       this.#piecesAt = pieces.ask(membership.neighbours.all(), now)
-      pieces.announce(membership.neighbours.all())
+      pieces.announce(membership.neighbours.all(), (peer) => statements.leaves(peer).length > 0)
     }
     if (leaving.isOrdered && this.obstacleToLeaving() === undefined) return this.#sayFarewell(now)
     if (objects || contactsMoved) this.#init.telling.tell(now)
@@ -112,6 +113,13 @@ export class Turns {
     const rounds = antiEntropy.round(membership.neighbours, now)
     const own = Math.min(this.#objectsAt, this.#keepersAt, this.#piecesAt, this.#lapseAt, this.#localAt, counts)
     return Math.min(own, this.#membershipAt, rounds)
+  }
+
+  /** O12: a neighbour that is to leave waits until it knows that another one holds what it does; it was not told before. */
+  #answerLeaving(): void {
+    const { statements, keepers, membership } = this.#init
+    for (const peer of membership.neighbours.all())
+      if (statements.leaves(peer).length > 0) keepers.pieces.announceTo(peer)
   }
 
   obstacleToLeaving(): string | undefined {

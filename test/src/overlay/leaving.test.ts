@@ -84,6 +84,22 @@ describe('leaving (SPEC O12)', () => {
     assert.ok(endsBy(lone))
   })
 
+  it('O12: a neighbour that is ordered to leave is told at once what is held here', () => {
+    const lone = new LonePeer()
+    const { sha256 } = lone.installed().manifest.bundle
+    for (const peer of ['peer-m', 'peer-n']) {
+      lone.step({ type: 'connected', peer })
+      lone.step({ type: 'message', from: peer, message: { kind: 'neighbour', what: 'ask', urgent: true } })
+      const have: Message = { kind: 'have', bundle: sha256, pieces: new Uint8Array([1]) }
+      lone.step({ type: 'message', from: peer, message: have })
+    }
+    const body = { what: 'leave' as const, peer: 'peer-m', format: 1 as const, fleet: lone.world.fleet }
+    const { bytes } = lone.world.makeStatement({ ...body, sequence: 5, note: '' }, lone.now + 1e9)
+    const effects = lone.step({ type: 'inject', request: 9, topic: 'statement', bytes, bundleHeld: true })
+    const told = effects.flatMap((one) => (one.type === 'send' && one.message.kind === 'have' ? [one.to] : []))
+    assert.deepEqual(told, ['peer-m'])
+  })
+
   it('O12: it takes no more upgrades from operators', () => {
     const lone = new LonePeer()
     lone.installed()

@@ -116,4 +116,15 @@ describe('pieces (SPEC O7)', () => {
     for (const [index, table] of known.entries()) pieces.want(table, 31 + index)
     assert.equal(known.filter(({ sha256 }) => pieces.isHeldBy('peer0001', sha256)).length, 16)
   })
+
+  it('O7, O12: who holds all of a bundle is told that it is held here only if it is to leave', () => {
+    const { pieces, outbox } = fetching()
+    const whole = { kind: 'have' as const, bundle: TABLE.sha256, pieces: new Uint8Array([0b111]) }
+    for (const peer of ['peer0001', 'peer0002']) pieces.onHave(peer, whole)
+    pieces.holdAll(TABLE.sha256)
+    outbox.drain()
+    pieces.announce(['peer0001', 'peer0002', 'peer0003'], (peer) => peer === 'peer0002')
+    const told = outbox.drain().flatMap((effect) => (effect.type === 'send' ? [effect.to] : []))
+    assert.deepEqual(told, ['peer0002', 'peer0003'])
+  })
 })
