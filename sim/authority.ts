@@ -10,6 +10,7 @@ import { contextOf, type ScheduleContext } from '../src/schedule/context.ts'
 import type { Condition, Schedule } from '../src/schedule/schedule.ts'
 import { SharedLogs } from '../src/upgrade/log.ts'
 import { type Entry, MIN_PIECE_BYTES } from '../src/upgrade/manifest.ts'
+import type { Needs } from '../src/upgrade/needs.ts'
 import type { Statement, StatementBody } from '../src/upgrade/statement.ts'
 import type { Simulation } from './callers.ts'
 import type { Curve } from './host.ts'
@@ -75,6 +76,8 @@ export interface EntryRequest {
   schedule: Schedule
   /** When future SOs are started that nobody called. @default never */
   simulate?: Condition | undefined
+  /** What the code needs beyond its state (SPEC H11). */
+  needs?: Needs | undefined
   /** Of lineages that have one of their own. */
   schedules?: Record<string, Schedule>
   /** @default none */
@@ -311,6 +314,7 @@ export class World {
           future: request.future && version > 1 ? simulation('future.js') : null,
           past: request.past && version > 1 ? simulation('past.js') : null,
           schedule: request.schedules?.[lineage] ?? request.schedule,
+          ...(request.needs === undefined ? {} : { needs: request.needs }),
           ...(request.simulate === undefined || !request.future ? {} : { simulate: request.simulate }),
           ...this.#waysOf(request)
         })),

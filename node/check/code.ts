@@ -33,6 +33,7 @@ export function diskCode(plan: ClassPlan): DiskCode {
     new: { ...link('current', plan.to, next.className), ...next, intercepts: [] },
     future: future === null ? null : { ...link('future', plan.to, next.className), ...future },
     past: past1 === null ? null : { ...link('past', plan.from, old.className), ...past1 },
-    transform: plan.transform
+    transform: plan.transform,
+    needs: plan.needs
   }
 }

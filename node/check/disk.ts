@@ -9,6 +9,7 @@ import { setTimeout } from 'node:timers/promises'
 import { hooked } from '../../src/spec/hooks.ts'
 import { same } from '../../src/spec/plain.ts'
 import { type Hooks, RerunDiffers, type Stage, type Subject } from '../../src/spec/subject.ts'
+import type { Needs } from '../../src/upgrade/needs.ts'
 import { simulationSpace } from '../../src/versions/store.ts'
 import type { Value } from '../../src/versions/types.ts'
 import type { LinkPlan, TransformPlan } from '../host/host.ts'
@@ -25,6 +26,7 @@ export interface DiskCode {
   future: LinkPlan | null
   past: LinkPlan | null
   transform: string | null
+  needs?: Needs | undefined
 }
 
 const PEER = 'the-node-under-check'

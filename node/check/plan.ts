@@ -8,6 +8,7 @@ import { basename, dirname, join } from 'node:path'
 import { Refusal } from '../../src/errors.ts'
 import type { ClassDefinition, UpgradeDefinition } from '../../src/upgrade/define.ts'
 import type { ClassUpgrade, Interface } from '../../src/upgrade/manifest.ts'
+import type { Needs } from '../../src/upgrade/needs.ts'
 import { unpackBundle } from '../pack/archive.ts'
 import { buildModules, bundledPath } from '../pack/build.ts'
 import { openUpgradeFile, type UpgradeFile } from '../pack/file.ts'
@@ -22,6 +23,7 @@ export interface ClassPlan {
   future: { interface: Interface; intercepts: string[]; module: string } | null
   past: { interface: Interface; intercepts: string[]; module: string } | 'subtype' | null
   transform: string | null
+  needs: Needs | undefined
   /** The built specification. */
   spec: string | null
 }
@@ -145,6 +147,7 @@ function classPlan(
     future: future === null ? null : { ...future, module: join(next, future.module) },
     past: past === null || past === 'subtype' ? past : { ...past, module: join(next, past.module) },
     transform: upgrade.transform === null ? null : join(next, upgrade.transform),
+    needs: upgrade.needs,
     spec: definition.spec === null ? null : built(definition.spec)
   }
 }

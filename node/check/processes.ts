@@ -6,6 +6,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Stage, Subject } from '../../src/spec/subject.ts'
+import { allOf } from '../../src/upgrade/needs.ts'
 import type { Value } from '../../src/versions/types.ts'
 import { ChildHost } from '../host/child.ts'
 import type { ObjectProcess, Outward } from '../host/host.ts'
@@ -29,7 +30,9 @@ export class ProcessStage implements Stage {
 
   async open(): Promise<Subject> {
     const directory = await mkdtemp(join(tmpdir(), 'upstart-check-'))
-    const host = new ChildHost({ directory: join(directory, 'host'), codeDirectories: this.#codeDirectories })
+    // Its author runs it: what it says it needs it has.
+    const allowed = allOf(this.#code.needs)
+    const host = new ChildHost({ directory: join(directory, 'host'), allowed, codeDirectories: this.#codeDirectories })
     const subject = new ProcessSubject(this.#code, host, directory)
     await subject.begin()
     return subject
@@ -85,7 +88,8 @@ class ProcessSubject implements Subject {
       carried: [],
       futures: this.#simulated ? [next.version] : [],
       oldDirectory: this.#at(1),
-      newDirectory: this.#at(2)
+      newDirectory: this.#at(2),
+      needs: this.#code.needs
     }
     await (await this.#host.warmTransform(plan)).run(() => undefined)
     this.#attempt = 2
@@ -107,7 +111,7 @@ class ProcessSubject implements Subject {
     const links = linksOf(this.#code, this.#attempt > 1, this.#simulated)
     const attemptDirectory = this.#at(this.#attempt)
     this.#process = await this.#host.warm(
-      { object: 'checked', peer: PEER, group: null, attemptDirectory, links },
+      { object: 'checked', peer: PEER, group: null, attemptDirectory, links, needs: this.#code.needs },
       outward
     )
     await this.#process.start()

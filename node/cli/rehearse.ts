@@ -12,6 +12,7 @@ interface RehearseOptions {
   parent?: string[]
   source?: string
   sandbox: 'none' | 'bwrap' | 'auto'
+  allow?: string[]
   work?: string
   record?: boolean
 }
@@ -35,7 +36,7 @@ function textOf(one: Rehearsal): string {
 }
 
 async function rehearseCommand(upgrade: string, options: RehearseOptions, terminal: Terminal): Promise<Answer> {
-  const { state, parent = [], source, sandbox, work } = options
+  const { state, parent = [], source, sandbox, allow = [], work } = options
   if (!['auto', 'bwrap', 'none'].includes(sandbox))
     throw new Refusal('Usage', `--sandbox ${sandbox}: it is auto, bwrap or none`)
   if (options.record === true) await checkUnsigned(upgrade)
@@ -45,6 +46,7 @@ async function rehearseCommand(upgrade: string, options: RehearseOptions, termin
     parents: parent,
     source,
     sandbox,
+    allowed: allow,
     work,
     progress: (text) => terminal.progress?.(text)
   })
@@ -103,6 +105,7 @@ export function rehearseCommands(program: Command, terminal: Terminal): void {
       .option('--source <directory>', 'of upgrade.ts: the observers of its specifications are asked before and after')
       .option('--record', 'write what it took into the upgrade file, for its signers and for "upstart status"')
       .option('--work <directory>', 'where copies are made, on the disk that peers use for true figures')
+      .option('--allow <what>', 'what its code needs and may have: network, or a path (may be repeated)', several)
       .addOption(new Option('--sandbox <how>', 'auto, bwrap or none').default('auto')),
     terminal,
     (options, [upgrade]) => rehearseCommand(upgrade!, options, terminal)

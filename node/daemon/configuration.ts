@@ -6,6 +6,7 @@ import { Refusal } from '../../src/errors.ts'
 import { groupSchema, nameSchema } from '../../src/names.ts'
 import { MAX_LABELS } from '../../src/overlay/record.ts'
 import { MAX_CLASSES } from '../../src/upgrade/manifest.ts'
+import { filePathSchema, NETWORK } from '../../src/upgrade/needs.ts'
 import { obstacle } from '../obstacles.ts'
 
 export const USAGE = `upstart-peer: one peer of a fleet that upgrades itself
@@ -22,6 +23,8 @@ export const USAGE = `upstart-peer: one peer of a fleet that upgrades itself
   --label K=V            a label that schedules can select by; repeatable
   --class NAME           host objects of this class only; repeatable (default: every class of the fleet)
   --sandbox MODE         auto | bwrap | none: how children are confined (default auto)
+  --allow WHAT           what confined code may have if its upgrade says that it needs it: network, or the absolute
+                         path of a file or directory to read; repeatable (default nothing)
   --memory-limit MIB     resident memory at which a child is ended (default 1024)
   --drain MS             how long calls may run on when their object stops for an upgrade (default 10000)
   --keep MS              how long bundles stay that are no longer needed here nor to be kept for others (default 600000)
@@ -55,6 +58,10 @@ export const configurationSchema = z.strictObject({
     .default({}),
   classes: z.array(nameSchema).max(MAX_CLASSES).nullable().default(null),
   sandbox: z.enum(['auto', 'bwrap', 'none'], 'auto, bwrap or none').default('auto'),
+  allow: z
+    .array(z.union([z.literal(NETWORK), filePathSchema], 'network, or an absolute path without "." and ".."'))
+    .max(64)
+    .default([]),
   memoryLimitMib: z
     .int('a number of MiB, 32 or more')
     .min(32)
@@ -89,6 +96,7 @@ const OPTIONS = {
   label: { type: 'string', multiple: true },
   class: { type: 'string', multiple: true },
   sandbox: { type: 'string' },
+  allow: { type: 'string', multiple: true },
   'memory-limit': { type: 'string' },
   drain: { type: 'string' },
   keep: { type: 'string' },
@@ -114,6 +122,7 @@ export function readConfiguration(args: string[]): Request {
     labels: values.label && Object.fromEntries(values.label.map(labelOf)),
     classes: values.class,
     sandbox: values.sandbox,
+    allow: values.allow,
     memoryLimitMib: values['memory-limit'] && Number(values['memory-limit']),
     drainMs: values.drain && Number(values.drain),
     keepMs: values.keep && Number(values.keep),

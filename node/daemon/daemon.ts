@@ -218,7 +218,7 @@ class Daemon implements RunningPeer {
       tally: this.#tallying.of(this.#core),
       peer: this.#core,
       release: RELEASE,
-      sandbox: this.#options.sandbox === 'none' || bubblewrap() === null ? 'none' : 'bwrap',
+      sandbox: isConfining(this.#options) ? 'bwrap' : 'none',
       alarms: this.#driver.alarms,
       sent: this.#driver.sent,
       upMs: performance.now() - this.#begun,
@@ -334,11 +334,15 @@ function peerInit(options: PeerOptions, network: Network, key: PeerKey): PeerIni
     labels,
     addresses: network.addresses(),
     classes,
+    ...(isConfining(options) ? { allowed: options.allow } : {}),
     bootstrap,
     seed,
     limits: { drainMs, keepMs }
   }
 }
+
+/** Whether code that is hosted here is confined. */
+const isConfining = ({ sandbox }: PeerOptions): boolean => sandbox !== 'none' && bubblewrap() !== null
 
 async function childHost(options: PeerOptions): Promise<Host> {
   const directory = join(options.data, 'host')
@@ -346,6 +350,7 @@ async function childHost(options: PeerOptions): Promise<Host> {
   const host = new ChildHost({
     directory,
     sandbox: options.sandbox,
+    allowed: options.allow,
     codeDirectories: [join(options.data, 'bundles')],
     maxResidentBytes: options.memoryLimitMib * MIB
   })

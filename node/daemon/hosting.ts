@@ -339,7 +339,8 @@ export class Hosting {
     const attemptDirectory = this.#directory(hosted.name, attempt)
     const ahead = (version: number) => futureSchema(hosted.name, version)
     const links = await chainLinks(schema(hosted.name, versions.current), ahead, hosted.name, versions, bundlePath)
-    return await host.warm({ object: hosted.name, peer, group, attemptDirectory, links }, outward(hosted.name))
+    const needs = schema(hosted.name, versions.current).at(hosted.name, versions.current)?.upgrade.needs
+    return await host.warm({ object: hosted.name, peer, group, attemptDirectory, links, needs }, outward(hosted.name))
   }
 
   async #warmTransform(

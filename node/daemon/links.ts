@@ -54,7 +54,7 @@ export async function transformPlan(
   object: string,
   { version, to, future }: { version: number; to: number; future: readonly number[] },
   path: BundlePath
-): Promise<Pick<TransformPlan, 'module' | 'from' | 'to' | 'skipped' | 'carried' | 'futures'>> {
+): Promise<Pick<TransformPlan, 'module' | 'from' | 'to' | 'skipped' | 'carried' | 'futures' | 'needs'>> {
   const target = known(schemas.new, object, to)
   const way = schemas.new.wayTo(object, target, known(schemas.old, object, version).entry.hash)
   if (way === undefined) throw new Error(`${object}: version ${to} brings no transform from version ${version}`)
@@ -64,7 +64,8 @@ export async function transformPlan(
   const isSame = (past: number) => schemas.old.next(object, past)?.entry === schemas.new.next(object, past)?.entry
   const carried = [...schemas.old.past(object, version).filter(isSame), ...future.filter((one) => one > to)]
   const skipped = schemas.new.between(object, version, to)
-  return { module, from: version, to, skipped, carried, futures: future.filter((one) => one <= to) }
+  const { needs } = target.upgrade
+  return { module, from: version, to, skipped, carried, futures: future.filter((one) => one <= to), needs }
 }
 
 function known(schema: Schema, object: string, version: number) {

@@ -31,6 +31,8 @@ async function main(args: string[]): Promise<void> {
 }
 
 async function run(configuration: Configuration): Promise<void> {
+  // H6: else this signal would open a debugger, and with it the peer's key, to every user of the host's loopback.
+  process.on('SIGUSR1', () => process.stderr.write('upstart-peer: no debugger is opened\n'))
   // Half of a start is compiling: what is imported from here on is compiled once in the life of a data directory (D28).
   ownDirectory(configuration.data)
   enableCompileCache(join(configuration.data, 'compiled'))

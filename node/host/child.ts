@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { CallError } from '../../src/errors.ts'
 import { nameSchema, versionSchema } from '../../src/names.ts'
 import type { ScheduleFacts } from '../../src/schedule/context.ts'
+import { granted, type Needs } from '../../src/upgrade/needs.ts'
 import type { Value } from '../../src/versions/types.ts'
 import { type Handlers, MAX_ERROR_LENGTH } from './conversation.ts'
 import type {
@@ -24,7 +25,7 @@ import { type Log, throttled } from './lines.ts'
 import { HOST_DEFAULTS, type HostOptions } from './options.ts'
 import { checkPatience, patient, within } from './patience.ts'
 import { HostedProcess, type Settings } from './process.ts'
-import { bubblewrap } from './sandbox.ts'
+import { bubblewrap, type Reach } from './sandbox.ts'
 import { ProcessRecords } from './survivors.ts'
 import { makeDirectory } from './sync.ts'
 
@@ -62,6 +63,15 @@ const delegateCallSchema = z.strictObject({
   timeoutMs: z.number().min(0)
 })
 
+/** What a process has beside what all have. */
+interface Places {
+  writable: string[]
+  readable: string[]
+  needs?: Needs | undefined
+}
+
+const NOTHING: Reach = { writable: [], readable: [], network: false }
+
 export class ChildHost implements Host {
   readonly #settings: Settings
   readonly #records: ProcessRecords
@@ -82,7 +92,9 @@ export class ChildHost implements Host {
     const current = plan.links.find((link) => link.role === 'current')
     const role = ['object', plan.object, String(current?.version)]
     const gone = new AbortController()
-    const hosted = await this.#start(role, [plan.attemptDirectory], modulesOf(plan.links), log, {
+    const { links, needs } = plan
+    const places = { writable: [plan.attemptDirectory], readable: modulesOf(links), needs }
+    const hosted = await this.#start(role, places, log, {
       outward: ([request]) => outward.call({ ...outwardCallSchema.parse(request), signal: gone.signal }),
       log: ([message, fields]) => log(String(message), fields),
       faulty: ([version, reason]) => outward.faulty?.(Number(version), brief(reason)),
@@ -94,14 +106,14 @@ export class ChildHost implements Host {
   }
 
   async warmTransform(plan: TransformPlan, log: Log = () => undefined): Promise<TransformProcess> {
-    const { newDirectory, oldDirectory, module } = plan
+    const { newDirectory, oldDirectory, module, needs } = plan
     await makeDirectory(newDirectory)
     let report: (fraction: number) => void = () => undefined
     const said = throttled(log)
     // The directory above is synced at the end, so it must be visible.
     const readable = [dirname(newDirectory), oldDirectory, ...(module === null ? [] : [dirname(module)])]
     const role = ['transform', plan.object, String(plan.to)]
-    const hosted = await this.#start(role, [newDirectory], readable, said, {
+    const hosted = await this.#start(role, { writable: [newDirectory], readable, needs }, said, {
       progress: ([fraction]) => report(Number(fraction)),
       log: ([message, fields]) => said(String(message), fields)
     })
@@ -122,7 +134,7 @@ export class ChildHost implements Host {
   async warmGuest(plan: GuestPlan, outward: GuestOutward): Promise<GuestProcess> {
     const log = throttled((message, fields) => outward.log(message, fields))
     const role = ['guest', plan.object, String(plan.links.at(-1)?.version)]
-    const hosted = await this.#start(role, [], modulesOf(plan.links), log, {
+    const hosted = await this.#start(role, { writable: [], readable: modulesOf(plan.links) }, log, {
       delegate: ([call]) => outward.delegate(delegateCallSchema.parse(call)),
       log: ([message, fields]) => log(String(message), fields)
     })
@@ -143,7 +155,8 @@ export class ChildHost implements Host {
   async ask(module: string, facts: ScheduleFacts): Promise<unknown> {
     const { askTimeoutMs } = this.#settings
     const settings = { ...this.#settings, maxResidentBytes: ASK_RESIDENT_BYTES, maxFrameBytes: ASK_FRAME_BYTES }
-    const hosted = await this.#start(['schedule'], [], [dirname(module)], () => undefined, {}, settings)
+    const places = { writable: [], readable: [dirname(module)] }
+    const hosted = await this.#start(['schedule'], places, () => undefined, {}, settings)
     try {
       const late = () => new Error(`no answer within ${askTimeoutMs} ms`)
       return await within(hosted.conversation.request('ask', module, facts).answer, askTimeoutMs, late)
@@ -153,7 +166,8 @@ export class ChildHost implements Host {
   }
 
   async probe(module: string): Promise<void> {
-    const hosted = await this.#start(['probe'], [], [dirname(module)], () => undefined, {})
+    const places = { writable: [], readable: [dirname(module)] }
+    const hosted = await this.#start(['probe'], places, () => undefined, {})
     try {
       await this.#ready(hosted, 'probe', module)
     } finally {
@@ -170,25 +184,20 @@ export class ChildHost implements Host {
     await Promise.all([...this.#running].map((hosted) => hosted.kill('the host was closed')))
   }
 
-  async #start(
-    role: string[],
-    writable: string[],
-    readable: string[],
-    log: Log,
-    handlers: Handlers,
-    settings = this.#settings
-  ) {
+  async #start(role: string[], places: Places, log: Log, handlers: Handlers, settings = this.#settings) {
     const confined = settings.sandbox !== 'none' && bubblewrap() !== null
     if (confined) {
       this.#compiled ??= this.#compile()
       await this.#compiled
     }
-    const own = confined ? [settings.compiledDirectory] : []
-    return this.#track(role, settings, [...own, ...settings.codeDirectories, ...readable], writable, log, handlers)
+    const { network, files } = granted(places.needs, settings.allowed)
+    const own = [...(confined ? [settings.compiledDirectory] : []), ...settings.codeDirectories]
+    const readable = [...own, ...places.readable, ...files]
+    return this.#track(role, settings, { writable: places.writable, readable, network }, log, handlers)
   }
 
   async #compile(): Promise<void> {
-    const hosted = await this.#track(['compile'], { ...this.#settings, sandbox: 'none' }, [], [], () => undefined, {})
+    const hosted = await this.#track(['compile'], { ...this.#settings, sandbox: 'none' }, NOTHING, () => undefined, {})
     try {
       await this.#ready(hosted, 'compile', null)
     } finally {
@@ -196,16 +205,9 @@ export class ChildHost implements Host {
     }
   }
 
-  async #track(
-    role: string[],
-    settings: Settings,
-    readable: string[],
-    writable: string[],
-    log: Log,
-    handlers: Handlers
-  ) {
+  async #track(role: string[], settings: Settings, confinement: Reach, log: Log, handlers: Handlers) {
     const records = this.#records
-    const hosted = await HostedProcess.start({ role, settings, records, readable, writable, handlers, log })
+    const hosted = await HostedProcess.start({ role, settings, records, confinement, handlers, log })
     // A process that was starting when the host was closed has nobody left who would end it.
     if (this.#closed) {
       await hosted.kill('the host was closed')

@@ -4,6 +4,7 @@
  */
 import type { ScheduleFacts } from '../../src/schedule/context.ts'
 import type { Interface } from '../../src/upgrade/manifest.ts'
+import type { Needs } from '../../src/upgrade/needs.ts'
 import type { DelegateCall } from '../../src/versions/guest.ts'
 import type { Value } from '../../src/versions/types.ts'
 
@@ -26,6 +27,8 @@ export interface ObjectPlan {
   attemptDirectory: string
   /** Ascending by version, exactly one is current. */
   links: LinkPlan[]
+  /** What the code needs beyond its state, as the current version's entry says (SPEC H11). */
+  needs?: Needs | undefined
 }
 
 export interface TransformPlan {
@@ -46,6 +49,8 @@ export interface TransformPlan {
   futures: number[]
   /** Fresh directory that becomes the new attempt. */
   newDirectory: string
+  /** What the code needs beyond the state, as the entry of the version to come says (SPEC H11). */
+  needs?: Needs | undefined
 }
 
 export interface HostCall {

@@ -9,6 +9,8 @@ export interface HostOptions {
   compiledDirectory?: string
   /** Confinement of hosted processes; `auto` uses bubblewrap where it is installed. @default 'auto' */
   sandbox?: 'none' | 'bwrap' | 'auto'
+  /** What confined code may have beyond its state where its entry says that it needs it: `network`, absolute paths. @default [] */
+  allowed?: readonly string[]
   /** Largest message to or from a hosted process, bytes: arguments and result of one call. @default 8 MiB */
   maxFrameBytes?: number
   /** Calls that wait for a process that does not read, bytes; beyond it they are `Unavailable`. @default 32 MiB */
@@ -34,6 +36,7 @@ const MIB = 1024 * 1024
 export const HOST_DEFAULTS: Required<Omit<HostOptions, 'directory' | 'compiledDirectory'>> = {
   codeDirectories: [],
   sandbox: 'auto',
+  allowed: [],
   maxFrameBytes: 8 * MIB,
   maxQueuedBytes: 32 * MIB,
   maxResidentBytes: 1024 * MIB,

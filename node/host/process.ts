@@ -12,7 +12,7 @@ import { CallError } from '../../src/errors.ts'
 import { Conversation, type Handlers, MAX_ERROR_LENGTH } from './conversation.ts'
 import { eachLine, type Log } from './lines.ts'
 import type { HOST_DEFAULTS } from './options.ts'
-import { commandLine } from './sandbox.ts'
+import { commandLine, type Reach } from './sandbox.ts'
 import { killGroup, type ProcessRecords, residentBytesOf } from './survivors.ts'
 
 export type Settings = typeof HOST_DEFAULTS & { directory: string; compiledDirectory: string }
@@ -22,8 +22,7 @@ export interface HostedInit {
   role: string[]
   settings: Settings
   records: ProcessRecords
-  readable: string[]
-  writable: string[]
+  confinement: Reach
   handlers: Handlers
   log: Log
 }
@@ -67,10 +66,10 @@ export class HostedProcess {
   }
 
   private constructor(init: HostedInit, workDirectory: string) {
-    const { role, settings, readable, writable, handlers, log } = init
+    const { role, settings, confinement, handlers, log } = init
     const { maxFrameBytes, maxQueuedBytes } = settings
     const args = [String(maxFrameBytes), String(maxQueuedBytes), settings.compiledDirectory, ...role]
-    const line = commandLine(settings.sandbox, { readable, writable, workDirectory }, args)
+    const line = commandLine(settings.sandbox, { ...confinement, workDirectory }, args)
     // A session of its own: a signal to the daemon's terminal must not end objects before the daemon has drained them.
     this.#process = spawn(line.command, line.args, {
       cwd: workDirectory,

@@ -1,15 +1,20 @@
 /**
  * How a hosted process is started: plainly, or confined by bubblewrap (SPEC H9). Inside bubblewrap it has no network, sees
- * this program, the verified code and the system's libraries read-only, and may write its state and working directory.
+ * this program, the verified code and the system's libraries read-only, and may write its state and working directory; what
+ * its entry needs beside that and the operator allows, it has, too (H11).
  */
 import { accessSync, constants, existsSync, realpathSync } from 'node:fs'
 import { delimiter, dirname, extname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Refusal } from '../../src/errors.ts'
 
-export interface Confinement {
+/** What a confined process reaches. */
+export interface Reach {
   readable: string[]
   writable: string[]
+  network: boolean
+}
+export interface Confinement extends Reach {
   workDirectory: string
 }
 export interface CommandLine {
@@ -19,7 +24,13 @@ export interface CommandLine {
   confined: boolean
 }
 
+/** H6: a signal would open a debugger, and with it all that the process holds, to every user of the host's loopback. */
+const NO_DEBUGGER = '--disable-sigusr1'
+const NODE_FLAGS = process.allowedNodeEnvironmentFlags.has(NO_DEBUGGER) ? [NO_DEBUGGER] : []
+
 const main = fileURLToPath(new URL(`./main${extname(import.meta.url)}`, import.meta.url))
+/** By which names are resolved. */
+const NAMES = ['/etc/resolv.conf', '/etc/hosts', '/etc/nsswitch.conf', '/etc/gai.conf']
 /** What node itself needs, where it exists. */
 const SYSTEM = ['/usr', '/lib', '/lib64', '/bin', '/etc/ssl', '/etc/localtime']
 
@@ -28,18 +39,28 @@ export function commandLine(sandbox: 'none' | 'bwrap' | 'auto', confinement: Con
   if (bwrap === null) {
     if (sandbox === 'bwrap')
       throw new Refusal('Usage', 'bubblewrap (bwrap) is not on the PATH; install it, or use sandbox none')
-    return { command: process.execPath, args: [main, ...args], confined: false }
+    return { command: process.execPath, args: [...NODE_FLAGS, main, ...args], confined: false }
   }
   const bind = (how: string, paths: string[]) =>
     [...new Set(paths)].filter((path) => existsSync(path)).flatMap((path) => [how, path, path])
   const flags = [
-    ...['--unshare-all', '--die-with-parent', '--proc', '/proc', '--dev', '/dev', '--tmpfs', '/tmp'],
+    ...[
+      '--unshare-all',
+      ...(confinement.network ? ['--share-net'] : []),
+      '--die-with-parent',
+      '--proc',
+      '/proc',
+      '--dev',
+      '/dev',
+      '--tmpfs',
+      '/tmp'
+    ],
     ...bind('--ro-bind', [...SYSTEM, process.execPath, realpathSync(process.execPath), ...programDirectories()]),
-    ...bind('--ro-bind', confinement.readable),
+    ...bind('--ro-bind', [...confinement.readable, ...(confinement.network ? NAMES : [])]),
     ...bind('--bind', [...confinement.writable, confinement.workDirectory]),
     ...['--chdir', confinement.workDirectory, '--']
   ]
-  return { command: bwrap, args: [...flags, process.execPath, main, ...args], confined: true }
+  return { command: bwrap, args: [...flags, process.execPath, ...NODE_FLAGS, main, ...args], confined: true }
 }
 
 /** Path of bubblewrap, or null where it is not installed. */

@@ -29,6 +29,8 @@ export interface RehearsalInit {
   /** The author's directory, with specifications: observers of both versions are asked, too. */
   source?: string | undefined
   sandbox: 'none' | 'bwrap' | 'auto'
+  /** What the code may have if the upgrade says that it needs it (SPEC H11). */
+  allowed: readonly string[]
   /** Where copies are made; removed afterwards. @default the system's temporary directory */
   work?: string | undefined
   progress?(text: string): void
@@ -124,7 +126,8 @@ class Stage {
     const copy = join(place, 'old')
     await cp(directory, copy, { recursive: true, mode: constants.COPYFILE_FICLONE, verbatimSymlinks: true })
     const code = await freshDirectory(this.#work, 'code')
-    const host = new ChildHost({ directory: join(place, 'host'), sandbox: this.#init.sandbox, codeDirectories: [code] })
+    const { sandbox, allowed } = this.#init
+    const host = new ChildHost({ directory: join(place, 'host'), sandbox, allowed, codeDirectories: [code] })
     const memory = watchMemory()
     const result: Rehearsal = {
       object,
@@ -170,7 +173,7 @@ class Stage {
       { version: from, to: result.to, future: futures },
       path
     )
-    const common = { object, peer: PEER, group: null }
+    const common = { object, peer: PEER, group: null, needs: tf.needs }
     const observations = this.#observations.get(links.at(-1)!.className)
     const asked: Asked = new Map()
     if (observations !== undefined) {

@@ -36,6 +36,7 @@ export async function load(
     future: await declared(directory, parts.future),
     past: parts.past === 'subtype' ? 'subtype' : await declared(directory, parts.past),
     transform: join(directory, parts.transform),
+    needs: undefined,
     spec: null
   }
   const code = await loadCode(plan)

@@ -166,6 +166,8 @@ export interface PeerInit {
   addresses: string[]
   /** Classes this node hosts an object of; null: every class of the fleet. */
   classes: string[] | null
+  /** H11: what the operator allows to confined code; undefined: it is not confined. */
+  allowed?: readonly string[] | undefined
   /** Peers to dial at start: addresses with a peer id. */
   bootstrap: { peer: string; addresses: string[] }[]
   /** Seed of the peer's own generator. */

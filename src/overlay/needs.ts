@@ -4,6 +4,7 @@
  */
 import type { UpgradeLog } from '../upgrade/log.ts'
 import type { Entry } from '../upgrade/manifest.ts'
+import { firstRefused, NETWORK } from '../upgrade/needs.ts'
 import type { LineageVersion } from '../upgrade/schema.ts'
 import type { ObjectState } from './lifecycle.ts'
 import { targetOf } from './lifecycle.ts'
@@ -77,6 +78,19 @@ export function missingBundle(
     return `fetches the bundle of version ${version}: ${held} of ${all} pieces`
   }
   return undefined
+}
+
+/** H11: what an upgrade's code needs and the operator of this node does not allow, in words; undefined if there is nothing. */
+export function refusedNeed(
+  target: LineageVersion,
+  init: { allowed?: readonly string[] | undefined }
+): string | undefined {
+  const { needs } = target.upgrade
+  if (needs === undefined || init.allowed === undefined) return undefined
+  const refused = firstRefused(needs, init.allowed)
+  if (refused === undefined) return undefined
+  const what = refused === NETWORK ? 'the network' : refused
+  return `version ${target.version} needs ${what}, which this peer does not allow to it: restart it with --allow ${refused}`
 }
 
 function callsOf(one: LineageVersion | undefined): { className: string; version: number }[] {

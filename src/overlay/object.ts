@@ -10,7 +10,7 @@ import { Decision, type DecisionOwner } from './decision.ts'
 import type { Event, HostCommand } from './events.ts'
 import { type FutureOwner, Futures } from './futures.ts'
 import { BEGUN, commit, enter, fail, goBack, type ObjectState, repeat, resume, targetOf } from './lifecycle.ts'
-import { missingBundle } from './needs.ts'
+import { missingBundle, refusedNeed } from './needs.ts'
 import type { PermitWish } from './permits.ts'
 import type { ObjectRecord } from './record.ts'
 import type { Surroundings } from './surroundings.ts'
@@ -238,7 +238,7 @@ export class HostedObject implements DecisionOwner, FutureOwner {
       this.keep({ ...next, failures, interruptions: 0, progress, progressOf: entry.hash })
       this.#decision.begin(now)
     }
-    const missing = missingBundle(this, target, this.around)
+    const missing = missingBundle(this, target, this.around) ?? refusedNeed(target, this.around.init)
     if (missing !== undefined) {
       this.reason = missing
       return Number.POSITIVE_INFINITY

@@ -16,6 +16,7 @@ export interface Surroundings {
   readonly outbox: Outbox
   readonly chronicle: Chronicle
   readonly drainMs: number
+  readonly init: { readonly allowed?: readonly string[] | undefined }
   /** Whether this peer holds a permit that this object may begin with. */
   holdsPermit(object: string): boolean
   /** Why the permit is not there yet, and whom that is about. */

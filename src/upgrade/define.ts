@@ -9,6 +9,7 @@ import { defaultSchedule, immediately } from '../schedule/combinators.ts'
 import { type Condition, type Schedule, scheduleSchema, whenSchema } from '../schedule/schedule.ts'
 import { explain } from './canonical.ts'
 import { MAX_CLASSES, MAX_REPLACED } from './manifest.ts'
+import { type Needs, needsSchema } from './needs.ts'
 
 /** A module beside `upgrade.ts`: './color-set.ts'. It may be TypeScript and import packages; `pack` bundles it. */
 export type ModulePath = `./${string}`
@@ -36,6 +37,11 @@ export interface ReplacingClass {
    * @default at the first call
    */
   simulate?: Condition
+  /**
+   * What its code, its TF and its SOs need beyond their state: the network, files that they read. A node that confines
+   * code upgrades only where its operator allows it (`upstart-peer --allow`).
+   */
+  needs?: Needs
   /** Specification for `upstart check`; not part of the bundle. */
   spec?: ModulePath
   new?: never
@@ -47,6 +53,8 @@ export interface NewClass {
   object: ModulePath
   /** @default immediately */
   schedule?: Schedule
+  /** As of a class that takes the place of another. */
+  needs?: Needs
   spec?: ModulePath
 }
 
@@ -77,6 +85,7 @@ export interface ClassDefinition {
   past: string | null
   schedule: Schedule
   simulate: Condition | null
+  needs: Needs | null
   spec: string | null
 }
 
@@ -110,6 +119,7 @@ const classSchema = z.strictObject({
   past: z.union([z.literal('subtype'), moduleSchema]).optional(),
   schedule: scheduleSchema.optional(),
   simulate: whenSchema.optional(),
+  needs: needsSchema.optional(),
   spec: moduleSchema.optional(),
   new: z.literal(true).optional()
 })
@@ -148,6 +158,7 @@ function classDefinition(name: string, input: z.infer<typeof classSchema>, versi
     past: input.past ?? null,
     schedule: input.schedule ?? (isNew ? { when: immediately(), constraints: [] } : defaultSchedule()),
     simulate: input.simulate ?? null,
+    needs: input.needs ?? null,
     spec: input.spec ?? null
   }
 }

@@ -5,6 +5,7 @@
 import { z } from 'zod'
 import { hashSchema, nameSchema, pathSchema, versionSchema } from '../names.ts'
 import { readConditionSchema, readScheduleSchema } from '../schedule/reading.ts'
+import { needsSchema } from './needs.ts'
 
 /** Limits of an entry and its bundle (SPEC U2, U3). */
 export const MAX_ENTRY_BYTES = 64 * 1024
@@ -51,6 +52,8 @@ export const classUpgradeSchema = z.strictObject({
   future: simulationSchema.nullable(),
   past: z.union([simulationSchema, z.literal('subtype')]).nullable(),
   schedule: readScheduleSchema,
+  /** H11: what its code needs beyond its state; absent: nothing. */
+  needs: needsSchema.optional(),
   /** L21: when nodes start the future SO though nobody calls it yet; absent: at the first call. */
   simulate: readConditionSchema.optional(),
   /** R2: TFs from the other versions that a node may hold, each named by the entry it came with. */

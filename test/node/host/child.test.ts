@@ -136,6 +136,10 @@ describe('host, child process alone', () => {
     assert.match(await object.ended, /MiB of memory; 300 are allowed/)
   })
 
+  it('H6 no signal opens a debugger', async () => {
+    assert.equal(await caller(await serve())(1, 'debug'), 'nowhere')
+  })
+
   it('H6 a clean environment, a working directory of its own, output captured', async () => {
     const object = await serve()
     const { names, directory: cwd } = await caller(object)(1, 'environment')

@@ -1,7 +1,7 @@
 /** Confinement by bubblewrap (SPEC H9). */
 import assert from 'node:assert/strict'
-import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { networkInterfaces, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ChildHost } from '../../../node/host/child.ts'
 import { bubblewrap } from '../../../node/host/sandbox.ts'
@@ -28,6 +28,33 @@ describe('host, sandbox', () => {
       const host = new ChildHost({ directory: join(place.directory, 'host'), sandbox: 'bwrap' })
       await assert.rejects(host.probe('any'), { name: 'Usage', message: /install it/ })
     } finally {
+      place.remove()
+    }
+  })
+
+  it('H11 what its entry needs and the operator allows it has, too, and nothing else', async function () {
+    if (bubblewrap() === null) this.skip() // lacks: bubblewrap
+    const place = new Place()
+    const [asked, other] = [join(place.directory, 'asked'), join(place.directory, 'other')]
+    for (const directory of [asked, other]) {
+      mkdirSync(directory)
+      writeFileSync(join(directory, 'file'), '')
+    }
+    const directory = join(place.directory, 'host')
+    const allowed = ['network', place.directory]
+    const host = new ChildHost({ directory, sandbox: 'bwrap', compiledDirectory, allowed })
+    try {
+      const needs = { network: true as const, files: [asked] }
+      const object = await host.warm({ ...place.plan(1, links.register), needs }, new World())
+      await object.start()
+      object.serve()
+      const call = caller(object)
+      assert.deepEqual(await call(1, 'interfaces'), Object.keys(networkInterfaces()))
+      assert.deepEqual(await call(1, 'list', asked), ['file'])
+      assert.match(String(await call(1, 'write', join(asked, 'file'))), /EROFS/)
+      assert.deepEqual(await call(1, 'list', other), 'ENOENT')
+    } finally {
+      await host.close()
       place.remove()
     }
   })

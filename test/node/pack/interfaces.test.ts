@@ -25,6 +25,7 @@ const definition: ClassDefinition = {
   past: './past.ts',
   schedule: { when: { kind: 'immediately' }, constraints: [] },
   simulate: null,
+  needs: null,
   spec: null
 }
 const before = { interface: OLD, future: null, past: null }

@@ -1,10 +1,11 @@
 /** One peer of the core, alone, with a host that a test plays: what the other suites cannot order at will. */
 import { hash53, hash64, World } from '../../../sim/authority.ts'
-import type { Authority, Effect, Event, HostCommand, HostCommandName } from '../../../src/overlay/events.ts'
+import type { Authority, Effect, Event, HostCommand, HostCommandName, PeerInit } from '../../../src/overlay/events.ts'
 import { Peer } from '../../../src/overlay/peer.ts'
 import type { PeerRecord } from '../../../src/overlay/record.ts'
 import type { Condition, Schedule } from '../../../src/schedule/schedule.ts'
 import type { Entry } from '../../../src/upgrade/manifest.ts'
+import type { Needs } from '../../../src/upgrade/needs.ts'
 import type { StatementBody } from '../../../src/upgrade/statement.ts'
 
 export const OBJECT = 'Av1'
@@ -29,13 +30,16 @@ export class LonePeer {
   #held = new Set<string>()
   #sequence = 0
 
-  constructor() {
+  readonly #init: Pick<PeerInit, 'allowed'>
+
+  constructor(init: Pick<PeerInit, 'allowed'> = {}) {
+    this.#init = init
     this.peer = this.#make()
     this.step({ type: 'boot', bundles: [] })
   }
 
   /** The signer's next upgrade of the one class A, injected here with its bundle. */
-  inject(schedule = FREELY, replaces?: Entry[]): Entry {
+  inject(schedule = FREELY, replaces?: Entry[], needs?: Needs): Entry {
     const entry = this.world.makeEntry({
       lineages: ['A'],
       schedule,
@@ -43,7 +47,8 @@ export class LonePeer {
       pieces: 1,
       future: true,
       past: this.past,
-      replaces
+      replaces,
+      needs
     })
     this.step({ type: 'inject', request: 1, topic: 'entry', bytes: entry.bytes, bundleHeld: true })
     return entry
@@ -146,7 +151,16 @@ export class LonePeer {
     const signed = signer.openEntry.bind(signer)
     const opened = (bytes: Uint8Array) => this.#rivals.get(bytes) ?? signed(bytes)
     const authority: Authority = Object.assign(signer, { openEntry: opened })
-    const init = { peer: 'peer-a', group: null, labels: {}, addresses: [], classes: null, bootstrap: [], seed: 1 }
+    const init = {
+      peer: 'peer-a',
+      group: null,
+      labels: {},
+      addresses: [],
+      classes: null,
+      bootstrap: [],
+      seed: 1,
+      ...this.#init
+    }
     // Entries are told apart by the identity of their bytes, which a clone does not have.
     const snapshot = new Map([...this.durable].map(([key, value]) => [key, this.#original(key) ?? value]))
     return new Peer(init, authority, snapshot)
