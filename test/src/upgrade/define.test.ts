@@ -27,6 +27,7 @@ describe('defineUpgrade', () => {
       past: 'subtype',
       schedule: { when: { kind: 'immediately' }, constraints: [{ kind: 'rolling', by: 'group', unavailable: 1 }] },
       simulate: null,
+      needs: null,
       spec: null
     })
     assert.equal(classes[1]!.from, null)
