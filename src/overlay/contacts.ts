@@ -54,7 +54,8 @@ export class Contacts {
     if (contacts.length < this.#kept.length) return
     const alive = this.#kept.filter(({ peer }) => peers.has(peer) || this.#view.get(peer) !== undefined)
     if (contacts.length === this.#kept.length && alive.length >= this.#kept.length / 2) return
-    this.#kept = contacts
-    this.#outbox.persist('contacts', contacts)
+    // A copy has no room for more, which a list that grew has.
+    this.#kept = contacts.slice()
+    this.#outbox.persist('contacts', this.#kept)
   }
 }

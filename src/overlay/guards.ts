@@ -5,7 +5,7 @@
 
 import type { Culprit, Evidence } from '../schedule/constraints.ts'
 import { conditionsOf, type Schedule, wholeOf } from '../schedule/schedule.ts'
-import { SmallMap } from '../small.ts'
+import { SmallMap, SmallSet } from '../small.ts'
 import type { UpgradeLog } from '../upgrade/log.ts'
 import type { Entry } from '../upgrade/manifest.ts'
 import type { StatementSet } from '../upgrade/statements.ts'
@@ -21,7 +21,7 @@ const MAX_CULPRITS = 8
 /** Upgrades that neighbours hear of at once when they go badly somewhere: the log's newest. */
 const MAX_GUARDED = 4
 
-const NONE: ReadonlySet<string> = new Set()
+const NONE = new SmallSet<string>()
 
 export class Guards {
   readonly #log: UpgradeLog
@@ -34,7 +34,7 @@ export class Guards {
   #knownLog = -1
   #guarded: { object: string; entry: Entry }[] = []
   /** Lines of the census that a schedule may look at, by key: of those guarded, and of those that code decides about. */
-  #watched: ReadonlySet<string> = NONE
+  #watched = NONE
 
   constructor(parts: { log: UpgradeLog; statements: StatementSet; view: View; census: Census; now(): number }) {
     const { log, statements, view } = parts
@@ -85,7 +85,7 @@ export class Guards {
     this.#knownLog = this.#log.size
     this.#guarded = this.#newest(({ constraints }) => constraints.some(({ kind }) => kind === 'guard'))
     const coded = this.#newest((schedule) => [...conditionsOf(wholeOf(schedule))].some(({ kind }) => kind === 'custom'))
-    this.#watched = new Set(
+    this.#watched = new SmallSet(
       [...this.#guarded, ...coded].map(({ object, entry }) => keyOf(object, entry.hash.slice(0, 16)))
     )
   }

@@ -301,7 +301,8 @@ export class View {
   #rank(peer: string): number {
     const known = this.#records.get(peer)
     if (known?.rank !== undefined) return known.rank
-    const rank = this.#init.hash53(`${this.#init.self}/${peer}`)
+    // 31 bits are order enough, and need no heap number for each record.
+    const rank = Math.floor(this.#init.hash53(`${this.#init.self}/${peer}`) / 2 ** 22)
     if (known !== undefined) known.rank = rank
     return rank
   }
