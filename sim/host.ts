@@ -437,8 +437,8 @@ export class SimulatedHost {
     )
     if (given.length > 0 && !this.#events.mayDiscard())
       this.#events.violation('M14', `${object} discards the SO of version ${given.join(', ')}, and nobody said so`)
-    open.past = open.past.filter(isOut)
-    open.future = open.future.filter(isOut)
+    open.past = open.past.filter(isOut).slice()
+    open.future = open.future.filter(isOut).slice()
     for (const { contents } of [...hosted.attempts.values()]) contents.forget(versions)
     hosted.acknowledged.forget(versions)
     return ''

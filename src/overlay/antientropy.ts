@@ -148,8 +148,10 @@ export class AntiEntropy {
 
   /** Neighbours in turns, in an order that is drawn anew after each turn. */
   #nextOf(neighbours: Neighbourhood): string {
-    this.#order = this.#order.filter((peer) => neighbours.has(peer))
-    if (this.#order.length === 0) this.#order = this.#generator.shuffle([...neighbours.all()])
+    // Lists that `filter` makes, and those spread, have room for sixteen more; a copy has none.
+    if (!this.#order.every((peer) => neighbours.has(peer)))
+      this.#order = this.#order.filter((peer) => neighbours.has(peer)).slice()
+    if (this.#order.length === 0) this.#order = this.#generator.shuffle([...neighbours.all()].slice())
     return this.#order.pop()!
   }
 

@@ -470,7 +470,11 @@ export class HostedObject implements DecisionOwner, FutureOwner {
     const retired = schema
       .versions(object)
       .findLast((one) => one.version <= version && statements.retired(one.entry.hash))
-    return schema.past(object, version).filter((one) => one > (retired?.version ?? 0))
+    // Kept for long: a copy has no room for more, which a filtered list has.
+    return schema
+      .past(object, version)
+      .filter((one) => one > (retired?.version ?? 0))
+      .slice()
   }
 
   /** Future SOs that go on above the new version (MODEL: re-basing). */
