@@ -66,8 +66,8 @@ interface Waiting {
 class Queue {
   #waiting: Waiting[] = []
   #first = 0
-  get isEmpty(): boolean {
-    return this.#waiting.length === 0
+  get length(): number {
+    return this.#waiting.length - this.#first
   }
   push(one: Waiting): void {
     this.#waiting.push(one)
@@ -84,10 +84,27 @@ interface Processor {
   until: number
   /** What it works on: the event happens when that is done. */
   current: Waiting | undefined
-  /** What sockets hold comes before what the cores are to do with it, as in a loop of node. */
+  /**
+   * A loop of node: what sockets hold when they are looked at, then what the cores had been told to do by the end of that;
+   * what comes meanwhile waits for the next time.
+   */
   readonly arrived: Queue
   readonly turns: Queue
+  isReading: boolean
+  /** How much is left of what it is at. */
+  left: number
   isScheduled: boolean
+}
+
+/** What the loop comes to next. */
+function taken(processor: Processor): Waiting | undefined {
+  for (let phase = 0; phase < 2 && processor.left === 0; phase++) {
+    processor.isReading = !processor.isReading
+    processor.left = (processor.isReading ? processor.arrived : processor.turns).length
+  }
+  if (processor.left === 0) return undefined
+  processor.left -= 1
+  return (processor.isReading ? processor.arrived : processor.turns).take()
 }
 
 /** What follows from an event at once, as its commit does, comes before the next event. */
@@ -130,6 +147,8 @@ export class Processors {
       current: undefined,
       arrived: new Queue(),
       turns: new Queue(),
+      isReading: false,
+      left: 0,
       isScheduled: false
     }))
   }
@@ -186,9 +205,8 @@ export class Processors {
     const { current } = processor
     processor.current = undefined
     if (current === undefined) {
-      const next = processor.arrived.take() ?? processor.turns.take()
-      if (next === undefined) return false
-      return this.#work(processor, next)
+      const next = taken(processor)
+      return next === undefined ? false : this.#work(processor, next)
     }
     if (current.kind === EventKind.arrive && !current.isReceived) {
       current.isReceived = true

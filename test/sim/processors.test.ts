@@ -41,16 +41,17 @@ describe('sim/processors', () => {
     )
   })
 
-  it('M60: messages are received before the cores are given what came', () => {
-    const happened = played({ receiveMs: 1, copyMs: 5, steps: { 'message want': 10 } }, (kernel) => {
-      kernel.at(0, EventKind.arrive, 0, 0, want)
-      kernel.at(0.5, EventKind.arrive, 1, 0, want)
-      kernel.at(0.5, EventKind.gossip, 2, 0, new Publication('entry', new Uint8Array(1), 0, 3))
+  it('M60: what sockets hold is received, then the cores are given that; what comes meanwhile is received after it', () => {
+    const happened = played({ receiveMs: 1, copyMs: 5, steps: { 'message want': 10 } }, (kernel, processors) => {
+      processors.spend(0, 1)
+      kernel.at(0.5, EventKind.arrive, 0, 0, want)
+      kernel.at(0.6, EventKind.arrive, 1, 0, want)
+      kernel.at(2.5, EventKind.gossip, 2, 0, new Publication('entry', new Uint8Array(1), 0, 3))
     })
     assert.deepEqual(happened, [
-      [2, EventKind.gossip, 7],
-      [0, EventKind.arrive, 17],
-      [1, EventKind.arrive, 27]
+      [0, EventKind.arrive, 13],
+      [1, EventKind.arrive, 23],
+      [2, EventKind.gossip, 28]
     ])
   })
 
