@@ -61,6 +61,8 @@ export type RefusalName =
   | 'WrongFleet' // belongs to another trust root
   | 'Unsigned' // no signature at all
   | 'WrongSignature' // a signature that does not verify, or by a key without that role
+  | 'UnknownKey' // signed by a key that no root known here lists; a newer root may
+  | 'Lapsed' // only an earlier root covers it, and no root vouches for it
   | 'UnderThreshold' // valid signatures, but fewer than the role needs
   | 'Expired' // first injection after `expires`
   | 'StaleParent' // not the next link of the chain

@@ -4,7 +4,8 @@ import { InvalidArgumentError, Option } from 'commander'
 import { Refusal } from '../../src/errors.ts'
 import { type Duration, durationMs } from '../../src/schedule/combinators.ts'
 import type { PublicKey, Signer } from '../../src/upgrade/keys.ts'
-import { MAX_ROOT_BYTES, openTrust, type RootInit, type Trust } from '../../src/upgrade/trust.ts'
+import type { RootInit } from '../../src/upgrade/root.ts'
+import { MAX_ROOTS_BYTES, openTrust, type Trust } from '../../src/upgrade/trust.ts'
 import { readPublicKey, readSigner } from '../keys.ts'
 import { ofFile, unreadable } from '../obstacles.ts'
 
@@ -34,7 +35,7 @@ export async function readBounded(path: string, limit: number, mend: string): Pr
 }
 
 export async function readRoot(path: string): Promise<Uint8Array> {
-  const bytes = await readBounded(path, MAX_ROOT_BYTES, 'give the root.json that "upstart root new" wrote')
+  const bytes = await readBounded(path, MAX_ROOTS_BYTES, 'give the root.json that "upstart root new" wrote')
   ofFile(path, () => openTrust(bytes))
   return bytes
 }

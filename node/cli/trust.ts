@@ -4,7 +4,8 @@ import type { Command } from 'commander'
 import { addSignature, kindOf, parseEntry, parseStatement } from '../../src/upgrade/entry.ts'
 import type { Signer } from '../../src/upgrade/keys.ts'
 import { MAX_ENTRY_BYTES } from '../../src/upgrade/manifest.ts'
-import { addRootSignatures, openRoot, signRoot, type Trust } from '../../src/upgrade/trust.ts'
+import { addRootSignatures, openRoot, parseRoot, signRoot } from '../../src/upgrade/root.ts'
+import type { Trust } from '../../src/upgrade/trust.ts'
 import { generateKeyFiles } from '../keys.ts'
 import { ofFile, unwritable } from '../obstacles.ts'
 import { openUpgradeFile, writeUpgradeFile } from '../pack/file.ts'
@@ -106,7 +107,7 @@ async function signDocument(path: string, signers: readonly Signer[], trust: Tru
     await writeWhole(path, signed)
     const { threshold } = parsed.signed.roles.root
     const present = parsed.signatures.length
-    return { kind: 'root', hash: present >= threshold ? openRoot(signed).fleet : '', present, threshold }
+    return { kind: 'root', hash: parseRoot(signed).hash, present, threshold }
   }
   const kind = ofFile(path, () => kindOf(bytes))
   const signed = signers.reduce(addSignature, bytes)

@@ -1,193 +1,62 @@
 /**
- * Who may say what in a fleet (SPEC T): `root.json` is TUF root metadata, verified with @tufjs/models. Beside TUF's four
- * roles it names ours: `operator` signs statements, `admission` is reserved. TUF's `targets` releases upgrades.
+ * Who may say what in a fleet (SPEC T): what follows from the chain of its roots. Entries and statements are judged by
+ * the newest root.
  *
  *   T1  A key id is the hash of the key, so one key never counts twice.
  *   T2  The fleet's hash is that of the canonical signed part of root version 1.
  *   T3  Every signature present must verify and belong to the role; at least the threshold of them is needed.
  *   T10  Sizes are checked before parsing, shape before signatures, signatures before meaning.
+ *   T13  Each next root continues the one before, and the thresholds of both signed it.
+ *   T14  What only an earlier root covers has lapsed, unless a root vouches for it by its hash.
+ *   T15  A second next root is a fork: the one seen first stays.
+ *   T16  Only the newest root's expiry counts.
  */
-import { Metadata, MetadataKind, type Root, Signature } from '@tufjs/models'
-import { z } from 'zod'
 import { Refusal } from '../errors.ts'
-import { hashSchema } from '../names.ts'
-import { canonicalHash, decode, encode, explain, sha256 } from './canonical.ts'
-import {
-  type Envelope,
-  expiresSchema,
-  MAX_SIGNATURES,
-  parseEntry,
-  parseStatement,
-  SPECIFICATION,
-  signaturesSchema,
-  writeTime
-} from './entry.ts'
-import { keyIdOf, type PublicKey, type Signer } from './keys.ts'
+import { decode, encode, sha256 } from './canonical.ts'
+import { type Envelope, parseEntry, parseStatement } from './entry.ts'
 import type { Entry } from './manifest.ts'
-import type { Statement } from './statement.ts'
+import {
+  checkEach,
+  checkNext,
+  checkThreshold,
+  counted,
+  MAX_ROOT_BYTES,
+  type OpenRoot,
+  openRoot,
+  parseRoot,
+  type RoleName
+} from './root.ts'
+import type { Statement, StatementBody } from './statement.ts'
 
-export const MAX_ROOT_BYTES = 64 * 1024
 /** Verified entries and statements remembered by the hash of their bytes, beside those remembered by identity. */
 const MAX_REMEMBERED = 512
+/** Of a file with all roots of a fleet. */
+export const MAX_ROOTS_BYTES = 256 * MAX_ROOT_BYTES
 
-const publicKeySchema = z.strictObject({
-  keytype: z.literal('ed25519', 'only Ed25519 keys are supported'),
-  scheme: z.literal('ed25519'),
-  keyval: z.strictObject({ public: z.string().regex(/^[0-9a-f]{64}$/, '32 bytes in lower-case hex') })
-})
+/** What the role `control` may say: it holds upgrades up and lets them go, and changes nothing else (T17). */
+const CONTROLS: ReadonlySet<StatementBody['what']> = new Set(['pause', 'resume', 'approve'])
 
-const roleSchema = z
-  .strictObject({
-    keyids: z
-      .array(hashSchema)
-      .min(1)
-      .max(MAX_SIGNATURES)
-      .refine((ids) => new Set(ids).size === ids.length, 'each key once'),
-    threshold: z.int().min(1)
-  })
-  .refine((role) => role.threshold <= role.keyids.length, 'the threshold is above the number of keys')
-
-const rolesSchema = z
-  .object({ root: roleSchema, targets: roleSchema, snapshot: roleSchema, timestamp: roleSchema, operator: roleSchema })
-  .catchall(roleSchema)
-  .refine((roles) => Object.keys(roles).length <= 16, 'at most 16 roles')
-
-const rootSchema = z.strictObject({
-  signatures: signaturesSchema,
-  signed: z
-    .strictObject({
-      _type: z.literal(MetadataKind.Root),
-      spec_version: z.string().regex(/^1\.\d{1,3}(\.\d{1,3})?$/, 'TUF specification 1.x'),
-      version: z.literal(1, 'this release starts from version 1 of a root: give the first root.json of the fleet'),
-      expires: expiresSchema,
-      consistent_snapshot: z.boolean(),
-      keys: z
-        .record(hashSchema, publicKeySchema)
-        .refine((keys) => Object.keys(keys).length <= 4 * MAX_SIGNATURES, 'too many keys')
-        .refine(
-          (keys) => Object.entries(keys).every(([id, key]) => keyIdOf(key) === id),
-          'a key id is the sha-256 of its key'
-        ),
-      roles: rolesSchema
-    })
-    .refine(
-      (root) => Object.values(root.roles).every((role) => role.keyids.every((id) => Object.hasOwn(root.keys, id))),
-      'a role names a key that is not listed'
-    )
-})
-
-export type RoleName = 'root' | 'targets' | 'operator'
-
-/** A root whose own threshold signed it. */
-export interface OpenRoot {
-  readonly fleet: string
-  readonly metadata: Metadata<Root>
-  /** ms; when it has passed, new upgrades are refused and service goes on. */
-  readonly expires: number
-  readonly bytes: Uint8Array
-}
-
-/** What is trusted, derived from one root. All methods are synchronous, memoised, and throw Refusal. */
+/**
+ * What is trusted, derived from a chain of roots. Immutable: a rotation gives another one, and those who trust the same
+ * may share it. All methods are synchronous and throw Refusal; what is opened is remembered.
+ */
 export interface Trust {
   readonly fleet: string
+  /** The newest one. */
   readonly root: OpenRoot
+  /** All, from the first on. */
+  readonly roots: readonly OpenRoot[]
+  /** Trust with the next root; this one if the root is known. */
+  rotated(bytes: Uint8Array): Trust
+  /** What some root of the chain covers; whether it still counts is for `covers`. */
   openEntry(bytes: Uint8Array): Entry
   openStatement(bytes: Uint8Array): Statement
-  /** Whether a first injection at `now` (ms) comes too late: the entry's or the root's time has passed. */
+  /** T14: whether something that was opened may be taken in and told: the newest root covers it, or one vouches for it. */
+  covers(topic: 'entry' | 'statement', bytes: Uint8Array): boolean
+  /** Whether a first injection at `now` (ms) comes too late: the entry's or the newest root's time has passed. */
   expired(bytes: Uint8Array, now: number): boolean
   /** How many good signatures there are and how many the role needs; refuses bad ones, not too few. */
   signatures(role: RoleName, envelope: Envelope<unknown>): { present: number; threshold: number }
-}
-
-type Verifiable = Metadata<any>
-
-/** T3: refuses signatures that do not verify or whose key does not hold the role. */
-function checkEach(root: Metadata<Root>, role: string, metadata: Verifiable, what: string): void {
-  const holders = root.signed.roles[role]?.keyIDs ?? []
-  for (const keyid of Object.keys(metadata.signatures)) {
-    const key = holders.includes(keyid) ? root.signed.keys[keyid] : undefined
-    if (key === undefined) {
-      const text = `${what}: key ${keyid.slice(0, 16)}… does not hold the role "${role}" in this root; sign with one that does`
-      throw new Refusal('WrongSignature', text)
-    }
-    try {
-      key.verifySignature(metadata)
-    } catch (cause) {
-      const text = `${what}: the signature of key ${keyid.slice(0, 16)}… does not verify; it was changed after signing`
-      throw new Refusal('WrongSignature', text, { cause })
-    }
-  }
-}
-
-/** T3. When exactly as many signed as needed, the threshold having been met proves each of them. */
-function checkThreshold(root: Metadata<Root>, role: string, metadata: Verifiable, what: string): void {
-  const present = Object.keys(metadata.signatures).length
-  const threshold = root.signed.roles[role]?.threshold ?? Number.POSITIVE_INFINITY
-  if (present === 0) throw new Refusal('Unsigned', `${what}: no signature, ${threshold} needed: use "upstart sign"`)
-  try {
-    root.verifyDelegate(role, metadata)
-  } catch (cause) {
-    checkEach(root, role, metadata, what)
-    const text = `${what}: ${present} of ${threshold} signatures that the role "${role}" needs; let others sign it with "upstart sign"`
-    throw new Refusal('UnderThreshold', text, { cause })
-  }
-  if (present !== threshold) checkEach(root, role, metadata, what)
-}
-
-/** Opens root.json: shape, key ids, and signatures by its own threshold. */
-export function openRoot(bytes: Uint8Array): OpenRoot {
-  const parsed = rootSchema.safeParse(decode(bytes, MAX_ROOT_BYTES, 'root.json'))
-  if (!parsed.success) throw new Refusal('Malformed', `root.json: ${explain(parsed.error)}`)
-  const metadata = Metadata.fromJSON(MetadataKind.Root, parsed.data as any)
-  checkThreshold(metadata, 'root', metadata, 'root.json')
-  const { signed } = parsed.data
-  return { fleet: canonicalHash(signed), metadata, expires: Date.parse(signed.expires), bytes: encode(parsed.data) }
-}
-
-export interface RootInit {
-  /** Role → who holds it and how many of them must sign. TUF's `snapshot` and `timestamp` go to the root's holders. */
-  roles: Record<RoleName, { keys: PublicKey[]; threshold: number }>
-  expiresMs: number
-}
-
-/** Root metadata of a new fleet with the signatures of `signers`, perhaps not yet enough. */
-export function signRoot(init: RootInit, signers: readonly Signer[]): Uint8Array {
-  const keys = Object.fromEntries(
-    Object.values(init.roles).flatMap((role) => role.keys.map((key) => [keyIdOf(key), key] as const))
-  )
-  const role = (name: RoleName) => ({
-    keyids: init.roles[name].keys.map(keyIdOf),
-    threshold: init.roles[name].threshold
-  })
-  const signed = {
-    _type: MetadataKind.Root,
-    spec_version: SPECIFICATION,
-    version: 1,
-    expires: writeTime(init.expiresMs),
-    consistent_snapshot: true,
-    keys,
-    roles: {
-      root: role('root'),
-      snapshot: role('root'),
-      timestamp: role('root'),
-      targets: role('targets'),
-      operator: role('operator')
-    }
-  }
-  return addRootSignatures(encode({ signatures: [], signed }), signers)
-}
-
-/** Adds signatures to a root that is not complete yet. */
-export function addRootSignatures(bytes: Uint8Array, signers: readonly Signer[]): Uint8Array {
-  const parsed = rootSchema.safeParse(decode(bytes, MAX_ROOT_BYTES, 'root.json'))
-  if (!parsed.success) throw new Refusal('Malformed', `root.json: ${explain(parsed.error)}`)
-  const metadata = Metadata.fromJSON(MetadataKind.Root, parsed.data as any)
-  for (const signer of signers) {
-    metadata.sign(
-      (message) => new Signature({ keyID: signer.keyid, sig: Buffer.from(signer.sign(message)).toString('hex') })
-    )
-  }
-  return encode(metadata.toJSON())
 }
 
 /** Remembers results by identity of the bytes, and a bounded number by their hash (duplicates from several peers). */
@@ -209,43 +78,143 @@ function memoise<Result extends { bytes: Uint8Array }>(
   }
 }
 
-/** Trust of the fleet whose root these bytes are. */
-export function openTrust(rootBytes: Uint8Array): Trust {
-  return trustIn(openRoot(rootBytes))
+/** Trust of the fleet whose first root these bytes are, or all whose roots they are. */
+export function openTrust(bytes: Uint8Array): Trust {
+  if (bytes[0] !== '['.charCodeAt(0)) return trustIn(openRoot(bytes))
+  const [first, ...others] = decode(bytes, MAX_ROOTS_BYTES, 'roots') as unknown[]
+  const start = trustIn(openRoot(encode(first ?? null)))
+  return others.reduce((trust: Trust, root) => trust.rotated(encode(root)), start)
+}
+
+/** The form in which `openTrust` reads all roots of a fleet. */
+export function encodeRoots({ roots }: Pick<Trust, 'roots'>): Uint8Array {
+  return encode(roots.map(({ bytes }) => JSON.parse(new TextDecoder().decode(bytes))))
 }
 
 export function trustIn(root: OpenRoot): Trust {
-  const { fleet, metadata } = root
-  const checkFleet = (found: string, what: string): void => {
+  return new Chain([root])
+}
+
+class Chain implements Trust {
+  readonly roots: readonly OpenRoot[]
+  readonly openEntry: (bytes: Uint8Array) => Entry
+  readonly openStatement: (bytes: Uint8Array) => Statement
+  /** What the roots of the chain vouch for, by hash. */
+  readonly #vouched: ReadonlySet<string>
+  readonly #expiries = new WeakMap<Entry, number>()
+  readonly #lapsed = new WeakSet<Entry | Statement>()
+
+  constructor(roots: readonly OpenRoot[]) {
+    this.roots = roots
+    this.#vouched = new Set(
+      roots.flatMap(({ rotation }) => [...(rotation?.entries ?? []), ...(rotation?.statements ?? [])])
+    )
+    this.openEntry = memoise((bytes) => this.#entry(bytes))
+    this.openStatement = memoise((bytes) => this.#statement(bytes))
+  }
+
+  get fleet(): string {
+    return this.root.fleet
+  }
+  get root(): OpenRoot {
+    return this.roots.at(-1)!
+  }
+
+  covers(topic: 'entry' | 'statement', bytes: Uint8Array): boolean {
+    return !this.#lapsed.has(topic === 'entry' ? this.openEntry(bytes) : this.openStatement(bytes))
+  }
+
+  expired(bytes: Uint8Array, now: number): boolean {
+    return now >= Math.min(this.root.expires, this.#expiries.get(this.openEntry(bytes))!)
+  }
+
+  signatures(role: RoleName, envelope: Envelope<unknown>): { present: number; threshold: number } {
+    checkEach([this.root], role, envelope.metadata, 'signatures')
+    return counted(this.root, role, envelope.metadata)
+  }
+
+  rotated(bytes: Uint8Array): Trust {
+    const next = parseRoot(bytes)
+    const { version } = next
+    this.#checkFleet(next.fleet, `root ${version}`)
+    const newest = this.root.version
+    const known = this.roots[version - 1]
+    if (known?.hash === next.hash) return this
+    if (version > newest + 1) {
+      const text = `root ${version}: the newest root known here is ${newest}; give root ${newest + 1} first`
+      throw new Refusal('StaleParent', text)
+    }
+    checkNext(this.roots[version - 2]!, next)
+    if (known === undefined) return new Chain([...this.roots, next])
+    const text = `two roots ${version} (${known.hash.slice(0, 12)} and ${next.hash.slice(0, 12)}) stand on one: the one seen first stays; its holders must find out who signed the other`
+    throw new Refusal('Fork', text)
+  }
+
+  #checkFleet(found: string, what: string): void {
+    const { fleet } = this
     if (found === fleet) return
     const text = `${what}: it is for fleet ${found.slice(0, 16)}…, this is ${fleet.slice(0, 16)}…; pack or sign it for this fleet's root.json`
     throw new Refusal('WrongFleet', text)
   }
-  const expiries = new WeakMap<Entry, number>()
-  const openEntry = memoise<Entry>((bytes) => {
+
+  #entry(bytes: Uint8Array): Entry {
     const found = parseEntry(bytes)
-    checkFleet(found.content.fleet, 'entry')
-    checkThreshold(metadata, 'targets', found.metadata, 'entry')
+    this.#checkFleet(found.content.fleet, 'entry')
+    const isCovered = this.#judge(['targets'], found, 'entry')
     const { version, parent } = found.content
     const entry = { version, parent, hash: found.hash, manifest: found.content, bytes: found.bytes }
-    expiries.set(entry, found.expires)
+    this.#expiries.set(entry, found.expires)
+    if (!isCovered) this.#lapsed.add(entry)
     return entry
-  })
-  const openStatement = memoise<Statement>((bytes) => {
+  }
+
+  #statement(bytes: Uint8Array): Statement {
     const found = parseStatement(bytes)
-    checkFleet(found.content.fleet, 'statement')
-    checkThreshold(metadata, 'operator', found.metadata, 'statement')
-    return { hash: found.hash, keys: found.keys, body: found.content, expires: found.expires, bytes: found.bytes }
-  })
-  return {
-    fleet,
-    root,
-    openEntry,
-    openStatement,
-    expired: (bytes, now) => now >= Math.min(root.expires, expiries.get(openEntry(bytes))!),
-    signatures(role, envelope) {
-      checkEach(metadata, role, envelope.metadata, 'signatures')
-      return { present: envelope.keys.length, threshold: metadata.signed.roles[role]!.threshold }
+    this.#checkFleet(found.content.fleet, 'statement')
+    const roles: RoleName[] = CONTROLS.has(found.content.what) ? ['operator', 'control'] : ['operator']
+    const isCovered = this.#judge(roles, found, 'statement')
+    const { hash, keys, content, expires } = found
+    const statement = { hash, keys, body: content, expires, bytes: found.bytes }
+    if (!isCovered) this.#lapsed.add(statement)
+    return statement
+  }
+
+  #held(role: RoleName): string[] {
+    return this.roots.flatMap((root) => root.metadata.signed.roles[role]?.keyIDs ?? [])
+  }
+
+  /** Whether it is covered (T14). @throws Refusal of the newest root, if no root of the chain takes the signatures */
+  #judge(roles: readonly RoleName[], { metadata, hash }: Envelope<unknown>, what: string): boolean {
+    const refusal = refusalBy(this.root, roles, metadata, what)
+    if (refusal === undefined) return true
+    if (this.#vouched.has(hash)) {
+      // The roots' holders say so themselves; only noise must not travel with it under its name.
+      const held = roles.find((role) => Object.keys(metadata.signatures).some((id) => this.#held(role).includes(id)))
+      checkEach(this.roots, held ?? roles[0]!, metadata, what)
+      return true
     }
+    const earlier = this.roots.slice(0, -1)
+    if (earlier.some((root) => refusalBy(root, roles, metadata, what) === undefined)) return false
+    throw refusal
+  }
+}
+
+/** Undefined if one of the roles takes all the signatures. */
+function refusalBy(
+  root: OpenRoot,
+  roles: readonly RoleName[],
+  metadata: Envelope<unknown>['metadata'],
+  what: string
+): Refusal | undefined {
+  const ids = Object.keys(metadata.signatures)
+  const held = (role: RoleName) => root.metadata.signed.roles[role]?.keyIDs ?? []
+  // The first one tells what is wrong where the signatures are nobody's.
+  const role = roles.find((one) => ids.length > 0 && ids.every((id) => held(one).includes(id))) ?? roles[0]!
+  try {
+    checkThreshold(root, role, metadata, what)
+    return undefined
+  } catch (error) {
+    if (error instanceof Refusal) return error
+    throw error
   }
 }

@@ -1,7 +1,8 @@
 /** A fleet for tests: fixed keys, a root of two of three, and a small valid manifest. */
 import { privateKeyFromSeed, type Signer, signerOf } from '../../../src/upgrade/keys.ts'
 import type { Manifest } from '../../../src/upgrade/manifest.ts'
-import { openTrust, signRoot, type Trust } from '../../../src/upgrade/trust.ts'
+import { signRoot } from '../../../src/upgrade/root.ts'
+import { openTrust, type Trust } from '../../../src/upgrade/trust.ts'
 
 export const FAR = Date.parse('2090-01-01T00:00:00Z')
 
