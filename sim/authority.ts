@@ -4,7 +4,15 @@
  * statements and records are those of the production code.
  */
 import { Refusal } from '../src/errors.ts'
-import type { Authority, Effect, Event, HostCommandName, PeerInit } from '../src/overlay/events.ts'
+import type {
+  Authority,
+  Effect,
+  Event,
+  HostCommandName,
+  PeerInit,
+  Trusted,
+  TrustedRoot
+} from '../src/overlay/events.ts'
 import { type PeerRecord, type SignedRecord, signedRecord } from '../src/overlay/record.ts'
 import { contextOf, type ScheduleContext } from '../src/schedule/context.ts'
 import type { Condition, Schedule } from '../src/schedule/schedule.ts'
@@ -44,9 +52,11 @@ export function hash64(text: string): string {
 class SimulatedBytes extends Uint8Array {
   signer: World | undefined
   kind: Kind | undefined
-  opened: Entry | Statement | SignedRecord | undefined
+  opened: Entry | Statement | SignedRecord | SimulatedRoot | undefined
+  /** Version of the root whose keys signed it. */
+  under: number | undefined
 }
-type Kind = 'entry' | 'statement' | 'record'
+type Kind = 'entry' | 'statement' | 'record' | 'root'
 const SHARED = new ArrayBuffer(1024 * 1024)
 const bytesOf = (length: number): SimulatedBytes => new SimulatedBytes(SHARED, 0, Math.min(length, SHARED.byteLength))
 
@@ -92,6 +102,67 @@ export interface EntryRequest {
   replaces?: Entry[]
 }
 
+/** A root whose keys are all new: what earlier ones signed has lapsed unless it is vouched for. */
+export interface SimulatedRoot extends TrustedRoot {
+  readonly parent: string
+  readonly vouches: ReadonlySet<string>
+}
+
+/** Trust in a chain of roots: one object for all peers that know the same. */
+class SimulatedTrust implements Trusted {
+  readonly roots: readonly SimulatedRoot[]
+  readonly #world: World
+  /** By the next root. */
+  readonly #next = new Map<SimulatedRoot, SimulatedTrust>()
+
+  constructor(world: World, roots: readonly SimulatedRoot[]) {
+    this.#world = world
+    this.roots = roots
+  }
+
+  get root(): SimulatedRoot {
+    return this.roots.at(-1)!
+  }
+
+  rotated(bytes: Uint8Array): Trusted {
+    const root = this.#world.open('root', bytes) as SimulatedRoot
+    const known = this.roots[root.version - 1]
+    if (known === root) return this
+    const before = this.roots[root.version - 2]
+    if (before?.hash !== root.parent) throw new Refusal('StaleParent', `root ${root.version} continues another one`)
+    if (known !== undefined) throw new Refusal('Fork', `two roots ${root.version}: ${known.hash} and ${root.hash}`)
+    let next = this.#next.get(root)
+    if (next === undefined) {
+      next = new SimulatedTrust(this.#world, [...this.roots, root])
+      this.#next.set(root, next)
+    }
+    return next
+  }
+
+  openEntry(bytes: Uint8Array): Entry {
+    return this.#open('entry', bytes) as Entry
+  }
+  openStatement(bytes: Uint8Array): Statement {
+    return this.#open('statement', bytes) as Statement
+  }
+
+  covers(kind: 'entry' | 'statement', bytes: Uint8Array): boolean {
+    // As in the production code: before the first rotation nothing has lapsed.
+    return this.roots.length === 1 || this.#world.isCovered(kind, bytes, this.roots)
+  }
+
+  expired(_bytes: Uint8Array, now: number): boolean {
+    return now >= this.root.expires
+  }
+
+  #open(kind: 'entry' | 'statement', bytes: Uint8Array): unknown {
+    const opened = this.#world.open(kind, bytes)
+    const isKnown = (bytes as SimulatedBytes).under! <= this.root.version
+    if (isKnown || this.#world.isCovered(kind, bytes, this.roots)) return opened
+    throw new Refusal('UnknownKey', `the ${kind} is signed by keys that root ${this.root.version} does not list`)
+  }
+}
+
 /** One peer's: only what it signs is its own. */
 class SimulatedAuthority implements Authority {
   readonly #world: World
@@ -108,11 +179,8 @@ class SimulatedAuthority implements Authority {
   get logs(): SharedLogs {
     return this.#world.logs
   }
-  openEntry(bytes: Uint8Array): Entry {
-    return this.#world.open('entry', bytes) as Entry
-  }
-  openStatement(bytes: Uint8Array): Statement {
-    return this.#world.open('statement', bytes) as Statement
+  get trust(): Trusted {
+    return this.#world.trust
   }
   openRecord(bytes: Uint8Array): SignedRecord {
     return this.#world.open('record', bytes) as SignedRecord
@@ -124,9 +192,6 @@ class SimulatedAuthority implements Authority {
   }
   hash53(text: string): number {
     return hash53(text)
-  }
-  expired(): boolean {
-    return false
   }
 }
 
@@ -145,6 +210,9 @@ export class World {
   readonly efforts = new Map<number, Effort>()
   /** Version → the share of calls that fail through its objects' fault. */
   readonly errors = new Map<number, number>()
+  /** Of the first root. */
+  readonly trust: Trusted
+  readonly roots: SimulatedRoot[]
   readonly #pieceHashes = new WeakMap<Uint8Array, string>()
   /** Copy what is sealed, so that a peer that changes a record after it signed it is found out. */
   readonly #strict: boolean
@@ -152,6 +220,55 @@ export class World {
   constructor(seed: number, strict: boolean) {
     this.fleet = hash64(`fleet ${seed}`)
     this.#strict = strict
+    this.roots = [this.#root(1, this.fleet, '', new Set())]
+    this.trust = new SimulatedTrust(this, this.roots.slice())
+  }
+
+  /** The holders make the next root, with new keys for all; it vouches for what exists but for what is left out. */
+  makeRoot(but: readonly string[] = [], expires = Number.POSITIVE_INFINITY): SimulatedRoot {
+    const made = [...this.entries, ...this.rivals, ...this.statements].map((one) => one.hash)
+    const root = this.#root(
+      this.roots.length + 1,
+      hash64(`root ${this.fleet} ${this.roots.length + 1}`),
+      this.roots.at(-1)!.hash,
+      new Set(made.filter((hash) => !but.includes(hash))),
+      expires
+    )
+    this.roots.push(root)
+    return root
+  }
+
+  /** Others with the keys of the root before make another one in place of the newest. */
+  makeRivalRoot(): SimulatedRoot {
+    const { version, parent, vouches } = this.roots.at(-1)!
+    return this.#root(version, hash64(`rival root ${this.fleet} ${version}`), parent, vouches)
+  }
+
+  #root(
+    version: number,
+    hash: string,
+    parent: string,
+    vouches: ReadonlySet<string>,
+    expires = Number.POSITIVE_INFINITY
+  ): SimulatedRoot {
+    const bytes = bytesOf(4000)
+    const root = { version, hash, parent, vouches, expires, bytes }
+    this.#sign('root', bytes, root)
+    return root
+  }
+
+  /** T14: the newest of these roots signed it, or one of them vouches for it. */
+  isCovered(kind: 'entry' | 'statement', bytes: Uint8Array, roots: readonly SimulatedRoot[]): boolean {
+    const { hash } = this.open(kind, bytes) as Entry | Statement
+    return (bytes as SimulatedBytes).under === roots.length || roots.some(({ vouches }) => vouches.has(hash))
+  }
+
+  /** An entry that a test has made, signed by the keys of now. */
+  signed(entry: Omit<Entry, 'bytes'>): Entry {
+    const bytes = bytesOf(2000)
+    const made = { ...entry, bytes }
+    this.#sign('entry', bytes, made)
+    return made
   }
 
   /** The signer makes version n + 1 of the one chain. */
@@ -268,18 +385,19 @@ export class World {
     return signed
   }
 
-  open(kind: Kind, bytes: Uint8Array): Entry | Statement | SignedRecord {
+  open(kind: Kind, bytes: Uint8Array): Entry | Statement | SignedRecord | SimulatedRoot {
     if (!(bytes instanceof SimulatedBytes) || bytes.signer !== this || bytes.kind !== kind) {
       throw new Refusal('WrongSignature', `these bytes are no ${kind} that the fleet's signers made`)
     }
     return bytes.opened!
   }
 
-  #sign(kind: Kind, bytes: Uint8Array, what: Entry | Statement | SignedRecord): void {
+  #sign(kind: Kind, bytes: Uint8Array, what: Entry | Statement | SignedRecord | SimulatedRoot): void {
     if (!(bytes instanceof SimulatedBytes)) throw new Error('only bytes of this world are signed in it')
     bytes.signer = this
     bytes.kind = kind
     bytes.opened = what
+    if (kind !== 'record') bytes.under = this.roots?.length ?? 0
   }
 
   /** From every earlier version: nodes may be that far behind. */

@@ -374,7 +374,12 @@ function handlers(core: Peer, driver: Driver): NetworkHandlers {
     connected: (peer) => driver.post({ type: 'connected', peer }),
     disconnected: (peer) => driver.post({ type: 'disconnected', peer }),
     message: (from, message) => driver.post({ type: 'message', from, message }),
-    validate: (topic, bytes) => core.judge(topic, bytes),
+    validate: (topic, bytes, from) => {
+      const verdict = core.judge(topic, bytes)
+      // Not passed on, and still news of whoever brings it: its roots may be newer than ours (O27).
+      if (verdict === 'ignore') driver.post({ type: 'published', from, topic, bytes })
+      return verdict
+    },
     published: (from, topic, bytes) => driver.post({ type: 'published', from, topic, bytes }),
     addresses: (addresses) => driver.post({ type: 'addresses', addresses }),
     found: (peer, addresses) => driver.post({ type: 'found', peer, addresses })

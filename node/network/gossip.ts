@@ -101,7 +101,7 @@ export class GossipsubGossip implements Gossip {
     for (const [name, topic] of this.#names) {
       this.#pubsub.topicValidators.set(name, (from, message) => {
         const { data } = message
-        const verdict = data.byteLength > MAX_BYTES[topic] ? 'reject' : events.validate(topic, data)
+        const verdict = data.byteLength > MAX_BYTES[topic] ? 'reject' : events.validate(topic, data, from.toString())
         if (verdict === 'reject') events.rejected(from.toString(), topic)
         return RESULTS[verdict]
       })

@@ -314,7 +314,7 @@ class MemoryGossip implements Gossip {
     const id = nameOf(topic, bytes)
     if (this.#events === undefined || !this.#transport.connected(from) || this.#seen.has(id)) return
     this.#seen.add(id)
-    const verdict = this.#events.validate(topic, bytes)
+    const verdict = this.#events.validate(topic, bytes, from)
     if (verdict === 'reject') this.#events.rejected(from, topic)
     if (verdict !== 'accept') return
     this.#events.deliver(from, topic, bytes)

@@ -27,7 +27,7 @@ export interface NetworkHandlers {
   /** A valid message. A promise holds up that sender until it settles. */
   message(peer: string, message: Message): void | Promise<void>
   /** Judges an entry or statement before it is delivered or passed on; `reject` ends the session of whoever passed it on. */
-  validate(topic: GossipTopic, bytes: Uint8Array): Verdict
+  validate(topic: GossipTopic, bytes: Uint8Array, from: string): Verdict
   published(from: string, topic: GossipTopic, bytes: Uint8Array): void
   addresses(addresses: string[]): void
   /** A peer of this fleet announced itself on the local network. */
@@ -147,7 +147,7 @@ export class OverlayNetwork implements Network {
       addresses: () => handlers.addresses(this.addresses())
     })
     this.#gossip.start({
-      validate: (topic, bytes) => handlers.validate(topic, bytes),
+      validate: (topic, bytes, from) => handlers.validate(topic, bytes, from),
       deliver: (from, topic, bytes) => handlers.published(from, topic, bytes),
       rejected: (from, topic) => this.disconnect(from, `it passed on a ${topic} that does not verify`, true)
     })

@@ -63,7 +63,7 @@ export type GossipTopic = 'entry' | 'statement'
 
 export interface GossipEvents {
   /** Judges before anything is delivered or passed on; synchronous, since waiting would hold up all of gossip. */
-  validate(topic: GossipTopic, bytes: Uint8Array): Verdict
+  validate(topic: GossipTopic, bytes: Uint8Array, from: string): Verdict
   /** What `validate` accepted, once. */
   deliver(from: string, topic: GossipTopic, bytes: Uint8Array): void
   /** `from` passed on what it should have rejected. */

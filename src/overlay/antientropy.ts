@@ -9,8 +9,9 @@ import { SmallMap } from '../small.ts'
 import type { UpgradeLog } from '../upgrade/log.ts'
 import type { StatementSet } from '../upgrade/statements.ts'
 import type { PeerLimits } from './events.ts'
-import { MAX_DELTA_BYTES, type Message, type MessageOf } from './messages.ts'
+import { MAX_DELTA_BYTES, MAX_ROOTS_TOLD, type Message, type MessageOf } from './messages.ts'
 import type { Outbox } from './outbox.ts'
+import type { Roots } from './roots.ts'
 import type { View } from './view.ts'
 
 /** Room for the frame of a delta, beside the bytes it carries. */
@@ -50,6 +51,7 @@ const MINUTE_MS = 60_000
 const SLICE = 3000
 
 const NOBODY: never[] = []
+const NOTHING: Uint8Array[] = []
 const UNSYNCED: Synced = { pair: 0, times: 0 }
 
 const isInSlice = (hash: string, [index, of]: readonly [number, number]): boolean =>
@@ -63,6 +65,7 @@ export interface AntiEntropyInit {
   awaitsOthers(): boolean
   readonly log: UpgradeLog
   readonly statements: StatementSet
+  readonly roots: Roots
   readonly view: View
   readonly census: Counting
   readonly limits: PeerLimits
@@ -77,6 +80,7 @@ export class AntiEntropy {
   readonly #around: AntiEntropyInit
   readonly #log: UpgradeLog
   readonly #statements: StatementSet
+  readonly #roots: Roots
   readonly #view: View
   readonly #census: Counting
   readonly #limits: PeerLimits
@@ -97,6 +101,7 @@ export class AntiEntropy {
     this.#around = parts
     this.#log = parts.log
     this.#statements = parts.statements
+    this.#roots = parts.roots
     this.#view = parts.view
     this.#census = parts.census
     this.#limits = parts.limits
@@ -160,6 +165,7 @@ export class AntiEntropy {
     this.#send(peer, {
       kind: 'summary',
       head: this.#log.head,
+      ...this.#roots.said,
       statements: this.#statements.digest,
       records: this.#view.digest,
       time: Math.round(this.#around.now()),
@@ -182,11 +188,15 @@ export class AntiEntropy {
   /** A summary that is what both sides had after their last round needs no answer. */
   onSummary(from: string, summary: MessageOf<'summary'>, now: number): void {
     this.#around.freshen()
-    const theirs = `${summary.head.hash}/${summary.statements}/${summary.records}`
+    const root = summary.root === undefined ? '' : `${summary.root.hash}/`
+    const theirs = `${root}${summary.head.hash}/${summary.statements}/${summary.records}`
     const mine = this.#mine()
     if (theirs === mine) return
     // Of a fleet larger than a view no two peers know the same: they tell each other of it now and then.
-    const isOfRecords = summary.head.hash === this.#log.head.hash && summary.statements === this.#statements.digest
+    const isOfRecords =
+      summary.head.hash === this.#log.head.hash &&
+      summary.statements === this.#statements.digest &&
+      this.#roots.standing(summary.root) === 'same'
     const synced = this.#synced.get(from)
     const isMet = synced === UNSYNCED
     if (isOfRecords && this.#view.isFull && summary.news !== true && (isMet || now < this.#recordsAt)) {
@@ -207,13 +217,21 @@ export class AntiEntropy {
     const slice = digest.slice ?? [0, 1]
     const isMissing = (hash: string) => isInSlice(hash, slice) && !theirStatements.has(hash)
     const news = this.#view.newerThan(digest.records, digest.room, this.#generator)
+    const { trust } = this.#roots
+    const standing = this.#roots.standing(digest.root)
+    // O27: whoever trusts another root, or one that is not known here, would take what we have for forged.
+    const isUnderstood = standing === 'same' || standing === 'behind'
+    const entries = isUnderstood ? this.#log.missingFrom(digest.tips) : []
+    const statements = isUnderstood ? [...this.#statements.all()].filter((one) => isMissing(one.hash)) : []
     this.#sendDelta(from, {
-      entries: this.#log.missingFrom(digest.tips).map((entry) => entry.bytes),
-      statements: [...this.#statements.all()].filter((one) => isMissing(one.hash)).map((one) => one.bytes),
+      roots: this.#roots.after(digest.root),
+      entries: entries.map((one) => one.bytes).filter((bytes) => trust.covers('entry', bytes)),
+      statements: statements.map((one) => one.bytes).filter((bytes) => trust.covers('statement', bytes)),
       records: news.map((one) => one.bytes),
       agesMs: news.map(({ record }) => this.#ageMs(record.peer, now))
     })
     const behind =
+      !isUnderstood ||
       digest.tips.some((tip) => tip.version > 0 && !this.#log.has(tip.hash)) ||
       digest.statements.some((hash) => !this.#statements.has(hash)) ||
       this.#view.lacks(digest.records)
@@ -244,7 +262,8 @@ export class AntiEntropy {
   }
 
   #mine(): string {
-    return `${this.#log.head.hash}/${this.#statements.digest}/${this.#view.digest}`
+    const { root } = this.#roots.said
+    return `${root === undefined ? '' : `${root.hash}/`}${this.#log.head.hash}/${this.#statements.digest}/${this.#view.digest}`
   }
 
   #sendDigest(to: string, answer: boolean): void {
@@ -255,6 +274,7 @@ export class AntiEntropy {
     const statements = of === 1 ? hashes : hashes.filter((hash) => isInSlice(hash, slice))
     this.#send(to, {
       kind: 'digest',
+      ...this.#roots.said,
       tips: this.#log.tips(),
       statements,
       ...(of === 1 ? {} : { slice }),
@@ -264,10 +284,13 @@ export class AntiEntropy {
     })
   }
 
-  /** Entries first, then statements, then records, within the byte budget; the rest waits for the next digest. */
+  /**
+   * Roots first: what comes with them is judged by them, so nothing does unless all are told. Then entries, statements and
+   * records, within the byte budget; the rest waits for the next digest.
+   */
   #sendDelta(
     to: string,
-    all: Pick<MessageOf<'delta'>, 'entries' | 'statements' | 'records'> & { agesMs: number[] }
+    all: Pick<MessageOf<'delta'>, 'entries' | 'statements' | 'records'> & { roots: Uint8Array[]; agesMs: number[] }
   ): void {
     let left = BUDGET_BYTES
     const fit = (list: Uint8Array[], most: number): Uint8Array[] => {
@@ -279,14 +302,17 @@ export class AntiEntropy {
       }
       return taken
     }
-    const entries = fit(all.entries, 64)
-    const statements = fit(all.statements, 256)
+    const roots = fit(all.roots, MAX_ROOTS_TOLD)
+    const isJudgeable = roots.length === all.roots.length
+    const entries = isJudgeable ? fit(all.entries, 64) : NOTHING
+    const statements = isJudgeable ? fit(all.statements, 256) : NOTHING
     const records = fit(all.records, 1024)
-    const sent = entries.length + statements.length + records.length
+    const sent = roots.length + entries.length + statements.length + records.length
     if (sent === 0) return
-    const more = sent < all.entries.length + all.statements.length + all.records.length
+    const more = sent < all.roots.length + all.entries.length + all.statements.length + all.records.length
     const ages = all.agesMs.some((ageMs) => ageMs > 0) ? { agesMs: all.agesMs.slice(0, records.length) } : {}
-    this.#send(to, { kind: 'delta', entries, statements, records, ...ages, more })
+    const first = roots.length === 0 ? {} : { roots }
+    this.#send(to, { kind: 'delta', ...first, entries, statements, records, ...ages, more })
   }
 
   /** Since when there was no sign of life of a peer, to the minute: what is passed on does not get younger by it (O11). */

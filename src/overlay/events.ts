@@ -16,20 +16,45 @@ import type { Statement } from '../upgrade/statement.ts'
 import type { Message } from './messages.ts'
 import type { Head, PeerRecord, SignedRecord } from './record.ts'
 
+/** A root, as those see it who only carry it. */
+export interface TrustedRoot extends Readonly<Head> {
+  /** ms; Infinity if never. */
+  readonly expires: number
+  readonly bytes: Uint8Array
+}
+
+/**
+ * What is trusted by the roots that are known (SPEC T13 to T16). Immutable: peers of one process that know the same roots
+ * may share it. Synchronous, memoised by identity of the bytes; all throw Refusal.
+ */
+export interface Trusted {
+  /** The newest one. */
+  readonly root: TrustedRoot
+  /** All, from version 1 on. */
+  readonly roots: readonly TrustedRoot[]
+  /** Trust with the next root; this one if the root is known. */
+  rotated(bytes: Uint8Array): Trusted
+  /** What some root covers; `covers` says whether it still counts. */
+  openEntry(bytes: Uint8Array): Entry
+  openStatement(bytes: Uint8Array): Statement
+  /** Whether what opens may be taken in and told: the newest root covers it, or one vouches for it. */
+  covers(topic: Topic, bytes: Uint8Array): boolean
+  /** Whether an entry that is injected (not learned from the chain) is past its expiry. `now` in ms. */
+  expired(bytes: Uint8Array, now: number): boolean
+}
+
 /** Signing, verification and hashing, passed in: synchronous, memoised by identity of the bytes. All throw Refusal. */
 export interface Authority {
   /** The fleet's hash: parent of version 1. */
   readonly fleet: string
   /** Where many peers live in one process: what their logs share. */
   readonly logs?: SharedLogs
-  openEntry(bytes: Uint8Array): Entry
-  openStatement(bytes: Uint8Array): Statement
+  /** By the roots that are known at the start. */
+  readonly trust: Trusted
   openRecord(bytes: Uint8Array): SignedRecord
   sealRecord(record: PeerRecord): Uint8Array
   /** A 53-bit hash of a string, for salted orders and shares. */
   hash53(text: string): number
-  /** Whether an entry that is injected (not learned from the chain) is past its expiry. `now` in ms. */
-  expired(bytes: Uint8Array, now: number): boolean
 }
 
 /** What the host of one object is told to do. `attempt` names a state directory; it increases and is never reused. */
@@ -79,8 +104,8 @@ export type Event =
   | { type: 'found'; peer: string; addresses: string[] }
   /** Epidemic broadcast; an entry or a statement. */
   | { type: 'published'; from: string; topic: Topic; bytes: Uint8Array }
-  /** An operator's entry or statement; answered by an `answer` with the same request number. */
-  | { type: 'inject'; request: number; topic: Topic; bytes: Uint8Array; bundleHeld: boolean }
+  /** An operator's entry, statement or root; answered by an `answer` with the same request number. */
+  | { type: 'inject'; request: number; topic: Topic | 'root'; bytes: Uint8Array; bundleHeld: boolean }
   /** A call or reply carried a log head or a digest of statements that may be newer than ours. */
   | { type: 'head-seen'; from: string; head: Head; statements: string }
   /** A call at a version above what the object's chain serves has come. */

@@ -6,11 +6,13 @@ import type { Learning } from './learning.ts'
 import type { Leaving } from './leaving.ts'
 import type { Outbox } from './outbox.ts'
 import type { Pieces } from './pieces.ts'
+import type { Roots } from './roots.ts'
 
 type Injection = Extract<Event, { type: 'inject' }>
 
 export interface InjectionsInit {
   readonly learning: Learning
+  readonly roots: Roots
   readonly leaving: Leaving
   readonly pieces: Pieces
   readonly antiEntropy: AntiEntropy
@@ -29,16 +31,27 @@ export class Injections {
   }
 
   take(event: Injection, now: number): void {
-    const text = event.topic === 'entry' ? this.#entry(event, now) : this.#statement(event, now)
+    const text = this.#judge(event, now)
     const { outbox, antiEntropy, membership } = this.#init
     if (text instanceof Refusal) {
       outbox.send({ type: 'answer', request: event.request, ok: false, refusal: text.code, text: text.message })
       return
     }
-    outbox.send({ type: 'publish', topic: event.topic, bytes: event.bytes })
+    if (event.topic !== 'root') outbox.send({ type: 'publish', topic: event.topic, bytes: event.bytes })
     outbox.send({ type: 'answer', request: event.request, ok: true, text })
     antiEntropy.wake(now)
     for (const peer of membership.neighbours.all()) antiEntropy.summarise(peer)
+  }
+
+  #judge(event: Injection, now: number): string | Refusal {
+    switch (event.topic) {
+      case 'entry':
+        return this.#entry(event, now)
+      case 'statement':
+        return this.#statement(event, now)
+      case 'root':
+        return this.#init.leaving.isGone ? leaves() : this.#init.roots.inject(event.bytes, now)
+    }
   }
 
   #entry(event: Injection, now: number): string | Refusal {

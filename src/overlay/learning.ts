@@ -9,13 +9,16 @@ import { checkSchedules } from '../upgrade/scheduling.ts'
 import type { Statement } from '../upgrade/statement.ts'
 import type { StatementSet } from '../upgrade/statements.ts'
 import type { Chronicle } from './chronicle.ts'
-import type { Authority, Event, Topic } from './events.ts'
+import type { Authority, Event, Topic, Trusted } from './events.ts'
 import type { Outbox } from './outbox.ts'
 import type { SignedRecord } from './record.ts'
+import type { Roots } from './roots.ts'
 import type { View } from './view.ts'
 
 export type Learned =
   | { what: 'new' | 'known' | 'orphan' }
+  /** T14: it counted once. Whoever sent it may not have heard of the newest root. */
+  | { what: 'lapsed' }
   /** The bytes are not what they claim: whoever sent them broke a rule. */
   | { what: 'forged'; refusal: Refusal }
   /** Signed as it must be, and still of no use to the fleet: not the sender's fault. */
@@ -23,6 +26,7 @@ export type Learned =
 
 export class Learning {
   readonly #authority: Authority
+  readonly #roots: Roots
   readonly #log: UpgradeLog
   readonly #statements: StatementSet
   readonly #view: View
@@ -31,6 +35,7 @@ export class Learning {
 
   constructor(parts: {
     authority: Authority
+    roots: Roots
     log: UpgradeLog
     statements: StatementSet
     view: View
@@ -39,6 +44,7 @@ export class Learning {
   }) {
     this.#chronicle = parts.chronicle
     this.#authority = parts.authority
+    this.#roots = parts.roots
     this.#log = parts.log
     this.#statements = parts.statements
     this.#view = parts.view
@@ -46,30 +52,45 @@ export class Learning {
   }
 
   entry(bytes: Uint8Array): Learned {
-    const opened = attempt(() => this.#authority.openEntry(bytes))
+    const opened = attempt(() => this.#trust.openEntry(bytes))
     if (opened instanceof Refusal) return { what: 'forged', refusal: opened }
+    if (!this.#log.has(opened.hash) && !this.#trust.covers('entry', bytes)) return { what: 'lapsed' }
     return this.#addEntry(opened)
   }
 
-  /** Entries that were kept, parents first. One may replace others of its own version and later ones (R1): it waits for those. */
-  restore(entries: readonly Uint8Array[]): void {
+  /**
+   * What was kept, lapsed or not (T14). Entries come parents first; one may replace others of its own version and later
+   * ones (R1): it waits for those.
+   */
+  restore(entries: readonly Uint8Array[], statements: readonly Uint8Array[]): void {
     let left = [...entries]
     for (let before = -1; before !== left.length; ) {
       before = left.length
-      left = left.filter((bytes) => this.entry(bytes).what === 'orphan')
+      left = left.filter((bytes) => this.#addEntry(this.#trust.openEntry(bytes)).what === 'orphan')
     }
+    for (const bytes of statements) this.#addStatement(this.#trust.openStatement(bytes))
   }
 
   statement(bytes: Uint8Array): Learned {
-    const opened = attempt(() => this.#authority.openStatement(bytes))
+    const opened = attempt(() => this.#trust.openStatement(bytes))
     if (opened instanceof Refusal) return { what: 'forged', refusal: opened }
+    if (!this.#statements.has(opened.hash) && !this.#trust.covers('statement', bytes)) return { what: 'lapsed' }
     return this.#addStatement(opened)
   }
 
-  /** Whether bytes are what their topic says, signed as it asks. */
-  verifies(topic: Topic, bytes: Uint8Array): boolean {
-    const open = () => (topic === 'entry' ? this.#authority.openEntry(bytes) : this.#authority.openStatement(bytes))
-    return !(attempt(open) instanceof Refusal)
+  /**
+   * What is broadcast is passed on if it is what its topic says, signed as it asks. `ignore`: it is not, and whoever brings
+   * it may still be honest: its roots are others than ours (O27).
+   */
+  judge(topic: Topic, bytes: Uint8Array): 'accept' | 'ignore' | 'reject' {
+    const open = () => (topic === 'entry' ? this.#trust.openEntry(bytes) : this.#trust.openStatement(bytes))
+    const opened = attempt(open)
+    if (opened instanceof Refusal) return opened.code === 'UnknownKey' ? 'ignore' : 'reject'
+    return this.#trust.covers(topic, bytes) ? 'accept' : 'ignore'
+  }
+
+  get #trust(): Trusted {
+    return this.#roots.trust
   }
 
   /** @param heardAt the last sign of life of its peer that anybody told of, ms */
@@ -81,12 +102,13 @@ export class Learning {
 
   /** An operator's entry: what the chain would take but the operator should not send is refused with the mend. */
   injectEntry(event: Extract<Event, { type: 'inject' }>, now: number): Entry | Refusal {
-    const entry = attempt(() => this.#authority.openEntry(event.bytes))
+    const entry = attempt(() => this.#trust.openEntry(event.bytes))
     if (entry instanceof Refusal || this.#log.has(entry.hash)) return entry
-    if (this.#authority.expired(event.bytes, now)) {
+    if (!this.#trust.covers('entry', event.bytes)) return this.#lapsed(`the entry of version ${entry.version}`)
+    if (this.#trust.expired(event.bytes, now)) {
       return new Refusal(
         'Expired',
-        `the entry of version ${entry.version} is past its expiry; sign it again with a later one`
+        `the entry of version ${entry.version}, or root ${this.#roots.head.version}, is past its expiry; sign it again with a later one, or make the next root`
       )
     }
     const leads = attempt(() => this.#log.wouldLead(entry))
@@ -101,6 +123,11 @@ export class Learning {
       )
     const learned = this.#addEntry(entry)
     return 'refusal' in learned ? learned.refusal : entry
+  }
+
+  #lapsed(what: string): Refusal {
+    const text = `${what} is signed by keys of an earlier root, which root ${this.#roots.head.version} does not cover; sign it with those of that root`
+    return new Refusal('Lapsed', text)
   }
 
   /** The manifests that an entry is chained on, ascending. */
@@ -134,8 +161,9 @@ export class Learning {
   }
 
   injectStatement(event: Extract<Event, { type: 'inject' }>, now: number): Statement | Refusal {
-    const statement = attempt(() => this.#authority.openStatement(event.bytes))
+    const statement = attempt(() => this.#trust.openStatement(event.bytes))
     if (statement instanceof Refusal || this.#statements.has(statement.hash)) return statement
+    if (!this.#trust.covers('statement', event.bytes)) return this.#lapsed('the statement')
     const { body } = statement
     if (body.what === 'pause' && statement.expires <= now)
       return new Refusal('Expired', 'the pause is past its expiry; sign a new one')

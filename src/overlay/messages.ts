@@ -9,6 +9,9 @@ import { SKETCH_BYTES } from './sketch.ts'
 export const MAX_DELTA_BYTES = 512 * 1024
 /** The largest message is a piece of 4 MiB and its frame. */
 export const MAX_MESSAGE_BYTES = 4 * 1024 * 1024 + 4096
+/** Roots in one delta. */
+export const MAX_ROOTS_TOLD = 64
+export const MAX_ROOT_BYTES = 64 * 1024
 export const MAX_STATEMENT_BYTES = 16 * 1024
 /** Newest versions of an object that the census counts. */
 export const MAX_COUNTED_VERSIONS = 4
@@ -53,6 +56,8 @@ export const messageSchema = z.discriminatedUnion('kind', [
   z.strictObject({
     kind: z.literal('summary'),
     head: headSchema,
+    /** The newest root that the sender trusts; left out for the first one. */
+    root: headSchema.optional(),
     statements: digest,
     records: digest,
     census: digest,
@@ -66,6 +71,7 @@ export const messageSchema = z.discriminatedUnion('kind', [
   /** What the sender has, in full; `answer` asks for the receiver's digest in return. */
   z.strictObject({
     kind: z.literal('digest'),
+    root: headSchema.optional(),
     tips: z.array(headSchema).max(16),
     statements: z.array(hashSchema).max(MAX_DIGEST),
     /** Which of how many slices of all statements that is; the whole if it is left out. */
@@ -77,6 +83,8 @@ export const messageSchema = z.discriminatedUnion('kind', [
   }),
   z.strictObject({
     kind: z.literal('delta'),
+    /** Told before all else, in order (O27). */
+    roots: z.array(bytes(MAX_ROOT_BYTES)).max(MAX_ROOTS_TOLD).optional(),
     entries: z.array(bytes(MAX_ENTRY_BYTES * 2)).max(64),
     statements: z.array(bytes(MAX_STATEMENT_BYTES)).max(256),
     records: z.array(bytes(MAX_RECORD_BYTES)).max(1024),

@@ -29,6 +29,7 @@ import { Panels } from './panels.ts'
 import type { Pieces } from './pieces.ts'
 import { Questions } from './questions.ts'
 import type { PeerRecord } from './record.ts'
+import { Roots } from './roots.ts'
 import type { Surroundings } from './surroundings.ts'
 import { Telling } from './telling.ts'
 import { Turns } from './turns.ts'
@@ -44,6 +45,7 @@ export class Parts implements Surroundings {
   readonly objects = new SmallMap<string, HostedObject>()
   readonly log: UpgradeLog
   readonly statements: StatementSet
+  readonly roots: Roots
   readonly chronicle: Chronicle
   readonly panels: Panels
   readonly laggards: Laggards
@@ -77,6 +79,7 @@ export class Parts implements Surroundings {
     this.generator = new Generator(init.seed)
     this.log = new UpgradeLog(authority.fleet, authority.logs)
     this.statements = new StatementSet(this.hash53)
+    this.roots = new Roots(this)
     this.chronicle = new Chronicle(this, snapshot)
     this.panels = new Panels(this)
     this.laggards = new Laggards(this)

@@ -25,6 +25,7 @@ import type { PermitState } from './permits.ts'
 import type { Pieces } from './pieces.ts'
 import { hasLeft, type ObjectRecord, type PeerRecord } from './record.ts'
 import { type Resolved, resolveClass } from './resolve.ts'
+import type { Roots } from './roots.ts'
 import { OF_OBJECTS } from './turns.ts'
 import type { View } from './view.ts'
 
@@ -47,6 +48,9 @@ export class Peer {
   }
   get log(): UpgradeLog {
     return this.#parts.log
+  }
+  get roots(): Roots {
+    return this.#parts.roots
   }
   get statements(): StatementSet {
     return this.#parts.statements
@@ -119,8 +123,8 @@ export class Peer {
   }
 
   /** Judges what is broadcast before it is passed on: only what verifies is (O6). */
-  judge(topic: Topic, bytes: Uint8Array): 'accept' | 'reject' {
-    return this.#parts.learning.verifies(topic, bytes) ? 'accept' : 'reject'
+  judge(topic: Topic, bytes: Uint8Array): 'accept' | 'ignore' | 'reject' {
+    return this.#parts.learning.judge(topic, bytes)
   }
 
   step(event: Event, now: number): Effect[] {
@@ -149,6 +153,7 @@ export class Peer {
       case 'disconnected':
         this.membership.onDisconnected(event.peer, this.now)
         this.#parts.antiEntropy.forget(event.peer)
+        this.#parts.roots.forget(event.peer)
         this.#parts.locality.clock.forget(event.peer)
         this.pieces.forget(event.peer)
         return
@@ -204,17 +209,21 @@ export class Peer {
 
   #boot(bundles: Extract<Event, { type: 'boot' }>['bundles']): void {
     this.#outlive(0)
+    this.roots.keep()
     this.pieces.boot(bundles)
     this.#onLogChange()
     for (const object of this.objects.values()) object.boot()
   }
 
   #onPublished({ from, topic, bytes }: Extract<Event, { type: 'published' }>): void {
-    const { learning, antiEntropy } = this.#parts
+    const { learning, roots, antiEntropy } = this.#parts
     const learned = topic === 'entry' ? learning.entry(bytes) : learning.statement(bytes)
+    const isStrange = learned.what === 'forged' && learned.refusal.code === 'UnknownKey'
+    if (isStrange && roots.tolerates(from)) return this.#askOnce(from)
     this.#weigh(from, learned)
     // Its parent was missed, or others may have missed it too.
     if (learned.what === 'orphan') this.#askOnce(from)
+    if (learned.what === 'lapsed') antiEntropy.greet(from)
     if (learned.what === 'new') antiEntropy.wake(this.now)
   }
 
@@ -264,6 +273,11 @@ export class Peer {
   #onDelta(from: string, delta: Extract<Message, { kind: 'delta' }>): void {
     let news = false
     let orphans = false
+    for (const bytes of delta.roots ?? []) {
+      const learned = this.#parts.roots.learn(bytes)
+      if (!this.#weigh(from, learned)) return
+      news ||= learned.what === 'new'
+    }
     for (const bytes of delta.entries) {
       const learned = this.#parts.learning.entry(bytes)
       if (!this.#weigh(from, learned)) return
@@ -362,8 +376,8 @@ export class Peer {
   // ---- restart
 
   #restore(snapshot: ReadonlyMap<string, unknown>): void {
-    this.#parts.learning.restore(keptBytes(snapshot, 'entry/'))
-    for (const bytes of keptBytes(snapshot, 'statement/')) this.#parts.learning.statement(bytes)
+    this.#parts.roots.restore(keptBytes(snapshot, 'root/'))
+    this.#parts.learning.restore(keptBytes(snapshot, 'entry/'), keptBytes(snapshot, 'statement/'))
     // What was just read is durable already.
     this.#parts.outbox.drain()
   }

@@ -12,6 +12,7 @@ import type { Locality } from './locality.ts'
 import type { Membership } from './membership.ts'
 import type { HostedObject } from './object.ts'
 import type { OwnPermit } from './own-permit.ts'
+import type { Roots } from './roots.ts'
 import type { Telling } from './telling.ts'
 import type { View } from './view.ts'
 
@@ -28,6 +29,7 @@ export const OF_OBJECTS: ReadonlySet<Event['type']> = new Set([
 export interface TurnsInit {
   readonly log: { readonly size: number }
   readonly statements: StatementSet
+  readonly roots: Roots
   readonly view: View
   readonly objects: ReadonlyMap<string, HostedObject>
   readonly group: string | null
@@ -112,7 +114,7 @@ export class Turns {
     if (census.changes !== this.#counts && this.#readsCensus()) return now
     const rounds = antiEntropy.round(membership.neighbours, now)
     const own = Math.min(this.#objectsAt, this.#keepersAt, this.#piecesAt, this.#lapseAt, this.#localAt, counts)
-    return Math.min(own, this.#membershipAt, rounds)
+    return Math.min(own, this.#membershipAt, rounds, this.#init.roots.turn(now))
   }
 
   /** O12: a neighbour that is to leave waits until it knows that another one holds what it does; it was not told before. */

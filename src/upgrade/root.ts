@@ -8,11 +8,11 @@ import { Metadata, MetadataKind, type Root, Signature } from '@tufjs/models'
 import { z } from 'zod'
 import { Refusal } from '../errors.ts'
 import { hashSchema } from '../names.ts'
+import { MAX_ROOT_BYTES } from '../overlay/messages.ts'
 import { canonicalHash, decode, encode, explain } from './canonical.ts'
 import { expiresSchema, MAX_SIGNATURES, SPECIFICATION, signaturesSchema, writeTime } from './entry.ts'
 import { keyIdOf, type PublicKey, type Signer } from './keys.ts'
 
-export const MAX_ROOT_BYTES = 64 * 1024
 export const ROTATION_FIELD = 'x-upstart-rotation'
 /** Entries, and statements, that one root vouches for: what fits beside keys and roles. */
 export const MAX_VOUCHED = 384

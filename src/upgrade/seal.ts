@@ -72,9 +72,7 @@ export function authority(trust: Trust, peerKey: Uint8Array): Authority & { read
   return {
     peer,
     fleet: trust.fleet,
-    openEntry: trust.openEntry,
-    openStatement: trust.openStatement,
-    expired: trust.expired,
+    trust,
     openRecord: recordOpener(opened),
     hash53,
     sealRecord(record) {

@@ -12,6 +12,7 @@
  *   T16  Only the newest root's expiry counts.
  */
 import { Refusal } from '../errors.ts'
+import { MAX_ROOT_BYTES } from '../overlay/messages.ts'
 import { decode, encode, sha256 } from './canonical.ts'
 import { type Envelope, parseEntry, parseStatement } from './entry.ts'
 import type { Entry } from './manifest.ts'
@@ -20,7 +21,6 @@ import {
   checkNext,
   checkThreshold,
   counted,
-  MAX_ROOT_BYTES,
   type OpenRoot,
   openRoot,
   parseRoot,
@@ -121,6 +121,8 @@ class Chain implements Trust {
   }
 
   covers(topic: 'entry' | 'statement', bytes: Uint8Array): boolean {
+    // Before the first rotation nothing has lapsed.
+    if (this.roots.length === 1) return true
     return !this.#lapsed.has(topic === 'entry' ? this.openEntry(bytes) : this.openStatement(bytes))
   }
 

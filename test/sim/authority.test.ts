@@ -46,14 +46,14 @@ describe('sim/authority', () => {
     const world = new World(1, true)
     const authority = world.authorityOf(() => undefined)
     const entry = world.makeEntry(REQUEST)
-    assert.equal(authority.openEntry(entry.bytes), entry)
+    assert.equal(authority.trust.openEntry(entry.bytes), entry)
     const refused = { name: 'WrongSignature' }
-    assert.throws(() => authority.openStatement(entry.bytes), refused)
-    assert.throws(() => authority.openEntry(entry.bytes.slice()), refused)
-    assert.throws(() => authority.openEntry(world.forgeEntry(REQUEST).bytes), refused)
+    assert.throws(() => authority.trust.openStatement(entry.bytes), refused)
+    assert.throws(() => authority.trust.openEntry(entry.bytes.slice()), refused)
+    assert.throws(() => authority.trust.openEntry(world.forgeEntry(REQUEST).bytes), refused)
     assert.throws(() => authority.openRecord(world.forgeBytes(600)), refused)
     const other = new World(2, true).makeEntry(REQUEST)
-    assert.throws(() => authority.openEntry(other.bytes), refused)
+    assert.throws(() => authority.trust.openEntry(other.bytes), refused)
   })
 
   it('M4: a record that is changed after it was signed is read as it was signed', () => {

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
-import { hash53, hash64 } from '../../../sim/authority.ts'
+import { hash53, hash64, World } from '../../../sim/authority.ts'
 import { AntiEntropy } from '../../../src/overlay/antientropy.ts'
 import { DEFAULT_LIMITS, type Effect } from '../../../src/overlay/events.ts'
 import { type Message, messageSchema } from '../../../src/overlay/messages.ts'
 import { Outbox } from '../../../src/overlay/outbox.ts'
 import { signedRecord } from '../../../src/overlay/record.ts'
+import { Roots } from '../../../src/overlay/roots.ts'
 import { View } from '../../../src/overlay/view.ts'
 import { Generator } from '../../../src/prng.ts'
 import { UpgradeLog } from '../../../src/upgrade/log.ts'
@@ -27,6 +28,13 @@ let records = 0
 class End {
   readonly statements = new StatementSet(hash53)
   readonly outbox = new Outbox()
+  readonly log = new UpgradeLog(FLEET)
+  readonly roots = new Roots({
+    authority: new World(1, true).authorityOf(() => undefined),
+    log: this.log,
+    statements: this.statements,
+    outbox: this.outbox
+  })
   awaitsOthers = false
   readonly view = new View({
     group: null,
@@ -41,8 +49,9 @@ class End {
     self: 'peer-a',
     freshen: () => undefined,
     awaitsOthers: () => this.awaitsOthers,
-    log: new UpgradeLog(FLEET),
+    log: this.log,
     statements: this.statements,
+    roots: this.roots,
     view: this.view,
     census: { digest: '', dueAt: Number.POSITIVE_INFINITY, take: () => undefined },
     limits: DEFAULT_LIMITS,

@@ -1,6 +1,6 @@
 /** One peer of the core, alone, with a host that a test plays: what the other suites cannot order at will. */
 import { hash53, hash64, World } from '../../../sim/authority.ts'
-import type { Authority, Effect, Event, HostCommand, HostCommandName, PeerInit } from '../../../src/overlay/events.ts'
+import type { Effect, Event, HostCommand, HostCommandName, PeerInit } from '../../../src/overlay/events.ts'
 import { Peer } from '../../../src/overlay/peer.ts'
 import type { PeerRecord } from '../../../src/overlay/record.ts'
 import type { Condition, Schedule } from '../../../src/schedule/schedule.ts'
@@ -26,7 +26,7 @@ export class LonePeer {
   past = true
   /** When their future SOs are started by themselves. */
   simulate: Condition | undefined
-  #rivals = new Map<Uint8Array, Entry>()
+  readonly #rivals: Entry[] = []
   #held = new Set<string>()
   #sequence = 0
 
@@ -79,8 +79,8 @@ export class LonePeer {
 
   /** A second upgrade on the same parent, heard of by broadcast. */
   fork(entry: Entry, change: Partial<Entry> = {}): Entry {
-    const rival = { ...entry, hash: hash64(`rival of ${entry.hash}`), bytes: new Uint8Array(100), ...change }
-    this.#rivals.set(rival.bytes, rival)
+    const rival = this.world.signed({ ...entry, hash: hash64(`rival of ${entry.hash}`), ...change })
+    this.#rivals.push(rival)
     this.step({ type: 'published', from: 'peer-b', topic: 'entry', bytes: rival.bytes })
     return rival
   }
@@ -145,12 +145,9 @@ export class LonePeer {
   }
 
   #make(): Peer {
-    const signer = this.world.authorityOf(({ record }) => {
+    const authority = this.world.authorityOf(({ record }) => {
       this.record = record
     })
-    const signed = signer.openEntry.bind(signer)
-    const opened = (bytes: Uint8Array) => this.#rivals.get(bytes) ?? signed(bytes)
-    const authority: Authority = Object.assign(signer, { openEntry: opened })
     const init = {
       peer: 'peer-a',
       group: null,
@@ -167,7 +164,8 @@ export class LonePeer {
   }
 
   #original(key: string): Uint8Array | undefined {
-    const signed = [...this.world.entries, ...this.#rivals.values(), ...this.world.statements]
-    return signed.find((one) => /^(entry|statement)\//.test(key) && key.endsWith(one.hash))?.bytes
+    const { entries, statements, roots } = this.world
+    const signed = [...entries, ...this.#rivals, ...statements, ...roots]
+    return signed.find((one) => /^(entry|statement|root)\//.test(key) && key.endsWith(one.hash))?.bytes
   }
 }
