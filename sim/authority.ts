@@ -326,6 +326,15 @@ export class World {
     return this.#entryAfter(parent, (parent?.version ?? 0) + 1, request, 'forged')
   }
 
+  /** What somebody with the keys of the root before the newest would make. */
+  stealEntry(request: EntryRequest): Entry {
+    const parent = this.entries.at(-1)
+    const entry = this.#entryAfter(parent, (parent?.version ?? 0) + 1, request, 'stolen')
+    this.#sign('entry', entry.bytes, entry)
+    if (entry.bytes instanceof SimulatedBytes) entry.bytes.under = this.roots.length - 1
+    return entry
+  }
+
   makeStatement(body: StatementBody, expires = Number.POSITIVE_INFINITY): Statement {
     const bytes = bytesOf(300)
     // Two pauses that differ in their expiry alone are two statements.

@@ -7,9 +7,8 @@ import type { Effect } from '../src/overlay/events.ts'
 import { type ObjectState, TRANSITIONS } from '../src/overlay/lifecycle.ts'
 import { type Message, messageSchema } from '../src/overlay/messages.ts'
 import type { PermitState } from '../src/overlay/permits.ts'
-import type { PeerRecord, PhaseName } from '../src/overlay/record.ts'
+import type { Head, PeerRecord, PhaseName } from '../src/overlay/record.ts'
 import type { Entry } from '../src/upgrade/manifest.ts'
-import type { Statement } from '../src/upgrade/statement.ts'
 import type { World } from './authority.ts'
 import { Canaries } from './canaries.ts'
 import { Claims } from './claims.ts'
@@ -52,6 +51,9 @@ const PASSIVE: ReadonlySet<PhaseName> = new Set(['idle', 'fetching', 'waiting'])
 const BEGINS: ReadonlySet<PhaseName> = new Set(['warming', 'draining'])
 
 const keyOf = ({ version, hash }: Entry): string => `entry/${String(version).padStart(7, '0')}/${hash}`
+
+/** Of a root, on disk. */
+export const rootKey = ({ version, hash }: Head): string => `root/${String(version).padStart(7, '0')}/${hash}`
 
 /** Whether a step may lead from one durable phase to another. `isEmpty`: there is nothing to return to, and nothing to do for it. */
 export function mayLead(from: PhaseName, to: PhaseName, isEmpty = false): boolean {
@@ -175,6 +177,15 @@ export class Checkers {
   #authentic(machine: Watched, kind: 'entry' | 'statement' | 'record', bytes: Uint8Array): void {
     if (!this.#world.isAuthentic(kind, bytes))
       this.violation('M12', machine, `it passes on a ${kind} that nobody signed`)
+    else if (kind !== 'record' && this.#world.roots.length > 1 && !this.#isCovered(machine, kind, bytes))
+      this.violation('M12', machine, `it takes or passes on a ${kind} that its newest root does not cover`)
+  }
+
+  /** T14: by the roots that the machine has on disk, or by later ones: what waits for its disk may have come with them. */
+  #isCovered({ durable }: Watched, kind: 'entry' | 'statement', bytes: Uint8Array): boolean {
+    const { roots } = this.#world
+    const known = roots.filter((root) => root.version === 1 || durable.has(rootKey(root))).length
+    return roots.some((_, at) => at + 1 >= known && this.#world.isCovered(kind, bytes, roots.slice(0, at + 1)))
   }
 
   /** A durable write, with what it replaces. */
@@ -286,7 +297,7 @@ export class Checkers {
   }
 
   /** M42: what a peer took from an operator is on its disk when it says so. */
-  onAccepted(machine: Watched, what: Entry | Statement): void {
+  onAccepted(machine: Watched, what: Pick<Entry, 'hash' | 'bytes'>): void {
     for (const value of machine.durable.values()) if (value === what.bytes) return
     this.violation('M42', machine, `it told the operator that it has ${what.hash.slice(0, 12)}, and its disk has not`)
   }

@@ -3,6 +3,7 @@
  * holds it; what is stuck is named. Looked at once a second of virtual time: most looks end at the laggard of the last one.
  */
 import { judgesOthers, type Schedule, wholeOf } from '../src/schedule/schedule.ts'
+import { rootKey } from './checkers.ts'
 import type { Machine } from './machine.ts'
 import type { Shape } from './overlay.ts'
 import type { Simulator } from './simulator.ts'
@@ -68,6 +69,8 @@ export class Convergence {
     if (!machine.up) return 'is off'
     if (this.#leavers.has(machine.index))
       return `is still here: ${machine.peer?.leaving ?? 'it has not heard that it leaves'}`
+    const root = this.#simulator.world.roots.at(-1)!
+    if (root.version > 1 && !machine.durable.has(rootKey(root))) return `has not heard of root ${root.version}`
     const objects = Object.entries(machine.record?.objects ?? {})
     if (objects.length < scenario.lineages.length)
       return `knows of ${objects.length} objects, at head ${machine.record?.head.version ?? 'none'}`

@@ -6,10 +6,12 @@
 import { Generator } from '../src/prng.ts'
 import type { Condition, Constraint } from '../src/schedule/schedule.ts'
 import { hash64, type ScheduleCode } from './authority.ts'
+import { rootKey } from './checkers.ts'
 import { calmHost } from './host.ts'
 import { HOSTILE_MS } from './hostile.ts'
 import { lookAtOthers, REGIONS } from './judging.ts'
 import { EventKind } from './kernel.ts'
+import type { Machine } from './machine.ts'
 import { peerName } from './names.ts'
 import { calmNetwork } from './network.ts'
 import { type Action, type Fault, immediateSchedule, rollingSchedule, type Scenario, scenario } from './scenario.ts'
@@ -89,6 +91,8 @@ function forge(simulator: Simulator, node: number, from: number): void {
   machine.step({ type: 'message', from: sender, message: { ...delta, entries: [forged.bytes] } })
   machine.step({ type: 'message', from: sender, message: { ...delta, statements: [bytes()] } })
   machine.step({ type: 'message', from: sender, message: { ...delta, records: [bytes()] } })
+  machine.step({ type: 'message', from: sender, message: { ...delta, roots: [bytes()] } })
+  stolen(simulator, machine, sender)
   machine.step({ type: 'inject', request: -1, topic: 'entry', bytes: forged.bytes, bundleHeld: true })
   // Contacts at addresses where nobody is: a dial is all that they may cost.
   const contacts = machines.slice(0, 8).map(({ id }, ageMs) => ({ peer: id, addresses: ['/nowhere'], ageMs }))
@@ -97,6 +101,18 @@ function forge(simulator: Simulator, node: number, from: number): void {
   const bundle = forged.manifest.bundle.sha256
   machine.step({ type: 'message', from: sender, message: { kind: 'have', bundle, pieces: Uint8Array.of(255) } })
   machine.step({ type: 'message', from: sender, message: { kind: 'piece', bundle, index: 0, bytes: bytes() } })
+}
+
+/** T14: someone has the keys of the root before, and shows what they sign to a peer that knows of the newest one. */
+function stolen({ world, scenario }: Simulator, machine: Machine, from: string): void {
+  const root = world.roots.at(-1)!
+  if (root.version === 1 || !machine.durable.has(rootKey(root))) return
+  const request = { lineages: scenario.lineages, schedule: immediateSchedule, pieces: 1, future: true, past: true }
+  const { bytes } = world.stealEntry(request)
+  machine.step({ type: 'published', from, topic: 'entry', bytes })
+  const message = { kind: 'delta' as const, more: false, entries: [bytes], statements: [], records: [] }
+  machine.step({ type: 'message', from, message })
+  machine.step({ type: 'inject', request: -1, topic: 'entry', bytes, bundleHeld: true })
 }
 
 /** A call from a peer, or a client, that is ahead: it carries a head, and wants a version that may not be served yet. */

@@ -10,7 +10,8 @@ import {
   type Effect,
   type Event,
   type HostCommandName,
-  type PeerInit
+  type PeerInit,
+  type Topic
 } from '../src/overlay/events.ts'
 import { MOST_INTERRUPTIONS, type ObjectState, targetOf } from '../src/overlay/lifecycle.ts'
 import type { PeerRecord, PhaseName, SignedRecord } from '../src/overlay/record.ts'
@@ -31,6 +32,8 @@ import type { Timers } from './timers.ts'
 /** What is simulated: the production `Peer`, or a stand-in of a test. */
 export interface Simulated {
   step(event: Event, now: number): Effect[]
+  /** A stand-in may take whatever its driver takes for signed. */
+  judge?(topic: Topic, bytes: Uint8Array): 'accept' | 'ignore' | 'reject'
   readonly view: { readonly size: number; all?(): Iterable<{ readonly record: PeerRecord }> }
   /** For the overlay's shape; a stand-in may have none. */
   readonly leaving?: string | undefined
@@ -134,6 +137,11 @@ export class Machine implements Watched, HostEvents {
   }
   get viewLimit(): number {
     return this.init.limits?.view ?? DEFAULT_LIMITS.view
+  }
+  /** What its driver asks about a broadcast (O6). */
+  judge(topic: Topic, bytes: Uint8Array): 'accept' | 'ignore' | 'reject' {
+    if (!this.#around.world.isAuthentic(topic, bytes)) return 'reject'
+    return this.peer?.judge?.(topic, bytes) ?? 'accept'
   }
   get viewSize(): number {
     return this.peer?.view.size ?? 0

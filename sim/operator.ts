@@ -7,6 +7,7 @@ import type { Effect } from '../src/overlay/events.ts'
 import type { Generator } from '../src/prng.ts'
 import type { Entry } from '../src/upgrade/manifest.ts'
 import type { Statement } from '../src/upgrade/statement.ts'
+import type { SimulatedRoot } from './authority.ts'
 import { atVersion } from './judging.ts'
 import { EventKind } from './kernel.ts'
 import { EPOCH_MS, type Machine } from './machine.ts'
@@ -23,7 +24,7 @@ const RIVALS = 1_000_000
 type Upgrade = Extract<Action, { what: 'upgrade' }>
 
 interface Progress {
-  made: Entry | Statement | undefined
+  made: Entry | Statement | SimulatedRoot | undefined
   /** What another signer made on the same parent, whether it was answered and taken, and until when an answer may come, ms. */
   rival?: { entry: Entry; answered: boolean; isTaken: boolean; untilMs: number }
   /** Accepted by a peer, or given up: nobody accepts a pause that has expired meanwhile, or its lifting. */
@@ -78,7 +79,7 @@ export class Operator {
     const up = machines.filter((machine) => machine.up && !(action.what === 'upgrade' && machine.rotten))
     if (up.length === 0) return
     const machine = this.#random.pick(up)
-    const topic = action.what === 'upgrade' ? 'entry' : 'statement'
+    const topic = action.what === 'upgrade' ? 'entry' : action.what === 'rotate' ? 'root' : 'statement'
     if (action.what === 'upgrade') this.#bringBundle(machine, progress.made as Entry)
     machine.step({ type: 'inject', request: index, topic, bytes: progress.made.bytes, bundleHeld: true })
     const elsewhere = up.filter((other) => other !== machine)
@@ -127,6 +128,10 @@ export class Operator {
   bringAgain(): void {
     const { machines, world } = this.#simulator
     const up = machines.filter((machine) => machine.up && !machine.rotten)
+    for (const { bytes } of world.roots.slice(1)) {
+      if (up.length === 0 || up.some(({ durable }) => [...durable.values()].includes(bytes))) continue
+      this.#random.pick(up).step({ type: 'inject', request: -1, topic: 'root', bytes, bundleHeld: true })
+    }
     for (const { manifest, bytes } of [...world.entries, ...world.rivals]) {
       if (up.length === 0 || up.some((machine) => machine.disk.isUnpacked(manifest.bundle.sha256))) continue
       const knowing = up.filter((machine) => [...machine.durable.values()].includes(bytes))
@@ -178,7 +183,7 @@ export class Operator {
     ]
   }
 
-  #make(action: Action): Entry | Statement {
+  #make(action: Action): Entry | Statement | SimulatedRoot {
     const { world, scenario, kernel } = this.#simulator
     if (!('equivocates' in action && action.equivocates)) this.#sequence += 1
     const common = { format: 1 as const, fleet: world.fleet, sequence: this.#sequence, note: '' }
@@ -232,6 +237,8 @@ export class Operator {
           roster
         })
       }
+      case 'rotate':
+        return world.makeRoot()
       case 'leave':
         return world.makeStatement({ ...common, what: 'leave', peer: peerName(action.node) })
       case 'retire': {

@@ -56,6 +56,8 @@ export type Action = { atMs: number } & (
   | { what: 'hasten'; upgrade: number }
   /** At one node, or null: everywhere. */
   | { what: 'retry'; upgrade: number; peer: number | null; discardFuture: boolean }
+  /** The next root: new keys sign everything from now on, and it vouches for what there is (T14). */
+  | { what: 'rotate' }
   /** Made when everybody runs that version or a later one; never if there is no such moment in time. */
   | { what: 'forget'; upgrade: number }
   /** Of a node that is gone for ever. A roster of its group without it must follow, or its group waits for one. */

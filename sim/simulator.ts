@@ -342,9 +342,10 @@ export class Simulator {
     const publication = gossip.act(machine.index, from, payload)
     if (publication === undefined) return
     this.processors?.opens(machine.index)
-    if (!this.world.isAuthentic(publication.topic, publication.bytes)) return
-    gossip.passOn(machine.index, from, publication)
     const { topic, bytes } = publication
+    const verdict = machine.judge(topic, bytes)
+    if (verdict === 'reject') return
+    if (verdict === 'accept') gossip.passOn(machine.index, from, publication)
     const event: Event = { type: 'published', from: this.machines[from]!.id, topic, bytes }
     // With a processor to share the peer's turn comes after what its process does for the sockets.
     if (this.processors === undefined) machine.step(event)

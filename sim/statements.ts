@@ -27,6 +27,14 @@ export function drawStatements(plan: Drawn): void {
   drawExclusion(new Generator(plan.seed, 33), plan)
   drawPauses(new Generator(plan.seed, 34), plan)
   drawRest(new Generator(plan.seed, 35), plan)
+  drawRotations(new Generator(plan.seed, 39), plan)
+}
+
+/** T13, T14: the fleet's keys change while all else goes on, in some runs again and again. */
+function drawRotations(random: Generator, { actions, untilMs }: Drawn): void {
+  if (!random.chance(0.2)) return
+  for (let left = random.pick([1, 1, 2, 5]); left > 0; left--)
+    actions.push({ atMs: random.between(1000, untilMs), what: 'rotate' })
 }
 
 const upgradesIn = (actions: readonly Action[]): Upgrade[] =>

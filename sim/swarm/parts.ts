@@ -64,6 +64,7 @@ function stands(action: Action, kept: readonly Action[], all: readonly Action[])
     case 'exclude':
       return kept.some((one) => one.what === 'roster' && isWithout(one, action.node))
     case 'roster':
+    case 'rotate':
       return true
   }
 }
