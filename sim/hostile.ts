@@ -80,7 +80,9 @@ export class Hostility {
   #claims(): Message {
     const head = { version: this.#random.below(9), hash: hash64(`head ${this.#random.below(9)}`) }
     const time = EPOCH_MS + this.#random.below(1e9)
-    return { kind: 'summary', head, statements: 'all', records: 'none', census: '', news: true, time }
+    // Half of the time it trusts a root, too, that nobody made.
+    const root = head.version > 4 ? { root: head } : {}
+    return { kind: 'summary', head, ...root, statements: 'all', records: 'none', census: '', news: true, time }
   }
 
   #contacts(count: number): Message {
