@@ -135,8 +135,8 @@ export const bugs: readonly Bug[] = [
   bug(
     'statements are lost where gossip does not bring them',
     'overlay/antientropy.ts',
-    'filter((one) => isMissing(one.hash)).map',
-    'filter(() => false).map'
+    'filter((one) => isMissing(one.hash)) : []',
+    'filter(() => false) : []'
   ),
   bug(
     'who is excluded is waited for',
