@@ -12,6 +12,7 @@ import { type CallCount, type Candidate, createRouter, type Router } from './cal
 import { type Calls, createCalls } from './calls/session.ts'
 import type { History } from './daemon/history.ts'
 import type { PeerStatus, Status } from './daemon/status.ts'
+import { readSeed } from './keys.ts'
 import { type Control, type LockChange, openControl } from './network/control.ts'
 import { createPeerKey } from './network/key.ts'
 import type { Wires } from './network/network.ts'
@@ -24,6 +25,15 @@ export interface ClientInit {
   root: Uint8Array | string
   /** Addresses of one peer or more, each ending in /p2p/⟨peer⟩; others are learned from them. */
   peers: readonly string[]
+  /** What admits this program to a private fleet (SPEC A7). */
+  credentials?: Credentials | undefined
+}
+
+export interface Credentials {
+  /** The signed ticket, or the path of its file. */
+  ticket: Uint8Array | string
+  /** Path of the key file (`upstart keygen`) of the peer id that the ticket names. */
+  key: string
 }
 
 export interface Client {
@@ -79,10 +89,21 @@ export async function createClient(init: ClientInit): Promise<Client> {
     seeds.set(peer, [...(seeds.get(peer) ?? []), address])
   }
   if (seeds.size === 0) throw new Refusal('Usage', 'no peer to talk to: give the address of at least one')
-  const node = await createNode({ key: await createPeerKey(), listen: [] }, () => false)
+  const shown = await shownBy(init.credentials)
+  const node = await createNode({ key: await createPeerKey(shown?.seed), listen: [] }, () => false)
   const transport = new Libp2pTransport(node)
   const wires = wiresOf(fleet, transport)
-  return new LightClient(wires, await createCalls({ wires }), seeds, () => transport.close())
+  const ticket = () => shown?.ticket
+  return new LightClient(wires, await createCalls({ wires, ticket }), seeds, ticket, () => transport.close())
+}
+
+async function shownBy(
+  credentials: Credentials | undefined
+): Promise<{ ticket: string; seed: Uint8Array } | undefined> {
+  if (credentials === undefined) return undefined
+  const { ticket } = credentials
+  const bytes = typeof ticket === 'string' ? await readFile(ticket) : ticket
+  return { ticket: new TextDecoder().decode(bytes), seed: await readSeed(credentials.key) }
 }
 
 function wiresOf(fleet: string, transport: Libp2pTransport): Wires {
@@ -107,13 +128,21 @@ class LightClient implements Client {
   readonly #calls: Calls
   readonly #router: Router
   readonly #seeds: ReadonlyMap<string, string[]>
+  readonly #ticket: () => string | undefined
   readonly #end: () => Promise<void>
   #control: Control | undefined
   #status: Status | undefined
   #statusAt = Number.NEGATIVE_INFINITY
   #asking: Promise<Status> | undefined
 
-  constructor(wires: Wires, calls: Calls, seeds: ReadonlyMap<string, string[]>, end: () => Promise<void>) {
+  constructor(
+    wires: Wires,
+    calls: Calls,
+    seeds: ReadonlyMap<string, string[]>,
+    ticket: () => string | undefined,
+    end: () => Promise<void>
+  ) {
+    this.#ticket = ticket
     this.#wires = wires
     this.#calls = calls
     this.#seeds = seeds
@@ -218,14 +247,17 @@ class LightClient implements Client {
     const failures: Refusal[] = []
     for (const [peer, addresses] of new Map([...this.#seeds, ...learned.filter(([peer]) => !this.#seeds.has(peer))])) {
       try {
-        this.#control = await openControl(this.#wires, peer, addresses)
-        return this.#control
+        const control = await openControl(this.#wires, peer, addresses)
+        this.#control = control
+        const ticket = this.#ticket()
+        if (ticket !== undefined) await control.ticket(ticket)
+        return control
       } catch (error) {
         if (!(error instanceof Refusal)) throw error
         failures.push(error)
       }
     }
-    const worst = failures.find(({ name }) => name === 'WrongFleet') ?? failures[0]!
+    const worst = failures.find(({ code }) => code === 'WrongFleet' || code === 'NotAdmitted') ?? failures[0]!
     throw new Refusal(worst.code, failures.map(({ message }) => message).join('; '), { cause: worst })
   }
 

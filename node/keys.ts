@@ -53,6 +53,12 @@ export async function readSigner(path: string): Promise<Signer> {
   return signerOf(await readKey(path, createPrivateKey, 'a private key'))
 }
 
+/** The 32 secret bytes of a key file: who shows a ticket proves by them that it is its peer. */
+export async function readSeed(path: string): Promise<Uint8Array> {
+  const { d } = (await readKey(path, createPrivateKey, 'a private key')).export({ format: 'jwk' })
+  return new Uint8Array(Buffer.from(d!, 'base64url'))
+}
+
 /** The public half of a key file, be it the private or the public one. */
 export async function readPublicKey(path: string): Promise<PublicKey> {
   return publicKeyOf(await readKey(path, createPublicKey, 'a key'))

@@ -20,6 +20,7 @@ import { SharedLogs } from '../src/upgrade/log.ts'
 import { type Entry, MIN_PIECE_BYTES } from '../src/upgrade/manifest.ts'
 import type { Needs } from '../src/upgrade/needs.ts'
 import type { Statement, StatementBody } from '../src/upgrade/statement.ts'
+import type { Ticket } from '../src/upgrade/ticket.ts'
 import type { Simulation } from './callers.ts'
 import type { Curve } from './host.ts'
 import { matches, type Where } from './places.ts'
@@ -124,6 +125,12 @@ class SimulatedTrust implements Trusted {
     return this.roots.at(-1)!
   }
 
+  get isPrivate(): boolean {
+    return this.#world.isPrivate
+  }
+  openTicket(text: string): Ticket {
+    return this.#world.openTicket(text)
+  }
   rotated(bytes: Uint8Array): Trusted {
     const root = this.#world.open('root', bytes) as SimulatedRoot
     const known = this.roots[root.version - 1]
@@ -202,6 +209,9 @@ export class World {
   /** Entries that stand on the parent of one of the chain (T6). */
   readonly rivals: Entry[] = []
   readonly statements: Statement[] = []
+  /** A1: only who has a ticket takes part; said before the first peer is made. */
+  isPrivate = false
+  readonly #tickets = new Map<string, Ticket>()
   readonly bundles = new Map<string, SimulatedBundle>()
   /** Hash of a bundle → the code of its schedules. */
   readonly schedules = new Map<string, ScheduleCode>()
@@ -392,6 +402,30 @@ export class World {
     const signed = signedRecord(kept, bytes, hash53)
     this.#sign('record', bytes, signed)
     return signed
+  }
+
+  /** The ticket of a peer, as it is shown. */
+  admit(peer: string, change: Partial<Ticket> = {}): string {
+    const number = change.number ?? 1
+    const text = `ticket ${number} of ${peer}`
+    const body = {
+      format: 1 as const,
+      fleet: this.fleet,
+      peer,
+      number,
+      as: 'member' as const,
+      classes: null,
+      labels: null
+    }
+    this.#tickets.set(text, { ...body, expires: 4e12, ...change, text })
+    return text
+  }
+
+  openTicket(text: string): Ticket {
+    const ticket = this.#tickets.get(text)
+    if (ticket === undefined)
+      throw new Refusal('WrongSignature', `"${text}" is no ticket that the fleet's signers made`)
+    return ticket
   }
 
   open(kind: Kind, bytes: Uint8Array): Entry | Statement | SignedRecord | SimulatedRoot {

@@ -16,7 +16,7 @@ import { peerName } from './names.ts'
 import { calmNetwork } from './network.ts'
 import { type Action, type Fault, immediateSchedule, rollingSchedule, type Scenario, scenario } from './scenario.ts'
 import type { Simulator } from './simulator.ts'
-import { drawHostility, drawStatements } from './statements.ts'
+import { drawHostility, drawStatements, drawTickets } from './statements.ts'
 
 /** A clock that is not farther off is right enough: two of them differ by less than schedules bear. */
 const RIGHT_MS = 120_000
@@ -54,6 +54,8 @@ export function applyFault(simulator: Simulator, fault: Fault, index: number): v
       const { forMs, node } = fault
       return machines[node]!.step({ type: 'lock', request: -1, name: 'backup', reason: 'a backup runs', forMs })
     }
+    case 'ticket':
+      return machines[fault.node]!.admit(simulator.world.admit(peerName(fault.node), { number: 2 }))
     case 'unlock':
       return machines[fault.node]!.step({ type: 'unlock', request: -1, name: 'backup' })
     case 'hostile':
@@ -176,6 +178,7 @@ export function drawFaults(seed: number, peers?: number): FaultPlan {
   const plan = { seed, groups, groupSize, untilMs, actions, faults }
   drawStatements(plan)
   drawHostility(plan)
+  const isPrivate = drawTickets(plan)
   const raw = random.chance(0.2)
   const network = {
     ...calmNetwork,
@@ -194,6 +197,7 @@ export function drawFaults(seed: number, peers?: number): FaultPlan {
     summary: `${count} peers in groups of ${groupSize}, k ${unavailable}, ${faults.length} faults until ${untilMs} ms${raw ? ', raw' : ''}`,
     scenario: scenario({
       seed,
+      private: isPrivate,
       peers: count,
       groupSize,
       unavailable,
@@ -383,7 +387,7 @@ function letBundlesGo(random: Generator, actions: Action[]): number {
 }
 
 type Weights = Record<
-  Exclude<Fault['what'], 'stop' | 'heal' | 'depart' | 'load' | 'lock' | 'unlock' | 'hostile'>,
+  Exclude<Fault['what'], 'stop' | 'heal' | 'depart' | 'load' | 'lock' | 'unlock' | 'hostile' | 'ticket'>,
   number
 >
 

@@ -182,6 +182,12 @@ export class Machine implements Watched, HostEvents {
     this.step({ type: 'boot', bundles: this.disk.bundles() })
   }
 
+  /** Its operator gives it a new ticket: it is read now, and at every later start. */
+  admit(ticket: string): void {
+    this.init.ticket = ticket
+    if (this.up) this.step({ type: 'ticket', ticket })
+  }
+
   crash(): void {
     if (!this.up) return
     this.up = false

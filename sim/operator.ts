@@ -241,6 +241,8 @@ export class Operator {
         return world.makeRoot()
       case 'leave':
         return world.makeStatement({ ...common, what: 'leave', peer: peerName(action.node) })
+      case 'revoke':
+        return world.makeStatement({ ...common, what: 'revoke', peer: peerName(action.node), upTo: 1 })
       case 'retire': {
         const target = world.entries[action.version - 1]!.hash
         return world.makeStatement({ ...common, what: 'retire', target, callers: false })

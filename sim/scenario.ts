@@ -64,6 +64,8 @@ export type Action = { atMs: number } & (
   | { what: 'exclude'; node: number; group: number; roster: number }
   /** A roster of its group without it must follow, or it waits for one. */
   | { what: 'leave'; node: number }
+  /** Its first ticket admits it no more; a fault "ticket" gives it the next one. */
+  | { what: 'revoke'; node: number }
   /** Lifts the pause that the action of this index made. */
   | { what: 'resume'; pause: number }
 )
@@ -88,6 +90,8 @@ export type Fault = { atMs: number } /** The machine loses power; what was not s
   /** A program on the machine holds upgrades up for so long at most. */
   | { what: 'lock'; node: number; forMs: number }
   | { what: 'unlock'; node: number }
+  /** Its second ticket reaches the node of a private fleet. */
+  | { what: 'ticket'; node: number }
   /** The node is another's for so long: it forges, repeats what is old, offers what it lacks, and lies about its clock. */
   | { what: 'hostile'; node: number; forMs: number }
   /** Someone sends the node forged entries, statements and records. */
@@ -160,6 +164,8 @@ export interface Scenario {
   idleMs: number
   /** Copy what peers hand over, so that later changes to it are found out. Costs time. */
   strict: boolean
+  /** Every peer has a ticket, and needs it. @default false */
+  private?: boolean
   /** Events of each peer kept for a report. */
   history: number
 }

@@ -122,6 +122,7 @@ export class Simulator {
     this.random = new Generator(seed, 1)
     this.#workload = new Generator(seed, 2)
     this.world = new World(seed, scenario.strict)
+    this.world.isPrivate = scenario.private === true
     const groups = scenario.groupSize > 0 ? Math.ceil(peers / scenario.groupSize) : 0
     this.checkers = new Checkers(this.world, groups, scenario.unavailable, scenario.strict, (rule, machine, text) => ({
       rule,
@@ -197,7 +198,8 @@ export class Simulator {
         classes: null,
         bootstrap: earlier.size === 0 ? NO_CONTACTS : [...earlier].map(contactOf),
         seed: random.bits(),
-        limits: scenario.limits
+        limits: scenario.limits,
+        ...(scenario.private === true ? { ticket: this.world.admit(peer) } : {})
       }
       this.machines.push(new Machine(around, init, index, group, random.fork()))
     }

@@ -144,3 +144,15 @@ export function drawHostility({ seed, groups, groupSize, untilMs, faults }: Draw
     faults.push({ atMs, what: 'hostile', node: random.below(groups * groupSize), forMs })
   }
 }
+
+/** Some fleets are private; in some of these a peer is put out, and admitted again before or after everybody knows. */
+export function drawTickets({ seed, groups, groupSize, untilMs, actions, faults }: Drawn): boolean {
+  const random = new Generator(seed, 40)
+  if (!random.chance(0.2)) return false
+  if (random.chance(0.6)) {
+    const node = random.below(groups * groupSize)
+    actions.push({ atMs: random.between(5_000, untilMs), what: 'revoke', node })
+    faults.push({ atMs: random.between(5_000, untilMs), what: 'ticket', node })
+  }
+  return true
+}

@@ -17,6 +17,7 @@ export type CallErrorName =
   | 'PayloadTooLarge'
   | 'ApplicationError' // the object's own code threw
   | 'NotStateless' // an SO hosted by the caller did more than one delegate call: part of it may have been executed
+  | 'Forbidden' // NOT executed: the caller is not admitted to the fleet, or not on the method's access list
   | 'Misplaced' // between nodes only, NOT executed: the callee serves other versions than its caller took it to (SPEC G5)
 
 /** Lowest and highest version that an object serves on a node. */
@@ -51,6 +52,7 @@ export const CALL_ERROR_NAMES: ReadonlySet<string> = new Set<CallErrorName>([
   'PayloadTooLarge',
   'ApplicationError',
   'NotStateless',
+  'Forbidden',
   'Misplaced'
 ])
 
@@ -67,6 +69,7 @@ export type RefusalName =
   | 'Expired' // first injection after `expires`
   | 'StaleParent' // not the next link of the chain
   | 'Fork' // a second valid entry on one parent
+  | 'NotAdmitted' // without a ticket that admits it to a private fleet, or as something else than the ticket says
   | 'WrongBundle' // a piece or the whole does not have the hash that the entry names
   | 'UnsafePath' // absolute, with `..`, a link, or a name some file system would fold
   | 'UnknownClass'
@@ -90,5 +93,15 @@ export class Refusal extends Error {
     super(message, options)
     this.name = name
     this.code = name
+  }
+}
+
+/** Refusals of the world become values; anything else is a defect of ours and stays an exception. */
+export function attempt<T>(action: () => T): T | Refusal {
+  try {
+    return action()
+  } catch (error) {
+    if (error instanceof Refusal) return error
+    throw error
   }
 }

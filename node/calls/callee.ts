@@ -24,7 +24,11 @@ export interface IncomingCall extends CallMessage {
   from: string
   /** Aborted at the deadline, when the caller cancels, and when its wire ends. */
   signal: AbortSignal
+  /** What its caller showed to be admitted. */
+  ticket?: string | undefined
 }
+/** Why somebody may not call here; undefined if it may (SPEC A7). */
+export type Admit = (peer: string, ticket: string | undefined) => CallError | undefined
 /** Executes a call. Rejections that are no CallError travel as ApplicationError. */
 export type Serve = (call: IncomingCall) => Promise<Value>
 
@@ -72,17 +76,30 @@ interface Running {
   started: boolean
 }
 
+export interface CalleeInit {
+  wire: Wire
+  lane: Lane
+  heads: HeadTeller
+  seen: HeadSeen
+  admit: Admit
+  serve: Serve
+  ended(): void
+}
+
 export class Callee {
   readonly #wire: Wire
   readonly #lane: Lane
   readonly #serve: Serve
   readonly #seen: HeadSeen
+  readonly #admits: Admit
   readonly #batch: Batch
   readonly #reader = new FrameReader(MAX_FRAME_BYTES)
   readonly #calls = new Map<number, Running>()
   #held = 0
+  #ticket: string | undefined
 
-  constructor(wire: Wire, lane: Lane, heads: HeadTeller, seen: HeadSeen, serve: Serve, ended: () => void) {
+  constructor({ wire, lane, heads, seen, admit, serve, ended }: CalleeInit) {
+    this.#admits = admit
     this.#wire = wire
     this.#lane = lane
     this.#serve = serve
@@ -120,6 +137,9 @@ export class Callee {
       case 'head':
         this.#seen(this.#wire.peer, frame.head, frame.statements)
         return
+      case 'ticket':
+        this.#ticket = frame.ticket
+        return
       case 'cancel':
         this.#cancel(frame.id)
         return
@@ -130,6 +150,8 @@ export class Callee {
 
   #admit(frame: CallFrame, cost: number): void {
     const { kind: _kind, id, ...message } = frame
+    const refused = this.#admits(this.#wire.peer, this.#ticket)
+    if (refused !== undefined) return this.#turnAway(id, refused)
     if (this.#calls.has(id)) throw new Refusal('Malformed', `call ${id} is in flight already`)
     if (this.#held + cost > WINDOW_BYTES) throw new Refusal('Oversize', 'more was sent than the window allows')
     const controller = new AbortController()
@@ -143,8 +165,19 @@ export class Callee {
     this.#held += cost
     running.giveUp = this.#lane.enter(() => {
       running.started = true
-      void this.#run(id, { ...message, from: this.#wire.peer, signal: controller.signal } as IncomingCall)
+      void this.#run(id, {
+        ...message,
+        from: this.#wire.peer,
+        ticket: this.#ticket,
+        signal: controller.signal
+      } as IncomingCall)
     })
+  }
+
+  /** Nothing else goes to whoever is not admitted, and it may not keep the wire. */
+  #turnAway(id: number, error: CallError): void {
+    this.#wire.send(writeFrame(errorFrame(id, error), 'error'))
+    if (this.#calls.size === 0) void this.#wire.close()
   }
 
   async #run(id: number, call: IncomingCall): Promise<void> {

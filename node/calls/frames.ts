@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { CALL_ERROR_NAMES, CallError, type CallErrorName, Refusal } from '../../src/errors.ts'
 import { nameSchema, versionSchema } from '../../src/names.ts'
 import { headSchema } from '../../src/overlay/record.ts'
+import { MAX_TICKET_BYTES } from '../../src/upgrade/ticket.ts'
 import type { Value } from '../../src/versions/types.ts'
 import { decode } from '../network/cbor.ts'
 import { frameOf } from '../network/frames.ts'
@@ -21,6 +22,8 @@ export const MAX_CALL_ID_LENGTH = 200
 const id = z.int().min(1).max(Number.MAX_SAFE_INTEGER)
 const text = z.string().max(MAX_TEXT)
 const head = z.strictObject({ kind: z.literal('head'), head: headSchema, statements: z.string().max(64) })
+
+const ticket = z.strictObject({ kind: z.literal('ticket'), ticket: z.string().max(MAX_TICKET_BYTES) })
 
 const callSchema = z.strictObject({
   kind: z.literal('call'),
@@ -41,12 +44,19 @@ const callSchema = z.strictObject({
   observersOnly: z.boolean(),
   /** The object, by name: its caller may host the SO itself, and is told which versions are served instead (SPEC G6). */
   object: nameSchema.optional(),
+  /** The object whose code calls, by name (SPEC A8). */
+  by: nameSchema.optional(),
   /** The call is a guest's, which simulates this version with it (SPEC G5). */
   simulates: versionSchema.optional()
 })
 
 const messageSchema = callSchema.omit({ kind: true, id: true })
-const fromCaller = z.discriminatedUnion('kind', [callSchema, z.strictObject({ kind: z.literal('cancel'), id }), head])
+const fromCaller = z.discriminatedUnion('kind', [
+  callSchema,
+  z.strictObject({ kind: z.literal('cancel'), id }),
+  head,
+  ticket
+])
 const fromCallee = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('reply'), id, value: z.unknown() }),
   z.strictObject({

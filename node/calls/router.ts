@@ -134,7 +134,8 @@ class CallRouter implements Router {
       callId: id ?? (marks.callId === undefined ? `${this.#ids}.${this.#lastId}` : bounded(marks.callId)),
       held: marks.held ?? false,
       timeoutMs: Math.floor(timeoutMs),
-      observersOnly: marks.observersOnly ?? false
+      observersOnly: marks.observersOnly ?? false,
+      ...(marks.by === undefined ? {} : { by: marks.by })
     })
     const repeatable = id !== undefined || this.#init.idempotent?.(className, version, method) === true
     const deadline = performance.now() + timeoutMs

@@ -6,10 +6,10 @@ import { CallError } from '../../src/errors.ts'
 import type { Value } from '../../src/versions/types.ts'
 import type { Wires } from '../network/network.ts'
 import type { Wire } from '../network/wire.ts'
-import { Callee, Lane, type Serve } from './callee.ts'
+import { type Admit, Callee, Lane, type Serve } from './callee.ts'
 import { Caller, type CallOptions } from './caller.ts'
 import type { CallMessage } from './frames.ts'
-import { type HeadSeen, type HeadSource, HeadTeller } from './heads.ts'
+import { type HeadSeen, type HeadSource, HeadTeller, type TicketSource } from './heads.ts'
 
 export type { IncomingCall, Serve } from './callee.ts'
 export type { CallOptions } from './caller.ts'
@@ -21,6 +21,10 @@ export interface CallsInit {
   /** Log head and statements of this peer; absent in a program that is no peer. */
   head?: HeadSource
   headSeen?: HeadSeen
+  /** What admits this program to a private fleet. */
+  ticket?: TicketSource
+  /** Who may call here at all, by the ticket it shows; the error that the others hear. @default everybody */
+  admit?: Admit
   /** Executes what others call here; absent: nothing is served. */
   serve?: Serve
   /** Calls of one caller that run at once; the rest waits in its own queue. @default 256 */
@@ -95,8 +99,14 @@ class CallSessions implements Calls {
     }
     const lane = this.#lanes.get(wire.peer) ?? new Lane(this.#init.concurrency ?? 256)
     this.#lanes.set(wire.peer, lane)
-    const callee = new Callee(wire, lane, new HeadTeller(this.#head), this.#seen, this.#init.serve!, () => {
-      this.#callees.delete(callee)
+    const callee = new Callee({
+      wire,
+      lane,
+      heads: new HeadTeller(this.#head),
+      seen: this.#seen,
+      admit: this.#init.admit ?? (() => undefined),
+      serve: this.#init.serve!,
+      ended: () => this.#callees.delete(callee)
     })
     this.#callees.add(callee)
   }
@@ -133,7 +143,7 @@ class CallSessions implements Calls {
       throw new CallError('Unavailable', (error as Error).message, { retryAfterMs: UNREACHED_RETRY_MS, cause: error })
     }
     if (this.#closed) wire.abort('this peer stops')
-    const caller = new Caller(wire, new HeadTeller(this.#head), this.#seen, () => {
+    const caller = new Caller(wire, new HeadTeller(this.#head, this.#init.ticket), this.#seen, () => {
       if (this.#callers.get(peer) === caller) this.#callers.delete(peer)
     })
     this.#callers.set(peer, caller)

@@ -1,6 +1,6 @@
 /** What online commands need of a fleet; `node/client.ts` gives it, tests give their own (SPEC C6). */
 import { Refusal } from '../../src/errors.ts'
-import type { Client } from '../client.ts'
+import type { Client, Credentials } from '../client.ts'
 
 export type Connection = Pick<
   Client,
@@ -12,7 +12,11 @@ export interface ConnectionOptions {
   peer?: string[]
 }
 
-export type Connect = (rootBytes: Uint8Array, peers: readonly string[]) => Promise<Connection>
+export type Connect = (
+  rootBytes: Uint8Array,
+  peers: readonly string[],
+  credentials?: Credentials
+) => Promise<Connection>
 
 /** Runs `use` with a connection that is closed whatever happens. */
 export async function connected<Result>(

@@ -4,9 +4,9 @@ import type { Connect } from './connection.ts'
 import { run } from './program.ts'
 
 /** libp2p takes a third of a second to load: only commands that talk to a fleet pay for it. */
-const connect: Connect = async (root, peers) => {
+const connect: Connect = async (root, peers, credentials) => {
   const { createClient } = await import('../client.ts')
-  return createClient({ root, peers })
+  return createClient({ root, peers, credentials })
 }
 
 // A reader that has gone away (`upstart status | head`) is no error of ours; the write's own failure says so.

@@ -1,6 +1,8 @@
 /** The command `upstart` (SPEC C): all its commands over given outputs and a given way to reach a fleet. */
-import { Command, CommanderError } from 'commander'
+import { Command, CommanderError, Option } from 'commander'
 import { Refusal } from '../../src/errors.ts'
+import type { Credentials } from '../client.ts'
+import { admissionCommands } from './admission.ts'
 import { checkCommands } from './check.ts'
 import { BadNews, exitCodeOf, processTerminal, type Terminal, writeFailure } from './command.ts'
 import type { Connect } from './connection.ts'
@@ -20,25 +22,36 @@ export interface ProgramInit {
   terminal?: Terminal
 }
 
-function createProgram({ connect, release }: ProgramInit, terminal: Terminal, args: readonly string[]): Command {
+function createProgram({ connect: reach, release }: ProgramInit, terminal: Terminal, args: readonly string[]): Command {
   const program = new Command('upstart')
     .description('define, sign and inject upgrades of a fleet, and watch it upgrade itself')
     .version(release)
     .option('--json', 'answer with one JSON object')
+    .addOption(new Option('--ticket <file>', "an operator's ticket of a private fleet").env('UPSTART_TICKET'))
+    .addOption(new Option('--identity <keyfile>', 'the private key that the ticket names').env('UPSTART_IDENTITY'))
     .showSuggestionAfterError()
     .exitOverride()
     // Commander's own messages are shown by `run`, in the one form that errors have.
     .configureOutput({ writeOut: (text) => terminal.out(text), writeErr: () => undefined })
+  const connect: Connect = (root, peers) => reach(root, peers, credentialsOf(program.opts()))
   trustCommands(program, terminal)
   upgradeCommands(program, terminal)
   checkCommands(program, terminal)
   rehearseCommands(program, terminal)
   simCommands(program, args)
   statementCommands(program, terminal, connect)
+  admissionCommands(program, terminal, connect)
   fleetCommands(program, terminal, connect)
   lockCommands(program, terminal, connect)
   statusCommands(program, terminal, connect)
   return program
+}
+
+/** What shows to a private fleet who asks (C20). */
+function credentialsOf({ ticket, identity }: { ticket?: string; identity?: string }): Credentials | undefined {
+  if (ticket === undefined && identity === undefined) return undefined
+  if (ticket !== undefined && identity !== undefined) return { ticket, key: identity }
+  throw new Refusal('Usage', 'a ticket is shown by who has its key: give --ticket FILE and --identity KEYFILE, both')
 }
 
 /** A wrong command line as commander sees it, in our words. */

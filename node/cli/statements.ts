@@ -120,6 +120,8 @@ export function describe(body: StatementBody): string {
       return `upgrade ${short(body.target)} may be tried again by ${body.peer ?? 'every peer on which it failed'}`
     case 'retire':
       return `past SOs of what came with ${short(body.target)}, and of older versions, are retired`
+    case 'revoke':
+      return `tickets of ${body.peer} up to number ${body.upTo} admit it no more`
     case 'leave':
       return `${body.peer} leaves the fleet`
     case 'exclude':

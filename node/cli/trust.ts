@@ -1,11 +1,27 @@
 /** Commands about trust: `keygen`, `root new`, `sign` (SPEC C2 to C4). None of them needs a network. */
 import { open, rename, rm } from 'node:fs/promises'
 import type { Command } from 'commander'
-import { addSignature, kindOf, parseEntry, parseStatement } from '../../src/upgrade/entry.ts'
+import { attempt, Refusal } from '../../src/errors.ts'
+import {
+  addSignature,
+  type DocumentKind,
+  type Envelope,
+  kindOf,
+  parseEntry,
+  parseStatement,
+  parseTicket
+} from '../../src/upgrade/entry.ts'
 import type { Signer } from '../../src/upgrade/keys.ts'
 import { MAX_ENTRY_BYTES } from '../../src/upgrade/manifest.ts'
-import { addRootSignatures, openRoot, parseRoot, signRoot } from '../../src/upgrade/root.ts'
-import type { Trust } from '../../src/upgrade/trust.ts'
+import {
+  addRootSignatures,
+  type Holders,
+  openRoot,
+  parseRoot,
+  type RoleName,
+  signRoot
+} from '../../src/upgrade/root.ts'
+import { rolesOf, type Trust } from '../../src/upgrade/trust.ts'
 import { generateKeyFiles } from '../keys.ts'
 import { ofFile, unwritable } from '../obstacles.ts'
 import { openUpgradeFile, writeUpgradeFile } from '../pack/file.ts'
@@ -42,17 +58,29 @@ interface RootOptions {
   root: string
   release?: string
   operator?: string
+  admission?: string
+  open?: true
   expires: string
   sign?: string[]
   out: string
 }
 
+/** A1: a fleet is open only where that is said. */
+async function admissionOf({ admission, open: isOpen }: RootOptions, root: Holders): Promise<Holders | undefined> {
+  if (isOpen === true && admission !== undefined)
+    throw new Refusal('Usage', '--open and --admission: nobody admits to an open fleet; give one of the two')
+  if (isOpen === true) return undefined
+  return admission === undefined ? root : await roleHolders('--admission', admission)
+}
+
 async function newRoot(options: RootOptions): Promise<Answer> {
   const root = await roleHolders('--root', options.root)
+  const admission = await admissionOf(options, root)
   const roles = {
     root,
     targets: options.release === undefined ? root : await roleHolders('--release', options.release),
-    operator: options.operator === undefined ? root : await roleHolders('--operator', options.operator)
+    operator: options.operator === undefined ? root : await roleHolders('--operator', options.operator),
+    ...(admission === undefined ? {} : { admission })
   }
   const signers = await readSigners(options.sign)
   const bytes = signRoot({ roles, expiresMs: expiry(options.expires, Date.now()) }, signers)
@@ -70,18 +98,27 @@ async function newRoot(options: RootOptions): Promise<Answer> {
 }
 
 interface Signed {
-  kind: 'root' | 'entry' | 'statement'
+  kind: 'root' | DocumentKind
   hash: string
   present: number
   /** Null where no root was given to compare with. */
   threshold: number | null
 }
 
-function count(trust: Trust | null, kind: 'entry' | 'statement', bytes: Uint8Array): Signed {
-  const envelope = kind === 'entry' ? parseEntry(bytes) : parseStatement(bytes)
-  const role = kind === 'entry' ? 'targets' : 'operator'
-  const found = trust?.signatures(role, envelope)
+function count(trust: Trust | null, kind: DocumentKind, bytes: Uint8Array): Signed {
+  const { envelope, roles } = ofKind(kind, bytes)
+  const role = roles.find(
+    (one) => trust !== null && !(attempt(() => trust.signatures(one, envelope)) instanceof Refusal)
+  )
+  const found = trust?.signatures(role ?? roles[0]!, envelope)
   return { kind, hash: envelope.hash, present: envelope.keys.length, threshold: found?.threshold ?? null }
+}
+
+function ofKind(kind: DocumentKind, bytes: Uint8Array): { envelope: Envelope<unknown>; roles: RoleName[] } {
+  if (kind === 'entry') return { envelope: parseEntry(bytes), roles: ['targets'] }
+  if (kind === 'ticket') return { envelope: parseTicket(bytes), roles: ['admission'] }
+  const envelope = parseStatement(bytes)
+  return { envelope, roles: rolesOf(envelope.content) }
 }
 
 async function signUpgradeFile(path: string, signers: readonly Signer[], trust: Trust | null): Promise<Signed> {
@@ -147,6 +184,8 @@ export function trustCommands(program: Command, terminal: Terminal): void {
       .requiredOption('--root <keys>', 'who may change the root')
       .option('--release <keys>', 'who may release upgrades (default: those of --root)')
       .option('--operator <keys>', 'who may make rosters, pause and resume (default: those of --root)')
+      .option('--admission <keys>', 'who admits peers and operators to the fleet (default: those of --root)')
+      .option('--open', 'everybody who can reach a peer may take part, see status and call')
       .option('--expires <time>', 'when it must have been renewed', '365d')
       .addOption(signOption())
       .addOption(outOption('the file to write').default('root.json')),

@@ -5,7 +5,9 @@
 import { CallError } from '../../src/errors.ts'
 import type { Event } from '../../src/overlay/events.ts'
 import type { Peer } from '../../src/overlay/peer.ts'
+import { callersOf, mayCall } from '../../src/upgrade/access.ts'
 import type { Value } from '../../src/versions/types.ts'
+import type { Admittance } from './admittance.ts'
 import { patienceMs } from './gate.ts'
 import type { Hosting } from './hosting.ts'
 import type { Moments } from './moments.ts'
@@ -28,8 +30,10 @@ export interface ArrivingCall {
   object?: string
   /** The version that a guest simulates with this call (SPEC G5). */
   simulates?: number
-  /** The peer, or the client, that calls. */
+  /** The peer, or the client, that calls, the ticket that it showed, and the object whose code calls, as it says. */
   from: string
+  ticket?: string | undefined
+  by?: string
 }
 
 /** Calls of others answered here, by the version called and by what both ends ran at that moment (SPEC D27). */
@@ -46,6 +50,7 @@ type Known = NonNullable<ReturnType<Peer['resolve']>>
 
 export interface CalleeInit {
   peer: Peer
+  admittance: Admittance
   hosting: Hosting
   moments: Moments
   post(event: Event): void
@@ -71,6 +76,7 @@ export class Callee {
     const known = await this.#known(request, deadline, signal)
     const { object } = known
     check(known, request)
+    this.#checkAccess(known, request)
     await this.#serves(object, request, deadline, signal)
     const caller = this.#init.peer.view.get(request.from)?.objects[object]?.version ?? null
     const call = {
@@ -163,6 +169,16 @@ export class Callee {
     const { peer } = this.#init
     const next = peer.log.schema.next(object, peer.objects.get(object)?.record().highest ?? 0)
     return next !== undefined && next.upgrade.future !== null && peer.pieces.isReady(next.entry.manifest.bundle.sha256)
+  }
+
+  /** A8: by the list of the version that is called. */
+  #checkAccess({ upgrade: { access, to } }: Known, { from, ticket, by, method }: ArrivingCall): void {
+    if (access === undefined) return
+    const { peer, admittance } = this.#init
+    const { schema } = peer.log
+    if (mayCall(access, method, admittance.identity(from, ticket, by), (name) => schema.lineageOf(name))) return
+    const text = `${to}.${method} may be called by ${callersOf(access, method)} only, not by ${by ?? from}; not executed`
+    throw new CallError('Forbidden', text)
   }
 
   /** G6: a caller that may host the SO itself hears what is served here instead. */

@@ -23,6 +23,7 @@ export const USAGE = `upstart-peer: one peer of a fleet that upgrades itself
   --label K=V            a label that schedules can select by; repeatable
   --class NAME           host objects of this class only; repeatable (default: every class of the fleet)
   --sandbox MODE         auto | bwrap | none: how children are confined (default auto)
+  --ticket FILE          what admits this peer to a private fleet, made by: upstart admit; read again when it changes
   --allow WHAT           what confined code may have if its upgrade says that it needs it: network, or the absolute
                          path of a file or directory to read; repeatable (default nothing)
   --memory-limit MIB     resident memory at which a child is ended (default 1024)
@@ -30,6 +31,7 @@ export const USAGE = `upstart-peer: one peer of a fleet that upgrades itself
   --keep MS              how long bundles stay that are no longer needed here nor to be kept for others (default 600000)
   --log-level LEVEL      fatal | error | warn | info | debug | trace (default info)
   --config FILE          a JSON file with the same names; flags win
+  --peer-id              print this peer's id (its key is made if there is none), and end
   --print-config         print the configuration that results, and end
   --version, --help
 `
@@ -57,6 +59,8 @@ export const configurationSchema = z.strictObject({
     .refine((labels) => Object.keys(labels).length <= MAX_LABELS, `at most ${MAX_LABELS} labels`)
     .default({}),
   classes: z.array(nameSchema).max(MAX_CLASSES).nullable().default(null),
+  /** Null: in an open fleet. */
+  ticket: z.string().min(1).nullable().default(null),
   sandbox: z.enum(['auto', 'bwrap', 'none'], 'auto, bwrap or none').default('auto'),
   allow: z
     .array(z.union([z.literal(NETWORK), filePathSchema], 'network, or an absolute path without "." and ".."'))
@@ -84,7 +88,9 @@ export const isBeyondLoopback = (address: string): boolean =>
 
 export type Configuration = z.infer<typeof configurationSchema>
 
-export type Request = { action: 'run' | 'print'; configuration: Configuration } | { action: 'help' | 'version' }
+export type Request =
+  | { action: 'run' | 'print' | 'peer-id'; configuration: Configuration }
+  | { action: 'help' | 'version' }
 
 const OPTIONS = {
   data: { type: 'string' },
@@ -95,6 +101,7 @@ const OPTIONS = {
   group: { type: 'string' },
   label: { type: 'string', multiple: true },
   class: { type: 'string', multiple: true },
+  ticket: { type: 'string' },
   sandbox: { type: 'string' },
   allow: { type: 'string', multiple: true },
   'memory-limit': { type: 'string' },
@@ -102,6 +109,7 @@ const OPTIONS = {
   keep: { type: 'string' },
   'log-level': { type: 'string' },
   config: { type: 'string' },
+  'peer-id': { type: 'boolean' },
   'print-config': { type: 'boolean' },
   version: { type: 'boolean', short: 'V' },
   help: { type: 'boolean', short: 'h' }
@@ -121,6 +129,7 @@ export function readConfiguration(args: string[]): Request {
     group: values.group,
     labels: values.label && Object.fromEntries(values.label.map(labelOf)),
     classes: values.class,
+    ticket: values.ticket,
     sandbox: values.sandbox,
     allow: values.allow,
     memoryLimitMib: values['memory-limit'] && Number(values['memory-limit']),
@@ -136,7 +145,8 @@ export function readConfiguration(args: string[]): Request {
     const name = issue?.path.join('.') ?? ''
     throw new Refusal('Usage', `${name === '' ? '' : `--${flagOf(name)}: `}${issue?.message}; see upstart-peer --help`)
   }
-  return { action: values['print-config'] === true ? 'print' : 'run', configuration: parsed.data }
+  const action = values['print-config'] === true ? 'print' : values['peer-id'] === true ? 'peer-id' : 'run'
+  return { action, configuration: parsed.data }
 }
 
 function flags(args: string[]) {

@@ -8,6 +8,7 @@ import { join, resolve } from 'node:path'
 import type { Logger } from 'pino'
 import { Refusal } from '../../src/errors.ts'
 import type { Event, PeerInit } from '../../src/overlay/events.ts'
+import { keptBytes } from '../../src/overlay/kept.ts'
 import { Peer } from '../../src/overlay/peer.ts'
 import { authority } from '../../src/upgrade/seal.ts'
 import { openTrust, type Trust } from '../../src/upgrade/trust.ts'
@@ -22,6 +23,7 @@ import { type LockChange, serveControl } from '../network/control.ts'
 import { loadPeerKey, localToken, type PeerKey } from '../network/key.ts'
 import { createNetwork, type Network, type NetworkHandlers } from '../network/network.ts'
 import { openStore, type Store } from '../store/store.ts'
+import { Admittance } from './admittance.ts'
 import { Callee } from './callee.ts'
 import { type Configuration, isBeyondLoopback } from './configuration.ts'
 import { candidates, entryOf, isRepeatable, mayHostForCaller, versionsOf } from './directory.ts'
@@ -35,6 +37,7 @@ import { Moments } from './moments.ts'
 import { RELEASE } from './release.ts'
 import { type Status, statusOf } from './status.ts'
 import { Tallying } from './tally.ts'
+import { type Standing, standingOf, watchTicket } from './ticket.ts'
 
 /** What `stop` of an object may take when the daemon ends. */
 const STOP_MS = 2_500
@@ -69,6 +72,7 @@ interface Resources {
   bundles: Bundles
   host: Host
   network: Network
+  standing: Standing
 }
 
 export async function startPeer(options: PeerOptions): Promise<RunningPeer> {
@@ -91,12 +95,14 @@ export async function startPeer(options: PeerOptions): Promise<RunningPeer> {
 
 async function open(options: PeerOptions, closing: (() => Promise<void> | void)[]): Promise<Resources> {
   const { data, rootBytes, listen } = options
-  const trust = openTrust(rootBytes)
+  const given = openTrust(rootBytes)
   const store = openStore(data)
   closing.push(() => store.close())
-  checkFleet(store.read(), trust.fleet, data)
+  checkFleet(store.read(), given.fleet, data)
+  const trust = newestTrust(given, store.read())
   const known = store.read().get('identity')
   const key = await loadPeerKey(join(data, 'peer.key'), known === undefined ? undefined : String(known))
+  const standing = await standingOf(options, trust, key.peer)
   const bundles = await openBundles(join(data, 'bundles'))
   closing.push(() => bundles.close())
   const host = options.host ?? (await childHost(options))
@@ -108,7 +114,7 @@ async function open(options: PeerOptions, closing: (() => Promise<void> | void)[
     mdns: options.mdns ?? listen.some(isBeyondLoopback)
   })
   closing.push(() => network.close())
-  return { store, trust, key, bundles, host, network }
+  return { store, trust, key, bundles, host, network, standing }
 }
 
 class Daemon implements RunningPeer {
@@ -123,21 +129,24 @@ class Daemon implements RunningPeer {
   readonly #moments = new Moments()
   readonly #measures = new Measures({ tell: (event) => this.#driver.post(event) })
   readonly #tallying = new Tallying()
+  readonly #admittance: Admittance
   readonly #callee: Callee
   readonly #progress = new Map<string, number>()
   readonly #begun = performance.now()
   #closed: Promise<void> | undefined
+  #unwatch: (() => void) | undefined
   #calls!: Calls
   #guests!: Guests
   #router!: Router
 
   constructor(options: PeerOptions, resources: Resources, closeResources: () => Promise<void>) {
-    const { store, trust, key, bundles, network } = resources
+    const { store, trust, key, bundles } = resources
+    const { network } = resources
     this.#options = options
     this.#resources = resources
     this.#closeResources = closeResources
     this.id = key.peer
-    this.#core = new Peer(peerInit(options, network, key), authority(trust, key.seed), store.read())
+    this.#core = new Peer(peerInit(options, resources), authority(trust, key.seed), store.read())
     this.#hosting = this.#createHosting()
     this.#driver = new Driver({
       peer: this.#core,
@@ -156,7 +165,9 @@ class Daemon implements RunningPeer {
       log: options.log
     })
     const post = (event: Event): void => this.#driver.post(event)
-    this.#callee = new Callee({ peer: this.#core, hosting: this.#hosting, moments: this.#moments, post })
+    const admittance = new Admittance(this.#core)
+    this.#admittance = admittance
+    this.#callee = new Callee({ peer: this.#core, admittance, hosting: this.#hosting, moments: this.#moments, post })
     this.injection = new Injection(trust, bundles, this.#driver)
   }
 
@@ -176,6 +187,8 @@ class Daemon implements RunningPeer {
       wires: network,
       head: () => ({ head: core.log.head, statements: core.statements.digest }),
       headSeen: (from, head, statements) => driver.post({ type: 'head-seen', from, head, statements }),
+      ticket: () => core.admission.own?.text,
+      admit: (peer, ticket) => this.#admittance.refusal(peer, ticket),
       serve: (call) => this.#callee.call(call, call.signal)
     })
     this.#guests = this.#createGuests(this.#calls)
@@ -191,6 +204,7 @@ class Daemon implements RunningPeer {
     })
     const { injection } = this
     await serveControl(network, {
+      admit: ({ peer, ticket }) => this.#admittance.check(peer, ticket),
       status: () => this.status(),
       history: () => historyOf(this.#core),
       fault: (error) => this.#options.log.error({ error }, 'a request of an operator failed here'),
@@ -201,6 +215,7 @@ class Daemon implements RunningPeer {
     })
     driver.post({ type: 'boot', bundles: bundles.held() })
     network.start(handlers(core, driver))
+    this.#watchTicket()
     const { log } = this.#options
     log.info({ peer: this.id, addresses: network.addresses(), fleet: trust.fleet.slice(0, 16) }, 'peer started')
   }
@@ -235,6 +250,13 @@ class Daemon implements RunningPeer {
     return this.#closed
   }
 
+  #watchTicket(): void {
+    const { ticket: path, log } = this.#options
+    const known = this.#resources.standing.ticket
+    if (path === null || known === undefined) return
+    this.#unwatch = watchTicket(path, known, log, (ticket) => this.#driver.post({ type: 'ticket', ticket }))
+  }
+
   /** N19. */
   async #lock(token: string, name: string, change: LockChange | null): Promise<string> {
     const own = Buffer.from(localToken(this.#resources.key.seed))
@@ -259,6 +281,7 @@ class Daemon implements RunningPeer {
   }
 
   async #close(): Promise<void> {
+    this.#unwatch?.()
     await Promise.all([this.#hosting.close(STOP_MS), this.#guests?.close()])
     await this.#calls.close()
     this.#driver.close()
@@ -321,19 +344,18 @@ class Daemon implements RunningPeer {
   }
 }
 
-function peerInit(options: PeerOptions, network: Network, key: PeerKey): PeerInit {
+function peerInit(options: PeerOptions, { network, key, standing }: Resources): PeerInit {
   const bootstrap = options.bootstrap.map((address) => ({
     peer: address.slice(address.lastIndexOf('/') + 1),
     addresses: [address]
   }))
-  const { group, labels, classes, drainMs, keepMs } = options
+  const { group, drainMs, keepMs } = options
   const seed = randomBytes(6).readUIntBE(0, 6)
   return {
     peer: key.peer,
     group,
-    labels,
     addresses: network.addresses(),
-    classes,
+    ...standing,
     ...(isConfining(options) ? { allowed: options.allow } : {}),
     bootstrap,
     seed,
@@ -359,6 +381,11 @@ async function childHost(options: PeerOptions): Promise<Host> {
   return host
 }
 
+/** With the roots that were heard of in an earlier life (O27). */
+function newestTrust(trust: Trust, snapshot: ReadonlyMap<string, unknown>): Trust {
+  return keptBytes(snapshot, 'root/').reduce((known, bytes) => known.rotated(bytes), trust)
+}
+
 /** A data directory belongs to one fleet for ever. */
 function checkFleet(snapshot: ReadonlyMap<string, unknown>, fleet: string, data: string): void {
   const known = snapshot.get('fleet')
@@ -374,6 +401,7 @@ function handlers(core: Peer, driver: Driver): NetworkHandlers {
     connected: (peer) => driver.post({ type: 'connected', peer }),
     disconnected: (peer) => driver.post({ type: 'disconnected', peer }),
     message: (from, message) => driver.post({ type: 'message', from, message }),
+    admits: (peer) => core.admission.admits(peer),
     validate: (topic, bytes, from) => {
       const verdict = core.judge(topic, bytes)
       // Not passed on, and still news of whoever brings it: its roots may be newer than ours (O27).

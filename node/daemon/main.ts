@@ -25,6 +25,13 @@ async function main(args: string[]): Promise<void> {
     case 'print':
       process.stdout.write(`${JSON.stringify(request.configuration, null, 2)}\n`)
       return
+    case 'peer-id': {
+      const { data } = request.configuration
+      ownDirectory(data)
+      const { loadPeerKey } = await import('../network/key.ts')
+      process.stdout.write(`${(await loadPeerKey(join(data, 'peer.key'))).peer}\n`)
+      return
+    }
     case 'run':
       return await run(request.configuration)
   }

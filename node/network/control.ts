@@ -9,14 +9,23 @@ import { hashSchema } from '../../src/names.ts'
 import { MAX_LOCK_MS, MAX_LOCK_NAME, MAX_LOCK_REASON } from '../../src/overlay/locks.ts'
 import { MAX_STATEMENT_BYTES } from '../../src/overlay/messages.ts'
 import { MAX_ENTRY_BYTES, MAX_PIECES } from '../../src/upgrade/manifest.ts'
+import { MAX_TICKET_BYTES } from '../../src/upgrade/ticket.ts'
 import { decode } from './cbor.ts'
 import { duplexOf } from './duplex.ts'
 import { FrameReader, frameOf } from './frames.ts'
 import type { Wires } from './network.ts'
 import type { Wire } from './wire.ts'
 
+/** Who sits at the other end of a wire of control, and what it has shown. */
+export interface Visitor {
+  readonly peer: string
+  ticket?: string
+}
+
 /** The daemon's side. A thrown Refusal reaches the operator with its name; any other error is a fault here and ends the wire. */
 export interface ControlHandlers {
+  /** Throws Refusal if a visitor may not see what this peer knows (SPEC A7). */
+  admit(visitor: Visitor): void
   /** Plain values. */
   status(): unknown
   history(): unknown
@@ -59,6 +68,7 @@ const index = z
   .max(MAX_PIECES - 1)
 
 const requestSchema = z.discriminatedUnion('op', [
+  z.strictObject({ op: z.literal('ticket'), ticket: z.string().max(MAX_TICKET_BYTES) }),
   z.strictObject({ op: z.literal('status') }),
   z.strictObject({ op: z.literal('history') }),
   z.strictObject({ op: z.literal('inject-entry'), bytes: bytes(MAX_ENTRY_BYTES * 2) }),
@@ -96,7 +106,8 @@ export async function serveControl(wires: Wires, handlers: ControlHandlers, limi
     served += 1
     const { source, sink } = duplexOf(wire)
     const patience = new Patience(wire, limits.requestMs ?? 30_000)
-    pipe(source, (chunks) => answers(chunks, handlers, patience), sink)
+    const visitor: Visitor = { peer: wire.peer }
+    pipe(source, (chunks) => answers(chunks, handlers, visitor, patience), sink)
       // Malformed requests, slowness and lost connections end this wire; the operator is told by its end.
       .catch((error: Error) => wire.abort(error.message))
       .finally(() => {
@@ -130,6 +141,7 @@ class Patience {
 async function* answers(
   chunks: AsyncIterable<Uint8Array>,
   handlers: ControlHandlers,
+  visitor: Visitor,
   patience: Patience
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const reader = new FrameReader(MAX_REQUEST_BYTES)
@@ -137,7 +149,7 @@ async function* answers(
     for (const payload of reader.read(chunk)) {
       // The clock stands still while the peer itself is at work.
       patience.end()
-      const answer = await answered(payload, handlers)
+      const answer = await answered(payload, handlers, visitor)
       // It runs while the answer leaves: whoever does not read must not hold a place either.
       patience.begin()
       yield answer
@@ -145,9 +157,9 @@ async function* answers(
   }
 }
 
-async function answered(payload: Uint8Array, handlers: ControlHandlers): Promise<Uint8Array> {
+async function answered(payload: Uint8Array, handlers: ControlHandlers, visitor: Visitor): Promise<Uint8Array> {
   try {
-    return frameOf(await answerTo(requestOf(payload), handlers), MAX_REPLY_BYTES)
+    return frameOf(await answerTo(requestOf(payload), handlers, visitor), MAX_REPLY_BYTES)
   } catch (error) {
     if (!(error instanceof Refusal)) {
       handlers.fault(error)
@@ -167,11 +179,17 @@ function requestOf(payload: Uint8Array): Request {
   )
 }
 
-async function answerTo(request: Request, handlers: ControlHandlers): Promise<Reply> {
+async function answerTo(request: Request, handlers: ControlHandlers, visitor: Visitor): Promise<Reply> {
   switch (request.op) {
+    case 'ticket':
+      visitor.ticket = request.ticket
+      handlers.admit(visitor)
+      return { answer: 'accepted', text: 'admitted' }
     case 'status':
+      handlers.admit(visitor)
       return { answer: 'status', status: handlers.status() }
     case 'history':
+      handlers.admit(visitor)
       return { answer: 'history', history: handlers.history() }
     case 'inject-entry': {
       const answer = await handlers.injectEntry(request.bytes)
@@ -190,6 +208,8 @@ async function answerTo(request: Request, handlers: ControlHandlers): Promise<Re
 /** The operator's side: one wire, requests answered in their order; several may be under way. */
 export interface Control {
   readonly open: boolean
+  /** Shows what admits this client to a private fleet. */
+  ticket(ticket: string): Promise<string>
   status(): Promise<unknown>
   history(): Promise<unknown>
   injectEntry(bytes: Uint8Array): Promise<EntryAnswer>
@@ -230,6 +250,10 @@ class ControlWire implements Control {
 
   get open(): boolean {
     return this.#ended === undefined && this.#wire.open
+  }
+
+  async ticket(ticket: string): Promise<string> {
+    return expected(await this.#ask({ op: 'ticket', ticket }), 'accepted').text
   }
 
   async status(): Promise<unknown> {

@@ -32,7 +32,15 @@ const RESULTS: Record<Verdict, TopicValidatorResult> = {
 
 export const gossipTopics = (fleet: string): string[] => TOPICS.map((topic) => protocolOf(fleet, topic))
 
-export function gossipOptions(topics: string[]): Partial<GossipsubOpts> {
+/** A peer below gossipsub's threshold for publishing and above that for listening: it is heard, and told nothing. */
+const STRANGER_SCORE = -60
+
+export interface GossipInit {
+  topics: string[]
+  admits(peer: string): boolean
+}
+
+export function gossipOptions({ topics, admits }: GossipInit): Partial<GossipsubOpts> {
   const score = {
     topicWeight: 1,
     timeInMeshWeight: 0,
@@ -75,6 +83,8 @@ export function gossipOptions(topics: string[]): Partial<GossipsubOpts> {
     scoreParams: {
       // A fleet on one host, or behind one NAT, shares an address.
       IPColocationFactorWeight: 0,
+      appSpecificScore: (peer) => (admits(peer) ? 0 : STRANGER_SCORE),
+      appSpecificWeight: 1,
       topics: Object.fromEntries(topics.map((topic) => [topic, score]))
     }
   }
@@ -88,6 +98,8 @@ export class GossipsubGossip implements Gossip {
   readonly #outbox = new Map<string, { topic: GossipTopic; bytes: Uint8Array }>()
   readonly #flush = (): void => this.#publishOutbox()
 
+  #events: GossipEvents | undefined
+
   constructor(node: Node, fleet: string) {
     const { pubsub } = node.services
     if (pubsub === undefined) throw new Error('the node was created without gossip')
@@ -97,7 +109,13 @@ export class GossipsubGossip implements Gossip {
     this.#names = new Map(TOPICS.map((topic) => [protocolOf(fleet, topic), topic]))
   }
 
+  /** SPEC A6. */
+  admits(peer: string): boolean {
+    return this.#events?.admits(peer) ?? true
+  }
+
   start(events: GossipEvents): void {
+    this.#events = events
     for (const [name, topic] of this.#names) {
       this.#pubsub.topicValidators.set(name, (from, message) => {
         const { data } = message

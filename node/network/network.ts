@@ -10,7 +10,7 @@ import { Inbound, Outbound } from './link.ts'
 import { createNode, Libp2pTransport, type TransportInit, unreachable } from './transport.ts'
 import { type Gossip, type GossipTopic, protocolOf, type Transport, type Verdict, type Wire } from './wire.ts'
 
-export interface NetworkInit extends Omit<TransportInit, 'topics' | 'discover'> {
+export interface NetworkInit extends Omit<TransportInit, 'gossip' | 'discover'> {
   /** The fleet's hash, 64 hex digits: peers of other fleets are not met. */
   fleet: string
   /** Find peers on the local network, and be found (SPEC N17). @default false */
@@ -28,6 +28,8 @@ export interface NetworkHandlers {
   message(peer: string, message: Message): void | Promise<void>
   /** Judges an entry or statement before it is delivered or passed on; `reject` ends the session of whoever passed it on. */
   validate(topic: GossipTopic, bytes: Uint8Array, from: string): Verdict
+  /** Whether broadcasts are passed on to a peer (SPEC A6). @default to everybody */
+  admits?(peer: string): boolean
   published(from: string, topic: GossipTopic, bytes: Uint8Array): void
   addresses(addresses: string[]): void
   /** A peer of this fleet announced itself on the local network. */
@@ -74,14 +76,16 @@ const REOPEN_DELAY_MS = 250
 export async function createNetwork(init: NetworkInit): Promise<Network> {
   let accepting = false
   const discover = init.mdns === true ? init.fleet : undefined
-  const node = await createNode({ ...init, topics: gossipTopics(init.fleet), discover }, () => accepting)
+  const gossip = { topics: gossipTopics(init.fleet), admits: (peer: string): boolean => broadcast.admits(peer) }
+  const node = await createNode({ ...init, gossip, discover }, () => accepting)
+  const broadcast = new GossipsubGossip(node, init.fleet)
   const transport = new Libp2pTransport(node)
   const admit = (): void => {
     accepting = true
   }
   const { mdns } = node.services
   const discovery = mdns === undefined ? undefined : new MulticastDiscovery(mdns)
-  const network = new OverlayNetwork(init, transport, new GossipsubGossip(node, init.fleet), admit, discovery)
+  const network = new OverlayNetwork(init, transport, broadcast, admit, discovery)
   await network.open()
   return network
 }
@@ -147,6 +151,7 @@ export class OverlayNetwork implements Network {
       addresses: () => handlers.addresses(this.addresses())
     })
     this.#gossip.start({
+      admits: (peer) => handlers.admits?.(peer) ?? true,
       validate: (topic, bytes, from) => handlers.validate(topic, bytes, from),
       deliver: (from, topic, bytes) => handlers.published(from, topic, bytes),
       rejected: (from, topic) => this.disconnect(from, `it passed on a ${topic} that does not verify`, true)

@@ -12,7 +12,7 @@ import { createLibp2p } from 'libp2p'
 import { Refusal } from '../../src/errors.ts'
 import { obstacle } from '../obstacles.ts'
 import { type MulticastService, multicastService } from './discovery.ts'
-import { gossipOptions } from './gossip.ts'
+import { type GossipInit, gossipOptions } from './gossip.ts'
 import type { PeerKey } from './key.ts'
 import { type Transport, type TransportEvents, WIRE_WINDOW_BYTES, type Wire, type WireHandlers } from './wire.ts'
 
@@ -23,7 +23,7 @@ export interface TransportInit {
   /** Multiaddrs to tell others instead of those listened on (behind a NAT or a port mapping). */
   announce?: string[]
   /** Topics to gossip on; none: no gossip at all. */
-  topics?: string[]
+  gossip?: GossipInit
   /** Find peers of this fleet on the local network, and be found (SPEC N17). @default not */
   discover?: string
   /** Above it, connections that nobody uses are closed. @default 1000 */
@@ -66,7 +66,7 @@ export async function createNode(init: TransportInit, accepting: () => boolean):
       identify: identify({ timeout: NEGOTIATION_TIMEOUT_MS }),
       ping: ping({ timeout: NEGOTIATION_TIMEOUT_MS }),
       ...(init.discover === undefined ? {} : { mdns: multicastService(init.discover) }),
-      ...(init.topics === undefined ? {} : { pubsub: gossipsub(gossipOptions(init.topics)) })
+      ...(init.gossip === undefined ? {} : { pubsub: gossipsub(gossipOptions(init.gossip)) })
     }
   })
   return (await made.catch((error: Error) => deaf(init.listen, error))) as unknown as Node

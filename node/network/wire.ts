@@ -62,6 +62,8 @@ export type Verdict = 'accept' | 'ignore' | 'reject'
 export type GossipTopic = 'entry' | 'statement'
 
 export interface GossipEvents {
+  /** Whether messages are passed on to a peer. */
+  admits(peer: string): boolean
   /** Judges before anything is delivered or passed on; synchronous, since waiting would hold up all of gossip. */
   validate(topic: GossipTopic, bytes: Uint8Array, from: string): Verdict
   /** What `validate` accepted, once. */

@@ -229,7 +229,7 @@ export function classUpgrade(
 ): ClassUpgrade {
   const simulation = (module: string | null): Simulation | null =>
     module === null ? null : { module: bundledPath(module), ...declared.get(module)! }
-  const { from, to, object, transform, future, past, schedule, simulate, needs } = definition
+  const { from, to, object, transform, future, past, schedule, simulate, needs, access } = definition
   const ways = definition.ways.map((way) => ({
     entry: entryNamed(way.from, earlier).hash,
     transform: way.transform === null ? null : bundledPath(way.transform)
@@ -245,6 +245,7 @@ export function classUpgrade(
     schedule: relocated(schedule, bundledPath),
     ...(simulate === null ? {} : { simulate: relocated(simulate, bundledPath) }),
     ...(needs === null ? {} : { needs }),
+    ...(access === null ? {} : { access }),
     ...(ways.length > 0 ? { ways } : {})
   }
 }

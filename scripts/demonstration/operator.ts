@@ -37,7 +37,7 @@ export class Operator {
       '--operator',
       this.#path('operator.pub')
     ]
-    await this.#upstart('root', 'new', ...roles, '--sign', this.#path('root'), '--out', this.root)
+    await this.#upstart('root', 'new', '--open', ...roles, '--sign', this.#path('root'), '--out', this.root)
   }
 
   async roster(group: string, members: readonly string[], peer: string): Promise<void> {

@@ -65,6 +65,7 @@ function stands(action: Action, kept: readonly Action[], all: readonly Action[])
       return kept.some((one) => one.what === 'roster' && isWithout(one, action.node))
     case 'roster':
     case 'rotate':
+    case 'revoke':
       return true
   }
 }
@@ -91,8 +92,8 @@ function renumbered(actions: readonly Action[]): Action[] {
   })
 }
 
-/** The end of the safety phase stays whatever else goes; whoever is excluded must be gone. */
-export const mayGo = (fault: Fault): boolean => fault.what !== 'stop' && fault.what !== 'depart'
+/** The end of the safety phase stays whatever else goes; whoever is excluded must be gone, and who was put out is admitted anew. */
+export const mayGo = ({ what }: Fault): boolean => what !== 'stop' && what !== 'depart' && what !== 'ticket'
 
 /** The scenario without a group and all that concerns it; undefined if it is the last one. */
 export function withoutGroup(from: Scenario, group: number): Scenario | undefined {

@@ -13,6 +13,7 @@ import type { ScheduleFacts } from '../schedule/context.ts'
 import type { SharedLogs } from '../upgrade/log.ts'
 import type { Entry } from '../upgrade/manifest.ts'
 import type { Statement } from '../upgrade/statement.ts'
+import type { Ticket } from '../upgrade/ticket.ts'
 import type { Message } from './messages.ts'
 import type { Head, PeerRecord, SignedRecord } from './record.ts'
 
@@ -37,6 +38,10 @@ export interface Trusted {
   /** What some root covers; `covers` says whether it still counts. */
   openEntry(bytes: Uint8Array): Entry
   openStatement(bytes: Uint8Array): Statement
+  /** Whether only who has a ticket takes part (SPEC A1). */
+  readonly isPrivate: boolean
+  /** A ticket that the newest root covers; whether it is good now is not said. */
+  openTicket(text: string): Ticket
   /** Whether what opens may be taken in and told: the newest root covers it, or one vouches for it. */
   covers(topic: Topic, bytes: Uint8Array): boolean
   /** Whether an entry that is injected (not learned from the chain) is past its expiry. `now` in ms. */
@@ -145,6 +150,8 @@ export type Event =
   | { type: 'unlock'; request: number; name: string }
   /** The node's load has gone below a threshold that is watched (`watch-load`), or is not below it any more. */
   | { type: 'load'; below: number; quiet: boolean }
+  /** This peer has been given a new ticket. */
+  | { type: 'ticket'; ticket: string }
   /** Addresses at which this peer can be dialled have changed. */
   | { type: 'addresses'; addresses: string[] }
 
@@ -193,6 +200,8 @@ export interface PeerInit {
   classes: string[] | null
   /** H11: what the operator allows to confined code; undefined: it is not confined. */
   allowed?: readonly string[] | undefined
+  /** What admits this peer to a private fleet: the signed text. */
+  ticket?: string | undefined
   /** Peers to dial at start: addresses with a peer id. */
   bootstrap: { peer: string; addresses: string[] }[]
   /** Seed of the peer's own generator. */

@@ -2,12 +2,13 @@
  * What a peer takes in: entries, statements and records, each verified before it is kept or passed on (SPEC T, O6).
  * A refusal is returned, not thrown: the peer decides what it means for the sender.
  */
-import { Refusal } from '../errors.ts'
+import { attempt, Refusal } from '../errors.ts'
 import type { UpgradeLog } from '../upgrade/log.ts'
 import type { Entry, Manifest } from '../upgrade/manifest.ts'
 import { checkSchedules } from '../upgrade/scheduling.ts'
 import type { Statement } from '../upgrade/statement.ts'
 import type { StatementSet } from '../upgrade/statements.ts'
+import type { Admission } from './admission.ts'
 import type { Chronicle } from './chronicle.ts'
 import type { Authority, Event, Topic, Trusted } from './events.ts'
 import type { Outbox } from './outbox.ts'
@@ -19,6 +20,8 @@ export type Learned =
   | { what: 'new' | 'known' | 'orphan' }
   /** T14: it counted once. Whoever sent it may not have heard of the newest root. */
   | { what: 'lapsed' }
+  /** The record of a peer that is not admitted (now): not kept. */
+  | { what: 'stranger' }
   /** The bytes are not what they claim: whoever sent them broke a rule. */
   | { what: 'forged'; refusal: Refusal }
   /** Signed as it must be, and still of no use to the fleet: not the sender's fault. */
@@ -32,6 +35,7 @@ export class Learning {
   readonly #view: View
   readonly #outbox: Outbox
   readonly #chronicle: Chronicle
+  readonly #admission: Admission
 
   constructor(parts: {
     authority: Authority
@@ -41,8 +45,10 @@ export class Learning {
     view: View
     outbox: Outbox
     chronicle: Chronicle
+    admission: Admission
   }) {
     this.#chronicle = parts.chronicle
+    this.#admission = parts.admission
     this.#authority = parts.authority
     this.#roots = parts.roots
     this.#log = parts.log
@@ -97,6 +103,8 @@ export class Learning {
   record(bytes: Uint8Array, heardAt: number): Learned & { signed?: SignedRecord } {
     const signed = attempt(() => this.#authority.openRecord(bytes))
     if (signed instanceof Refusal) return { what: 'forged', refusal: signed }
+    // A5: nobody's fault: peers hear of revocations at different times, and their clocks differ.
+    if (!this.#admission.covers(signed)) return { what: 'stranger' }
     return { what: this.#view.put(signed, heardAt) ? 'new' : 'known', signed }
   }
 
@@ -209,15 +217,5 @@ export class Learning {
       this.#outbox.send({ type: 'alarm', name: 'Equivocation', text })
     }
     return { what: 'new' }
-  }
-}
-
-/** Refusals of the world become values; anything else is a defect of ours and stays an exception. */
-function attempt<T>(action: () => T): T | Refusal {
-  try {
-    return action()
-  } catch (error) {
-    if (error instanceof Refusal) return error
-    throw error
   }
 }

@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { hashSchema, nameSchema, peerIdSchema, versionSchema } from '../names.ts'
 import { MAX_CLASSES, MAX_ENTRY_BYTES, MAX_PIECES } from '../upgrade/manifest.ts'
+import { MAX_TICKET_BYTES } from '../upgrade/ticket.ts'
 import { addressesSchema, headSchema, MAX_RECORD_BYTES } from './record.ts'
 import { SKETCH_BYTES } from './sketch.ts'
 
@@ -136,6 +137,8 @@ export const messageSchema = z.discriminatedUnion('kind', [
   }),
   /** Both sides of a pair that count something else; `answer` asks for what the receiver counts. */
   z.strictObject({ kind: z.literal('census'), digest, ...counts, answer: z.boolean() }),
+  /** First of all, in a private fleet: what admits the sender (SPEC A4). */
+  z.strictObject({ kind: z.literal('ticket'), ticket: z.string().max(MAX_TICKET_BYTES) }),
   /** Contacts of the sender: itself, neighbours, some of its passive set (SPEC O10). `answer` asks for as many in return. */
   z.strictObject({
     kind: z.literal('shuffle'),

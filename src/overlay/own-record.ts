@@ -26,6 +26,7 @@ export class OwnRecord {
   readonly #authority: Authority
   readonly #view: View
   readonly #outbox: Outbox
+  #ticket: string | undefined
   /** 0 until the first start of this process: then it is silent. */
   #incarnation: number
   #counter = 0
@@ -44,6 +45,7 @@ export class OwnRecord {
     this.#authority = parts.authority
     this.#view = parts.view
     this.#outbox = parts.outbox
+    this.#ticket = parts.init.ticket
     const meta = (kept ?? { format: SNAPSHOT_FORMAT, incarnation: 0 }) as { format: number; incarnation: number }
     if (meta.format !== SNAPSHOT_FORMAT) {
       throw new Refusal(
@@ -64,6 +66,12 @@ export class OwnRecord {
     this.#incarnation = Math.max(this.#incarnation, incarnation) + 1
     this.#said = undefined
     this.#outbox.persist('peer', { format: SNAPSHOT_FORMAT, incarnation: this.#incarnation })
+  }
+
+  /** Another ticket admits this peer: told with the next record. */
+  renew(ticket: string): void {
+    this.#ticket = ticket
+    this.#said = undefined
   }
 
   /** Takes what there is to say now. Returns who should hear of it soon; undefined if the last record says the same. */
@@ -96,7 +104,8 @@ export class OwnRecord {
       objects: boundedObjects(objects),
       permit,
       ...(left ? { left } : {}),
-      ...(obeyed > 0 ? { obeyed } : {})
+      ...(obeyed > 0 ? { obeyed } : {}),
+      ...(this.#ticket === undefined ? {} : { ticket: this.#ticket })
     }
     const bytes = this.#authority.sealRecord(record)
     this.#view.put(this.#authority.openRecord(bytes), now)

@@ -9,6 +9,7 @@ import { SmallMap } from '../small.ts'
 import { UpgradeLog } from '../upgrade/log.ts'
 import type { Entry } from '../upgrade/manifest.ts'
 import { StatementSet } from '../upgrade/statements.ts'
+import { type Admission, EVERYBODY, TicketAdmission } from './admission.ts'
 import { AntiEntropy } from './antientropy.ts'
 import { Census } from './census.ts'
 import { Chronicle } from './chronicle.ts'
@@ -41,7 +42,7 @@ export class Parts implements Surroundings {
   readonly authority: Authority
   readonly generator: Generator
   readonly hash53: (text: string) => number
-  readonly outbox = new Outbox()
+  readonly outbox = new Outbox(this)
   readonly objects = new SmallMap<string, HostedObject>()
   readonly log: UpgradeLog
   readonly statements: StatementSet
@@ -55,6 +56,7 @@ export class Parts implements Surroundings {
   readonly leaving: Leaving
   readonly ownRecord: OwnRecord
   readonly membership: Membership
+  readonly admission: Admission
   readonly keepers: Keepers
   readonly census: Census
   readonly antiEntropy: AntiEntropy
@@ -89,6 +91,7 @@ export class Parts implements Surroundings {
     this.leaving = new Leaving(this, snapshot.get('left'))
     this.ownRecord = new OwnRecord(this, snapshot.get('peer'))
     this.membership = new Membership(this, snapshot.get('contacts'))
+    this.admission = this.roots.trust.isPrivate ? new TicketAdmission(this) : EVERYBODY
     this.keepers = new Keepers(this)
     this.census = new Census(this.self, this.hash53, this)
     this.antiEntropy = new AntiEntropy(this)

@@ -6,6 +6,7 @@ import type { SmallMap } from '../small.ts'
 import type { UpgradeLog } from '../upgrade/log.ts'
 import type { Schema } from '../upgrade/schema.ts'
 import type { StatementSet } from '../upgrade/statements.ts'
+import type { Admission } from './admission.ts'
 import type { Census } from './census.ts'
 import type { Chronicle } from './chronicle.ts'
 import type { Authority, Effect, Event, PeerInit, PeerLimits, Topic } from './events.ts'
@@ -60,6 +61,9 @@ export class Peer {
   }
   get membership(): Membership {
     return this.#parts.membership
+  }
+  get admission(): Admission {
+    return this.#parts.admission
   }
   get pieces(): Pieces {
     return this.#parts.pieces
@@ -148,14 +152,15 @@ export class Peer {
       case 'message':
         return this.#onMessage(event.from, event.message)
       case 'connected':
-        this.membership.onConnected(event.peer, this.now)
-        return
+        this.admission.onConnected(event.peer)
+        return this.membership.onConnected(event.peer, this.now)
       case 'disconnected':
         this.membership.onDisconnected(event.peer, this.now)
         this.#parts.antiEntropy.forget(event.peer)
         this.#parts.roots.forget(event.peer)
         this.#parts.locality.clock.forget(event.peer)
         this.pieces.forget(event.peer)
+        this.admission.forget(event.peer)
         return
       case 'connect-failed':
         return this.membership.onConnectFailed(event.peer, this.now)
@@ -200,6 +205,9 @@ export class Peer {
       case 'unlock':
       case 'load':
         return this.#parts.locality.on(event, this.now)
+      case 'ticket':
+        this.#parts.turns.touch()
+        return this.admission.renew(event.ticket)
       case 'addresses':
         this.#parts.addresses = event.addresses
         this.#parts.turns.touch()
@@ -217,6 +225,7 @@ export class Peer {
 
   #onPublished({ from, topic, bytes }: Extract<Event, { type: 'published' }>): void {
     const { learning, roots, antiEntropy } = this.#parts
+    if (!this.admission.admits(from) && !this.admission.spend()) return
     const learned = topic === 'entry' ? learning.entry(bytes) : learning.statement(bytes)
     const isStrange = learned.what === 'forged' && learned.refusal.code === 'UnknownKey'
     if (isStrange && roots.tolerates(from)) return this.#askOnce(from)
@@ -228,7 +237,12 @@ export class Peer {
   }
 
   #onMessage(from: string, message: Message): void {
+    if (message.kind === 'neighbour' && message.record !== undefined)
+      this.admission.onIntroduction(from, message.record)
+    if (!this.admission.takes(from, message.kind)) return
     switch (message.kind) {
+      case 'ticket':
+        return this.admission.onTicket(from, message.ticket)
       case 'summary':
         this.membership.onSummary(from)
         this.#parts.locality.clock.note(from, message.time, this.now)
@@ -278,19 +292,24 @@ export class Peer {
       if (!this.#weigh(from, learned)) return
       news ||= learned.what === 'new'
     }
+    const isMember = this.admission.admits(from)
+    const isTaken = (): boolean => isMember || this.admission.spend()
     for (const bytes of delta.entries) {
+      if (!isTaken()) return
       const learned = this.#parts.learning.entry(bytes)
       if (!this.#weigh(from, learned)) return
       news ||= learned.what === 'new'
       orphans ||= learned.what === 'orphan'
     }
     for (const bytes of delta.statements) {
+      if (!isTaken()) return
       const learned = this.#parts.learning.statement(bytes)
       if (!this.#weigh(from, learned)) return
       news ||= learned.what === 'new'
     }
     // Broadcast missed it: tell the neighbours now rather than in the next round.
     if (news) for (const peer of this.neighbours.all()) if (peer !== from) this.#parts.antiEntropy.summarise(peer)
+    if (!isMember) return
     for (const [at, bytes] of delta.records.entries()) {
       if (!this.#onRecordBytes(from, bytes, this.now - (delta.agesMs?.[at] ?? 0))) return
     }
@@ -340,7 +359,7 @@ export class Peer {
   }
 
   #askOnce(peer: string): void {
-    if (!this.neighbours.connected.has(peer)) return
+    if (!this.neighbours.connected.has(peer) || !this.admission.admits(peer)) return
     this.#parts.antiEntropy.askOnce(peer, this.now)
   }
 

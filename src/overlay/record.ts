@@ -6,6 +6,7 @@
 import { z } from 'zod'
 import { groupSchema, hashSchema, MAX_GROUP_MEMBERS, nameSchema, peerIdSchema, versionSchema } from '../names.ts'
 import { MAX_CLASSES } from '../upgrade/manifest.ts'
+import { MAX_TICKET_BYTES } from '../upgrade/ticket.ts'
 
 export const MAX_RECORD_BYTES = 64 * 1024
 export const MAX_LABELS = 16
@@ -118,7 +119,9 @@ export const recordSchema = z.strictObject({
   /** The peer has left the fleet: its last word, until a newer one says that it is back (SPEC O12). */
   left: z.literal(true).optional(),
   /** Orders to leave that it carried out in earlier lives; one that is known beyond these it obeys now (SPEC O12). */
-  obeyed: z.int().min(1).max(MAX_OBEYED).optional()
+  obeyed: z.int().min(1).max(MAX_OBEYED).optional(),
+  /** Of a private fleet: what admits the peer (SPEC A5). */
+  ticket: z.string().max(MAX_TICKET_BYTES).optional()
 })
 
 export type Head = z.infer<typeof headSchema>

@@ -3,6 +3,7 @@
  * or if its time has come. What a part looks at is known by counters, so that no event has to say whom it concerns.
  */
 import type { StatementSet } from '../upgrade/statements.ts'
+import type { Admission } from './admission.ts'
 import type { AntiEntropy } from './antientropy.ts'
 import type { Census } from './census.ts'
 import type { Event } from './events.ts'
@@ -37,6 +38,7 @@ export interface TurnsInit {
   readonly keepers: Keepers
   readonly leaving: Leaving
   readonly membership: Membership
+  readonly admission: Admission
   readonly antiEntropy: AntiEntropy
   readonly locality: Locality
   readonly census: Census
@@ -73,8 +75,9 @@ export class Turns {
 
   /** Takes what turns there are. Returns when the next one is, without an event, ms. */
   take(now: number): number {
-    const { log, statements, view, keepers, leaving, membership, antiEntropy, locality, census } = this.#init
+    const { log, statements, view, keepers, leaving, membership, antiEntropy, locality, census, admission } = this.#init
     const { pieces } = keepers
+    const admittedAt = admission.turn(now)
     const words = log.size + statements.size
     const wordsMoved = words !== this.#words
     const viewMoved = view.changes !== this.#view
@@ -114,7 +117,7 @@ export class Turns {
     if (census.changes !== this.#counts && this.#readsCensus()) return now
     const rounds = antiEntropy.round(membership.neighbours, now)
     const own = Math.min(this.#objectsAt, this.#keepersAt, this.#piecesAt, this.#lapseAt, this.#localAt, counts)
-    return Math.min(own, this.#membershipAt, rounds, this.#init.roots.turn(now))
+    return Math.min(own, this.#membershipAt, rounds, admittedAt, this.#init.roots.turn(now))
   }
 
   /** O12: a neighbour that is to leave waits until it knows that another one holds what it does; it was not told before. */

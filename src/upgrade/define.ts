@@ -7,6 +7,7 @@ import { Refusal } from '../errors.ts'
 import { nameSchema, versionSchema } from '../names.ts'
 import { defaultSchedule, immediately } from '../schedule/combinators.ts'
 import { type Condition, type Schedule, scheduleSchema, whenSchema } from '../schedule/schedule.ts'
+import { type Access, accessSchema } from './access.ts'
 import { explain } from './canonical.ts'
 import { MAX_CLASSES, MAX_REPLACED } from './manifest.ts'
 import { type Needs, needsSchema } from './needs.ts'
@@ -42,6 +43,8 @@ export interface ReplacingClass {
    * code upgrades only where its operator allows it (`upstart-peer --allow`).
    */
   needs?: Needs
+  /** Method → who may call it: peers, classes, operators. @default everybody who may call at all */
+  access?: Access
   /** Specification for `upstart check`; not part of the bundle. */
   spec?: ModulePath
   new?: never
@@ -55,6 +58,7 @@ export interface NewClass {
   schedule?: Schedule
   /** As of a class that takes the place of another. */
   needs?: Needs
+  access?: Access
   spec?: ModulePath
 }
 
@@ -86,6 +90,7 @@ export interface ClassDefinition {
   schedule: Schedule
   simulate: Condition | null
   needs: Needs | null
+  access: Access | null
   spec: string | null
 }
 
@@ -120,6 +125,7 @@ const classSchema = z.strictObject({
   schedule: scheduleSchema.optional(),
   simulate: whenSchema.optional(),
   needs: needsSchema.optional(),
+  access: accessSchema.optional(),
   spec: moduleSchema.optional(),
   new: z.literal(true).optional()
 })
@@ -159,6 +165,7 @@ function classDefinition(name: string, input: z.infer<typeof classSchema>, versi
     schedule: input.schedule ?? (isNew ? { when: immediately(), constraints: [] } : defaultSchedule()),
     simulate: input.simulate ?? null,
     needs: input.needs ?? null,
+    access: input.access ?? null,
     spec: input.spec ?? null
   }
 }

@@ -1,8 +1,8 @@
 /**
- * Entries and statements as signed TUF metadata (SPEC U4 to U6, T2, T3): shape, encoding, signing. Whether the
- * signatures suffice is decided in `trust.ts`.
+ * Entries, statements and tickets as signed TUF metadata (SPEC U4 to U6, T2, T3, A2): shape, encoding, signing. Whether
+ * the signatures suffice is decided in `trust.ts`.
  *
- * Both are `targets` metadata without targets; what they say is one field of ours, so that any TUF tool can show and
+ * All are `targets` metadata without targets; what they say is one field of ours, so that any TUF tool can show and
  * check them. Nothing beside the named fields is accepted: what is signed is what is understood.
  */
 import { Metadata, MetadataKind, type Targets } from '@tufjs/models'
@@ -15,6 +15,7 @@ import type { Signer } from './keys.ts'
 import { MAX_ENTRY_BYTES, type Manifest, manifestSchema } from './manifest.ts'
 import { checkStrategies } from './scheduling.ts'
 import { type StatementBody, statementBodySchema } from './statement.ts'
+import { MAX_TICKET_BYTES, type TicketBody, ticketBodySchema } from './ticket.ts'
 
 export const SPECIFICATION = '1.0.31'
 /** More people than this never sign one thing; bounds the work of verifying. */
@@ -22,6 +23,7 @@ export const MAX_SIGNATURES = 32
 
 export const UPGRADE_FIELD = 'x-upstart-upgrade'
 export const STATEMENT_FIELD = 'x-upstart-statement'
+export const TICKET_FIELD = 'x-upstart-ticket'
 
 export const expiresSchema = z
   .string()
@@ -61,6 +63,13 @@ const statementSchema = z.strictObject({
       (signed) => signed.version === signed[STATEMENT_FIELD].sequence,
       'the version is the sequence of the statement'
     )
+})
+
+const ticketSchema = z.strictObject({
+  signatures: signaturesSchema,
+  signed: z
+    .strictObject({ ...targetsFields, [TICKET_FIELD]: ticketBodySchema })
+    .refine((signed) => signed.version === signed[TICKET_FIELD].number, 'the version is the number of the ticket')
 })
 
 /** Signed metadata of a known shape whose signatures nobody has looked at yet. */
@@ -125,6 +134,13 @@ export function parseStatement(bytes: Uint8Array): Envelope<StatementBody> {
   return envelope(parsed.data, parsed.data.signed[STATEMENT_FIELD], MAX_STATEMENT_BYTES, 'statement')
 }
 
+/** Shape and encoding only; bounded, no signature is checked. */
+export function parseTicket(bytes: Uint8Array): Envelope<TicketBody> {
+  const parsed = ticketSchema.safeParse(decode(bytes, MAX_TICKET_BYTES, 'ticket'))
+  if (!parsed.success) throw new Refusal('Malformed', `ticket: ${explain(parsed.error)}`)
+  return envelope(parsed.data, parsed.data.signed[TICKET_FIELD], MAX_TICKET_BYTES, 'ticket')
+}
+
 /** What is to be signed must be understood (S45). */
 function parseToSign(bytes: Uint8Array): Envelope<Manifest> {
   const found = parseEntry(bytes)
@@ -163,18 +179,32 @@ export function signStatement(body: StatementBody, expiresMs: number, signers: r
   return signedWith(parseStatement(unsigned(body.sequence, STATEMENT_FIELD, body, expiresMs)), signers)
 }
 
-/** Whether bytes hold an entry or a statement, by the field they carry; says nothing about their validity. */
-export function kindOf(bytes: Uint8Array): 'entry' | 'statement' {
+export function signTicket(body: TicketBody, expiresMs: number, signers: readonly Signer[]): Uint8Array {
+  return signedWith(parseTicket(unsigned(body.number, TICKET_FIELD, body, expiresMs)), signers)
+}
+
+export type DocumentKind = 'entry' | 'statement' | 'ticket'
+
+/** How what is to be signed is read. */
+const PARSERS: Record<DocumentKind, (bytes: Uint8Array) => Envelope<unknown>> = {
+  entry: parseToSign,
+  statement: parseStatement,
+  ticket: parseTicket
+}
+
+/** What bytes hold, by the field they carry; says nothing about their validity. */
+export function kindOf(bytes: Uint8Array): DocumentKind {
   const value = decode(bytes, MAX_ENTRY_BYTES, 'file') as { signed?: Record<string, unknown> } | null
   if (value?.signed?.[UPGRADE_FIELD] !== undefined) return 'entry'
   if (value?.signed?.[STATEMENT_FIELD] !== undefined) return 'statement'
+  if (value?.signed?.[TICKET_FIELD] !== undefined) return 'ticket'
   throw new Refusal(
     'Malformed',
-    'this is neither an upgrade entry nor a statement: make one with "upstart pack" or "upstart roster"'
+    'this is neither an upgrade entry, a statement nor a ticket: make one with "upstart pack", "upstart roster" or "upstart admit"'
   )
 }
 
 /** Adds one more signature to what others have signed before (k of n people, one after another). */
 export function addSignature(bytes: Uint8Array, signer: Signer): Uint8Array {
-  return signedWith(kindOf(bytes) === 'entry' ? parseToSign(bytes) : parseStatement(bytes), [signer])
+  return signedWith(PARSERS[kindOf(bytes)](bytes), [signer])
 }

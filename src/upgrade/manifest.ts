@@ -5,6 +5,7 @@
 import { z } from 'zod'
 import { hashSchema, nameSchema, pathSchema, versionSchema } from '../names.ts'
 import { readConditionSchema, readScheduleSchema } from '../schedule/reading.ts'
+import { accessSchema } from './access.ts'
 import { needsSchema } from './needs.ts'
 
 /** Limits of an entry and its bundle (SPEC U2, U3). */
@@ -54,6 +55,8 @@ export const classUpgradeSchema = z.strictObject({
   schedule: readScheduleSchema,
   /** H11: what its code needs beyond its state; absent: nothing. */
   needs: needsSchema.optional(),
+  /** A8: who may call which of its methods; those that are not named, everybody. */
+  access: accessSchema.optional(),
   /** L21: when nodes start the future SO though nobody calls it yet; absent: at the first call. */
   simulate: readConditionSchema.optional(),
   /** R2: TFs from the other versions that a node may hold, each named by the entry it came with. */

@@ -14,6 +14,8 @@ import { expiresSchema, MAX_SIGNATURES, SPECIFICATION, signaturesSchema, writeTi
 import { keyIdOf, type PublicKey, type Signer } from './keys.ts'
 
 export const ROTATION_FIELD = 'x-upstart-rotation'
+/** A1: a root with this field set is of an open fleet. */
+const OPEN_FIELD = 'x-upstart-open'
 /** Entries, and statements, that one root vouches for: what fits beside keys and roles. */
 export const MAX_VOUCHED = 384
 /** TUF counts versions without a bound; each one is a meeting of people. */
@@ -67,8 +69,13 @@ const rootSchema = z.strictObject({
           'a key id is the sha-256 of its key'
         ),
       roles: rolesSchema,
-      [ROTATION_FIELD]: rotationSchema.optional()
+      [ROTATION_FIELD]: rotationSchema.optional(),
+      [OPEN_FIELD]: z.literal(true).optional()
     })
+    .refine(
+      (root) => Object.hasOwn(root.roles, 'admission') !== (root[OPEN_FIELD] === true),
+      `it must say who may take part: either a role "admission", or "${OPEN_FIELD}": true for everybody`
+    )
     .refine(
       (root) => Object.values(root.roles).every((role) => role.keyids.every((id) => Object.hasOwn(root.keys, id))),
       'a role names a key that is not listed'
@@ -90,6 +97,8 @@ export interface OpenRoot {
   readonly metadata: Metadata<Root>
   /** ms; when the newest root's has passed, new upgrades are refused and service goes on (T16). */
   readonly expires: number
+  /** A1: only who has a ticket takes part. */
+  readonly isPrivate: boolean
   /** Undefined for the first one. */
   readonly rotation: Rotation | undefined
   readonly bytes: Uint8Array
@@ -111,6 +120,7 @@ export function parseRoot(bytes: Uint8Array): OpenRoot {
     hash,
     metadata: Metadata.fromJSON(MetadataKind.Root, { signatures, signed } as any),
     expires: Date.parse(signed.expires),
+    isPrivate: signed[OPEN_FIELD] !== true,
     rotation,
     bytes: encode({ signatures, signed })
   }
@@ -205,7 +215,10 @@ export interface Holders {
 }
 
 export interface RootInit {
-  /** Role → who holds it and how many of them must sign. TUF's `snapshot` and `timestamp` go to the root's holders. */
+  /**
+   * Role → who holds it and how many of them must sign. TUF's `snapshot` and `timestamp` go to the root's holders. Without
+   * `admission` the fleet is open (A1).
+   */
   roles: Record<'root' | 'targets' | 'operator', Holders> & { [role in RoleName]?: Holders }
   expiresMs: number
   /** The root that this one continues, and what this one vouches for (T14). @default the first root of a new fleet */
@@ -231,6 +244,7 @@ export function signRoot(init: RootInit, signers: readonly Signer[]): Uint8Array
     consistent_snapshot: true,
     keys,
     roles: { ...listedRoles, snapshot: listedRoles['root'], timestamp: listedRoles['root'] },
+    ...(roles.admission === undefined ? { [OPEN_FIELD]: true } : {}),
     ...(after === undefined ? {} : { [ROTATION_FIELD]: rotationOf(after) })
   }
   return addRootSignatures(encode({ signatures: [], signed }), signers)

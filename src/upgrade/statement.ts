@@ -76,6 +76,13 @@ export const statementBodySchema = z.discriminatedUnion('what', [
   z.strictObject({ ...common, what: z.literal('leave'), peer: peerIdSchema }),
   /** Nobody keeps the bundle of `target` for others any more; who needs it itself still does (SPEC B6). */
   z.strictObject({ ...common, what: z.literal('forget'), target: hashSchema }),
+  /** Tickets of this peer up to this number admit nobody any more (SPEC A3). Nothing lifts it; a ticket with a later number admits anew. */
+  z.strictObject({
+    ...common,
+    what: z.literal('revoke'),
+    peer: peerIdSchema,
+    upTo: z.int().min(1).max(Number.MAX_SAFE_INTEGER)
+  }),
   /** Lifts the pause that it names by the statement's hash. */
   z.strictObject({ ...common, what: z.literal('resume'), lifts: hashSchema })
 ])

@@ -33,6 +33,8 @@ class Meaning {
   readonly leaves = new SmallMap<string, Statement[]>()
   /** group/peer → the newest roster under which the peer is excluded. */
   readonly exclusions = new SmallMap<string, number>()
+  /** Peer → its newest ticket that is revoked. */
+  readonly revoked = new SmallMap<string, number>()
 }
 
 /** Of no statements: most sets are empty, and share it. */
@@ -93,6 +95,7 @@ export class StatementSet {
       const name = `${body.group}/${body.peer}`
       this.#meaning.exclusions.set(name, Math.max(body.roster, this.#meaning.exclusions.get(name) ?? 0))
     }
+    if (body.what === 'revoke') this.#meaning.revoked.set(body.peer, Math.max(body.upTo, this.revokedUpTo(body.peer)))
     const identity = `${statement.keys.join()}/${body.sequence}`
     const known = this.#meaning.identities.get(identity)
     if (known === undefined) this.#meaning.identities.set(identity, statement.hash)
@@ -161,6 +164,16 @@ export class StatementSet {
 
   leaves(peer: string): readonly Statement[] {
     return this.#meaning.leaves.get(peer) ?? NONE
+  }
+
+  /** The number up to which a peer's tickets are revoked (A3); 0 if none is. */
+  revokedUpTo(peer: string): number {
+    return this.#meaning.revoked.get(peer) ?? 0
+  }
+
+  /** Peers of which tickets are revoked. */
+  get revocations(): number {
+    return this.#meaning.revoked.size
   }
 
   /** Whether a peer is excluded from a group under this roster. */

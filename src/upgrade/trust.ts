@@ -14,7 +14,7 @@
 import { Refusal } from '../errors.ts'
 import { MAX_ROOT_BYTES } from '../overlay/messages.ts'
 import { decode, encode, sha256 } from './canonical.ts'
-import { type Envelope, parseEntry, parseStatement } from './entry.ts'
+import { type Envelope, parseEntry, parseStatement, parseTicket } from './entry.ts'
 import type { Entry } from './manifest.ts'
 import {
   checkEach,
@@ -27,14 +27,23 @@ import {
   type RoleName
 } from './root.ts'
 import type { Statement, StatementBody } from './statement.ts'
+import type { Ticket } from './ticket.ts'
 
 /** Verified entries and statements remembered by the hash of their bytes, beside those remembered by identity. */
 const MAX_REMEMBERED = 512
+/** Verified tickets that are remembered: those of a view, and some. */
+const MAX_TICKETS = 1024
 /** Of a file with all roots of a fleet. */
 export const MAX_ROOTS_BYTES = 256 * MAX_ROOT_BYTES
 
 /** What the role `control` may say: it holds upgrades up and lets them go, and changes nothing else (T17). */
 const CONTROLS: ReadonlySet<StatementBody['what']> = new Set(['pause', 'resume', 'approve'])
+
+/** Who may make a statement: any one of these roles. */
+export function rolesOf({ what }: StatementBody): RoleName[] {
+  if (what === 'revoke') return ['admission']
+  return CONTROLS.has(what) ? ['operator', 'control'] : ['operator']
+}
 
 /**
  * What is trusted, derived from a chain of roots. Immutable: a rotation gives another one, and those who trust the same
@@ -53,6 +62,10 @@ export interface Trust {
   openStatement(bytes: Uint8Array): Statement
   /** T14: whether something that was opened may be taken in and told: the newest root covers it, or one vouches for it. */
   covers(topic: 'entry' | 'statement', bytes: Uint8Array): boolean
+  /** A1: whether only who has a ticket takes part. */
+  readonly isPrivate: boolean
+  /** A ticket as it is shown, covered by the newest root; whether it is good now is not said. */
+  openTicket(text: string): Ticket
   /** Whether a first injection at `now` (ms) comes too late: the entry's or the newest root's time has passed. */
   expired(bytes: Uint8Array, now: number): boolean
   /** How many good signatures there are and how many the role needs; refuses bad ones, not too few. */
@@ -103,6 +116,8 @@ class Chain implements Trust {
   readonly #vouched: ReadonlySet<string>
   readonly #expiries = new WeakMap<Entry, number>()
   readonly #lapsed = new WeakSet<Entry | Statement>()
+  /** They come as text, in one record after another of the same peer. */
+  readonly #tickets = new Map<string, Ticket>()
 
   constructor(roots: readonly OpenRoot[]) {
     this.roots = roots
@@ -133,6 +148,23 @@ class Chain implements Trust {
   signatures(role: RoleName, envelope: Envelope<unknown>): { present: number; threshold: number } {
     checkEach([this.root], role, envelope.metadata, 'signatures')
     return counted(this.root, role, envelope.metadata)
+  }
+
+  get isPrivate(): boolean {
+    return this.root.isPrivate
+  }
+
+  openTicket(text: string): Ticket {
+    const known = this.#tickets.get(text)
+    if (known !== undefined) return known
+    const found = parseTicket(new TextEncoder().encode(text))
+    this.#checkFleet(found.content.fleet, 'ticket')
+    if (!this.isPrivate) throw new Refusal('WrongSignature', 'ticket: this fleet is open, nobody admits to it')
+    checkThreshold(this.root, 'admission', found.metadata, 'ticket')
+    const ticket = { ...found.content, expires: found.expires, text }
+    if (this.#tickets.size >= MAX_TICKETS) this.#tickets.delete(this.#tickets.keys().next().value!)
+    this.#tickets.set(text, ticket)
+    return ticket
   }
 
   rotated(bytes: Uint8Array): Trust {
@@ -173,8 +205,7 @@ class Chain implements Trust {
   #statement(bytes: Uint8Array): Statement {
     const found = parseStatement(bytes)
     this.#checkFleet(found.content.fleet, 'statement')
-    const roles: RoleName[] = CONTROLS.has(found.content.what) ? ['operator', 'control'] : ['operator']
-    const isCovered = this.#judge(roles, found, 'statement')
+    const isCovered = this.#judge(rolesOf(found.content), found, 'statement')
     const { hash, keys, content, expires } = found
     const statement = { hash, keys, body: content, expires, bytes: found.bytes }
     if (!isCovered) this.#lapsed.add(statement)

@@ -50,6 +50,7 @@ describe('client', () => {
       }
     })
     await serveControl(network, {
+      admit: () => undefined,
       status: () => status(served),
       history: () => ({ peer: status(served).peer, items: [{ kind: 'entry' }] }),
       injectEntry: async (bytes) => {

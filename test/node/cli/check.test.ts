@@ -85,7 +85,7 @@ describe('upstart check (SPEC Q11)', function () {
     await upstart('keygen', join(directory, 'root'))
     const root = join(directory, 'root.json')
     const keys = ['root', 'release', 'operator'].flatMap((role) => [`--${role}`, join(directory, 'root.pub')])
-    await upstart('root', 'new', ...keys, '--sign', join(directory, 'root'), '-o', root)
+    await upstart('root', 'new', '--open', ...keys, '--sign', join(directory, 'root'), '-o', root)
     const first = join(directory, 'first.upgrade')
     await upstart('pack', join(SETS, 'v1'), '--root', root, '-o', first)
     const rest = ['--root', root, '--parent', first, '-o', join(directory, 'second.upgrade'), '--json']

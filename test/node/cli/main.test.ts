@@ -62,7 +62,7 @@ describe('upstart and upstart-peer', function () {
       'upgrade.ts': COLOR_SET['upgrade.ts']!.replace("rolling({ by: 'group', unavailable: 1 })", '')
     })
     await json('keygen', 'me.key')
-    await json('root', 'new', '--root', 'me.key.pub', '--sign', 'me.key')
+    await json('root', 'new', '--open', '--root', 'me.key.pub', '--sign', 'me.key')
     const flags = [
       '--data',
       join(directory, 'data'),

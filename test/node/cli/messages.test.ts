@@ -111,7 +111,7 @@ describe('what the programs say when something is wrong (C1, C11)', function () 
     for (const name of ['me', 'other']) {
       await upstart('keygen', name)
       const out = name === 'me' ? 'root.json' : 'other.json'
-      await upstart('root', 'new', '--root', `${name}.pub`, '--sign', name, '--out', out)
+      await upstart('root', 'new', '--open', '--root', `${name}.pub`, '--sign', name, '--out', out)
     }
     const one = ['--root', 'root.json', ...sign, '--out']
     await upstart('pack', 'v1', ...one, 'v1.upgrade')

@@ -57,7 +57,17 @@ describe('upstart', function () {
     for (const name of ['alice', 'bob', 'carol', 'dora', 'eve']) await json('keygen', at(`${name}.key`))
     const release = `2:${['alice', 'bob', 'carol'].map((name) => at(`${name}.key.pub`)).join()}`
     const made = await json(
-      ...['root', 'new', '--root', at('dora.key.pub'), '--release', release, '--operator', at('dora.key.pub')],
+      ...[
+        'root',
+        'new',
+        '--open',
+        '--root',
+        at('dora.key.pub'),
+        '--release',
+        release,
+        '--operator',
+        at('dora.key.pub')
+      ],
       ...['--sign', at('dora.key'), '--out', at('root.json')]
     )
     fleet.trust = openTrust(new Uint8Array(readFileSync(at('root.json'))))
@@ -76,13 +86,13 @@ describe('upstart', function () {
 
   it('C3: a root of several is complete once its threshold has signed', async () => {
     const keys = `2:${at('alice.key.pub')},${at('bob.key.pub')}`
-    const made = await json('root', 'new', '--root', keys, '--sign', at('alice.key'), '--out', at('two.json'))
+    const made = await json('root', 'new', '--open', '--root', keys, '--sign', at('alice.key'), '--out', at('two.json'))
     assert.deepEqual([made.fleet, made.signatures, made.threshold], [null, 1, 2])
     await refused('UnderThreshold', 'pack', at('v1'), '--root', at('two.json'), '--out', at('x.upgrade'))
     const signed = await json('sign', at('two.json'), '--key', at('bob.key'))
     assert.equal(signed.hash, openTrust(new Uint8Array(readFileSync(at('two.json')))).fleet)
     for (const bad of ['3:a.pub', '0:a.pub', '1:', at('absent.pub')]) {
-      await refused('Usage', 'root', 'new', '--root', bad, '--out', at('never.json'))
+      await refused('Usage', 'root', 'new', '--open', '--root', bad, '--out', at('never.json'))
     }
   })
 

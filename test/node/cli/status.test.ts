@@ -47,7 +47,7 @@ describe('status and explain', () => {
     const terminal = { out: () => undefined, error: (text: string) => assert.fail(text) }
     const init = { connect: fleet.connect, release: '1', terminal }
     await run(['keygen', at('key')], init)
-    await run(['root', 'new', '--root', at('key.pub'), '--sign', at('key'), '--out', at('root.json')], init)
+    await run(['root', 'new', '--open', '--root', at('key.pub'), '--sign', at('key'), '--out', at('root.json')], init)
   })
   beforeEach(() => {
     fleet = new FakeFleet()

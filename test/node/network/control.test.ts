@@ -25,6 +25,7 @@ for (const [name, create] of forms) {
     let faults: unknown[]
 
     const handlers: ControlHandlers = {
+      admit: () => undefined,
       status: () => ({ fleet: FLEET, peers: [{ peer: 'x', since: 1.5 }] }),
       history: () => ({ peer: 'x', items: [] }),
       injectEntry: async (bytes) => {

@@ -16,7 +16,11 @@ async function connected(pairs: readonly (readonly [number, number])[]): Promise
   const nodes = await Promise.all(
     Array.from({ length: PEERS }, async () =>
       createNode(
-        { key: await createPeerKey(), listen: ['/ip4/127.0.0.1/tcp/0'], topics: gossipTopics(FLEET) },
+        {
+          key: await createPeerKey(),
+          listen: ['/ip4/127.0.0.1/tcp/0'],
+          gossip: { topics: gossipTopics(FLEET), admits: () => true }
+        },
         () => true
       )
     )

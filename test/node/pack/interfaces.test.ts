@@ -26,6 +26,7 @@ const definition: ClassDefinition = {
   schedule: { when: { kind: 'immediately' }, constraints: [] },
   simulate: null,
   needs: null,
+  access: null,
   spec: null
 }
 const before = { interface: OLD, future: null, past: null }

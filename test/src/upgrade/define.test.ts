@@ -28,6 +28,7 @@ describe('defineUpgrade', () => {
       schedule: { when: { kind: 'immediately' }, constraints: [{ kind: 'rolling', by: 'group', unavailable: 1 }] },
       simulate: null,
       needs: null,
+      access: null,
       spec: null
     })
     assert.equal(classes[1]!.from, null)
