@@ -182,7 +182,7 @@ describe('network: control', () => {
         accept = accepted
       }
     } as Partial<Wires> as Wires
-    const handlers = { status: () => 'well' } as Partial<ControlHandlers> as ControlHandlers
+    const handlers = { admit: () => undefined, status: () => 'well' } as Partial<ControlHandlers> as ControlHandlers
     await serveControl(wires, handlers, { wires: 1, requestMs: 20 })
     const deaf = new DeafWire()
     accept(deaf)

@@ -7,6 +7,7 @@ import type { Condition, Schedule } from '../../../src/schedule/schedule.ts'
 import type { Entry } from '../../../src/upgrade/manifest.ts'
 import type { Needs } from '../../../src/upgrade/needs.ts'
 import type { StatementBody } from '../../../src/upgrade/statement.ts'
+import type { Ticket } from '../../../src/upgrade/ticket.ts'
 
 export const OBJECT = 'Av1'
 const FREELY: Schedule = { when: { kind: 'immediately' }, constraints: [] }
@@ -30,10 +31,12 @@ export class LonePeer {
   #held = new Set<string>()
   #sequence = 0
 
-  readonly #init: Pick<PeerInit, 'allowed'>
+  readonly #init: Pick<PeerInit, 'allowed' | 'ticket'>
 
-  constructor(init: Pick<PeerInit, 'allowed'> = {}) {
-    this.#init = init
+  /** @param admitted by this ticket, to a private fleet */
+  constructor(init: Pick<PeerInit, 'allowed'> = {}, admitted?: Partial<Ticket>) {
+    if (admitted !== undefined) this.world.isPrivate = true
+    this.#init = admitted === undefined ? init : { ...init, ticket: this.world.admit('peer-a', admitted) }
     this.peer = this.#make()
     this.step({ type: 'boot', bundles: [] })
   }
