@@ -7,7 +7,7 @@ import { type RunningPeer, startPeer } from './daemon/daemon.ts'
 
 export { CallError, type CallErrorName, Refusal, type RefusalName } from '../src/errors.ts'
 export type { CallRequest, CallTarget, Value } from '../src/versions/types.ts'
-export { type Client, type ClientInit, createClient } from './client.ts'
+export { type Client, type ClientInit, type Credentials, createClient } from './client.ts'
 export type { RunningPeer } from './daemon/daemon.ts'
 export type { Status } from './daemon/status.ts'
 

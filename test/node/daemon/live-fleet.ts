@@ -6,12 +6,22 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { type Client, createClient, createPeer, type RunningPeer, type Status } from '../../../node/index.ts'
+import {
+  type Client,
+  type Credentials,
+  createClient,
+  createPeer,
+  type RunningPeer,
+  type Status
+} from '../../../node/index.ts'
+import { loadPeerKey } from '../../../node/network/key.ts'
 import { openUpgradeFile, type UpgradeFile } from '../../../node/pack/file.ts'
 import { pack } from '../../../node/pack/pack.ts'
-import { type Envelope, signStatement } from '../../../src/upgrade/entry.ts'
+import { ownDirectory } from '../../../node/store/directory.ts'
+import { type Envelope, signStatement, signTicket } from '../../../src/upgrade/entry.ts'
 import type { Manifest } from '../../../src/upgrade/manifest.ts'
 import type { StatementBody } from '../../../src/upgrade/statement.ts'
+import type { TicketBody } from '../../../src/upgrade/ticket.ts'
 import { FAR, type TestFleet, testFleet } from '../../src/upgrade/fleet.ts'
 
 const PROGRAM = fileURLToPath(new URL('../../../node/bin/upstart-peer.js', import.meta.url))
@@ -66,9 +76,9 @@ export class LiveFleet {
   }
 
   /** @param offset of its keys: another one is another fleet */
-  static async create(offset = 0): Promise<LiveFleet> {
+  static async create(offset = 0, isPrivate = false): Promise<LiveFleet> {
     const directory = await mkdtemp(join(tmpdir(), 'upstart-fleet-'))
-    const keys = testFleet(offset)
+    const keys = testFleet(offset, FAR, isPrivate)
     await writeFile(join(directory, 'root.json'), keys.rootBytes)
     return new LiveFleet(directory, keys)
   }
@@ -87,6 +97,7 @@ export class LiveFleet {
       bootstrap?: string[]
       drainMs?: number
       keepMs?: number
+      ticket?: string
     } = {}
   ): Promise<RunningPeer> {
     const root = this.keys.rootBytes
@@ -138,8 +149,26 @@ export class LiveFleet {
     return daemon
   }
 
-  async client(addresses = this.bootstrap): Promise<Client> {
-    const client = await createClient({ root: this.keys.rootBytes, peers: addresses })
+  /** Writes the ticket of a peer that is yet to be started, or of somebody else. @returns its path */
+  async admit(name: string, change: Partial<TicketBody> = {}, expires = FAR): Promise<string> {
+    ownDirectory(join(this.directory, name))
+    const { peer } = await loadPeerKey(join(this.directory, name, 'peer.key'))
+    const ticket = {
+      format: 1,
+      fleet: this.keys.trust.fleet,
+      peer,
+      number: 1,
+      as: 'member',
+      classes: null,
+      labels: null
+    }
+    const path = join(this.directory, `${name}.ticket`)
+    await writeFile(path, signTicket({ ...ticket, ...change } as TicketBody, expires, [this.keys.admission]))
+    return path
+  }
+
+  async client(addresses = this.bootstrap, credentials?: Credentials): Promise<Client> {
+    const client = await createClient({ root: this.keys.rootBytes, peers: addresses, credentials })
     this.clients.push(client)
     return client
   }
@@ -187,7 +216,7 @@ export class LiveFleet {
     const { fleet } = this.keys.trust
     const out = join(this.directory, `${this.#files.length + 1}.upgrade`)
     const signers = this.keys.release.slice(0, 2)
-    const key = [source, ...parents.map(({ hash }) => hash), '', ...rivals.map(({ hash }) => hash)].join('\n')
+    const key = [fleet, source, ...parents.map(({ hash }) => hash), '', ...rivals.map(({ hash }) => hash)].join('\n')
     const known = packed.get(key)
     if (known === undefined) await pack({ source, fleet, parents, rivals, expiresMs: FAR, out, signers })
     else await writeFile(out, known)

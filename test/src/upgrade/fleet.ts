@@ -19,23 +19,27 @@ export interface TestFleet {
   /** One operator key; one is needed. */
   operator: Signer
   outsider: Signer
+  /** Of a private fleet, who admits; one is needed. */
+  admission: Signer
 }
 
-export function testFleet(offset = 0, expiresMs = FAR): TestFleet {
-  const [root, a, b, c, operator, outsider] = [1, 2, 3, 4, 5, 6].map((n) => testSigner(n + offset))
+export function testFleet(offset = 0, expiresMs = FAR, isPrivate = false): TestFleet {
+  const [root, a, b, c, operator, outsider, admission] = [1, 2, 3, 4, 5, 6, 7].map((n) => testSigner(n + offset))
   const release = [a!, b!, c!]
   const rootBytes = signRoot(
     {
       roles: {
         root: { keys: [root!.key], threshold: 1 },
         targets: { keys: release.map((one) => one.key), threshold: 2 },
-        operator: { keys: [operator!.key], threshold: 1 }
+        operator: { keys: [operator!.key], threshold: 1 },
+        ...(isPrivate ? { admission: { keys: [admission!.key], threshold: 1 } } : {})
       },
       expiresMs
     },
     [root!]
   )
-  return { trust: openTrust(rootBytes), rootBytes, release, operator: operator!, outsider: outsider! }
+  const others = { operator: operator!, outsider: outsider!, admission: admission! }
+  return { trust: openTrust(rootBytes), rootBytes, release, ...others }
 }
 
 export function testManifest(fleet: string, change: Partial<Manifest> = {}): Manifest {
