@@ -3,8 +3,7 @@ import { attempt, Refusal } from '../../../src/errors.ts'
 import { addSignature, kindOf, signStatement, signTicket } from '../../../src/upgrade/entry.ts'
 import { peerIdOf, privateKeyFromSeed } from '../../../src/upgrade/keys.ts'
 import { parseRoot, signRoot } from '../../../src/upgrade/root.ts'
-import { authority } from '../../../src/upgrade/seal.ts'
-import { MAX_TICKET_BYTES, type TicketBody } from '../../../src/upgrade/ticket.ts'
+import { checkCovers, MAX_TICKET_BYTES, type TicketBody } from '../../../src/upgrade/ticket.ts'
 import { openTrust } from '../../../src/upgrade/trust.ts'
 import { FAR, testFleet, testSigner } from './fleet.ts'
 
@@ -119,46 +118,18 @@ describe('upgrade: tickets', () => {
     )
   })
 
-  it('A5: a record opens if its ticket is of its peer and covers its labels and objects', () => {
-    const record = (text: string | undefined, change: object = {}) => ({
-      format: 1 as const,
-      peer: peerOf(40),
-      incarnation: 1,
-      counter: 1,
-      head: { version: 0, hash: trust.fleet },
-      group: null,
-      labels: {},
-      addresses: [],
-      objects: {},
-      permit: null,
-      ...(text === undefined ? {} : { ticket: text }),
-      ...change
-    })
-    const own = authority(trust, seedOf(40))
-    const other = authority(privateFleet(), seedOf(41))
-    const sealed = (text: string | undefined, change: object = {}) => own.sealRecord(record(text, change))
-    const good = ticket({ labels: { zone: 'a' } })
-    assert.equal(other.openRecord(sealed(good, { labels: { zone: 'a' } })).ticket?.number, 3)
-    // What no honest peer seals is sealed by one that believes its fleet to be open.
-    const liar = authority(
-      { ...testFleet().trust, fleet: trust.fleet, isPrivate: false, admit: () => undefined } as never,
-      seedOf(40)
-    )
-    const lies: [string | undefined, object][] = [
-      [undefined, {}],
-      [ticket({ peer: peerOf(41) }), {}],
-      [ticket({ as: 'operator' }), {}],
-      [good, { labels: { zone: 'b' } }],
-      [good, { labels: { canary: 'yes' } }]
-    ]
-    for (const [text, change] of lies)
-      assert.equal(
-        refused(() => other.openRecord(liar.sealRecord(record(text, change)))),
-        'NotAdmitted'
-      )
-    assert.equal(
-      refused(() => other.openRecord(liar.sealRecord(record('{}')))),
-      'Malformed'
-    )
+  it('A5: it covers its own peer, as a member, with its labels and objects', () => {
+    const covers = (text: string, labels: Record<string, string>, objects: string[] = [], peer = peerOf(40)) => {
+      const found = attempt(() => checkCovers(trust.openTicket(text), { peer, labels, objects }))
+      return found instanceof Refusal ? found.code : 'covered'
+    }
+    const narrow = ticket({ labels: { zone: 'a', disk: 'ssd' }, classes: ['Kv'] })
+    assert.equal(covers(narrow, { zone: 'a' }, ['Kv']), 'covered')
+    assert.equal(covers(ticket(), { canary: 'yes' }, ['Kv', 'Other']), 'covered')
+    assert.equal(covers(narrow, { zone: 'b' }), 'NotAdmitted')
+    assert.equal(covers(narrow, { canary: 'yes' }), 'NotAdmitted')
+    assert.equal(covers(narrow, {}, ['Kv', 'Other']), 'NotAdmitted')
+    assert.equal(covers(ticket({ peer: peerOf(41) }), {}), 'NotAdmitted')
+    assert.equal(covers(ticket({ as: 'operator' }), {}), 'NotAdmitted')
   })
 })
