@@ -184,7 +184,7 @@ export const CASES: Case[] = [
   {
     about: 'missing key: one without the role',
     args: online('pause', '--sign', 'other'),
-    name: 'WrongSignature',
+    name: 'UnknownKey',
     code: 1,
     where: /key \w+… does not hold the role/,
     mend: 'sign with one that does'
