@@ -53,7 +53,7 @@ export function pausedText({ target, of, note, expires, keys, holds }: PauseStat
 }
 
 function headLines(status: Status): string[] {
-  const { fleet, peer, head, log, fork, leaving, pauses, guests, alarms } = status
+  const { fleet, peer, head, log, fork, leaving, ticket, pauses, guests, alarms } = status
   const newest = log.at(-1)
   const lines = [
     `fleet ${shortHash(fleet)}…  asked ${peer}`,
@@ -61,6 +61,8 @@ function headLines(status: Status): string[] {
       ? 'no upgrade yet'
       : `version ${head.version}: ${newest.description.split('\n')[0]} (${newest.classes.map((one) => one.name).join(', ')})`
   ]
+  if (ticket?.isGood === false)
+    lines.push(`its ticket (until ${ticket.expires}) admits it no more: nobody serves it; "upstart admit ${peer}"`)
   if (leaving !== null) lines.push(`it leaves the fleet: ${leaving}`)
   for (const one of status.locks)
     lines.push(`lock "${one.name}" is held there until ${one.until} (${one.reason}); release it with "upstart unlock"`)

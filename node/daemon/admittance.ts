@@ -37,7 +37,8 @@ export class Admittance {
   /** Undefined in an open fleet, and of this peer itself. */
   #ticket(from: string, shown: string | undefined): Ticket | Refusal | undefined {
     if (!this.#peer.roots.trust.isPrivate || from === this.#peer.id) return undefined
-    const mend = `show a ticket of this private fleet ("upstart admit ${from}")`
+    const mend =
+      'show one with --ticket FILE --identity KEYFILE; "upstart admit KEYFILE.pub --operator" writes one for this private fleet'
     if (shown === undefined) return new Refusal('NotAdmitted', `${from} has shown no ticket; ${mend}`)
     const ticket = attempt(() => this.#peer.roots.trust.openTicket(shown))
     if (ticket instanceof Refusal) return ticket

@@ -91,6 +91,8 @@ export interface Status {
   rosters: { group: string; number: number; members: string[] }[]
   objects: Record<string, ObjectStatus>
   neighbours: string[]
+  /** What admits this peer, and until when; null in an open fleet. */
+  ticket: { number: number; expires: string; isGood: boolean } | null
   /** Why this peer, which is to leave the fleet, is still here; null if it is to stay. */
   leaving: string | null
   peers: PeerStatus[]
@@ -155,6 +157,7 @@ export function statusOf(init: StatusInit): Status {
     locks: peer.locks.map(({ name, reason, until }) => ({ name, reason, until: new Date(until).toISOString() })),
     rosters: rostersOf(peer),
     objects,
+    ticket: ticketOf(peer),
     leaving: peer.leaving ?? null,
     neighbours: [...peer.neighbours.all()],
     peers: [...peer.view.all()].map(({ record }) => peerStatus(peer, record, records)),
@@ -165,6 +168,12 @@ export function statusOf(init: StatusInit): Status {
     sandbox: init.sandbox,
     alarms: [...init.alarms]
   }
+}
+
+function ticketOf({ admission }: Peer): Status['ticket'] {
+  const { own } = admission
+  if (own === undefined) return null
+  return { number: own.number, expires: new Date(own.expires).toISOString(), isGood: admission.isGood(own) }
 }
 
 function loggedUpgrade(peer: Peer, entry: Entry): LoggedUpgrade {

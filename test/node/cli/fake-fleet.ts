@@ -71,6 +71,7 @@ export class FakeFleet {
     rosters: [{ group: 'g', number: 4, members: [MEMBERS[0]!] }],
     objects: {},
     neighbours: [],
+    ticket: null,
     leaving: null,
     sent: {},
     peers: MEMBERS.map((peer, at) => ({
