@@ -6,7 +6,7 @@ import { readFile } from 'node:fs/promises'
 import { z } from 'zod'
 import { Refusal } from '../src/errors.ts'
 import { hashSchema, peerIdSchema } from '../src/names.ts'
-import { openTrust } from '../src/upgrade/trust.ts'
+import { openTrust, type Trust } from '../src/upgrade/trust.ts'
 import type { CallRequest, CallTarget, Value } from '../src/versions/types.ts'
 import { type CallCount, type Candidate, createRouter, type Router } from './calls/router.ts'
 import { type Calls, createCalls } from './calls/session.ts'
@@ -49,6 +49,9 @@ export interface Client {
     progress?: (done: number, of: number) => void
   ): Promise<string>
   injectStatement(bytes: Uint8Array): Promise<string>
+  injectRoot(bytes: Uint8Array): Promise<string>
+  /** What the fleet trusts, by the roots that the first peer that answers has and that continue those given here. */
+  trust(): Promise<Trust>
   /** For programs of a peer's host: holds up upgrades there, or releases that with null (SPEC S26). */
   lock(token: string, name: string, change: LockChange | null): Promise<string>
   /** Calls made, by what was called and how it ended. */
@@ -82,7 +85,8 @@ const historySchema = z.looseObject({ peer: peerIdSchema, items: z.array(z.loose
 /** Nothing is dialled yet. Throws Refusal `Usage` for addresses that are none, and what is wrong with the root. */
 export async function createClient(init: ClientInit): Promise<Client> {
   const root = typeof init.root === 'string' ? await readFile(init.root) : init.root
-  const { fleet } = openTrust(root)
+  const trust = openTrust(root)
+  const { fleet } = trust
   const seeds = new Map<string, string[]>()
   for (const address of init.peers) {
     const peer = peerOfAddress(address)
@@ -94,7 +98,7 @@ export async function createClient(init: ClientInit): Promise<Client> {
   const transport = new Libp2pTransport(node)
   const wires = wiresOf(fleet, transport)
   const ticket = () => shown?.ticket
-  return new LightClient(wires, await createCalls({ wires, ticket }), seeds, ticket, () => transport.close())
+  return new LightClient(wires, await createCalls({ wires, ticket }), seeds, trust, ticket, () => transport.close())
 }
 
 async function shownBy(
@@ -130,6 +134,7 @@ class LightClient implements Client {
   readonly #seeds: ReadonlyMap<string, string[]>
   readonly #ticket: () => string | undefined
   readonly #end: () => Promise<void>
+  #trust: Trust
   #control: Control | undefined
   #status: Status | undefined
   #statusAt = Number.NEGATIVE_INFINITY
@@ -139,9 +144,11 @@ class LightClient implements Client {
     wires: Wires,
     calls: Calls,
     seeds: ReadonlyMap<string, string[]>,
+    trust: Trust,
     ticket: () => string | undefined,
     end: () => Promise<void>
   ) {
+    this.#trust = trust
     this.#ticket = ticket
     this.#wires = wires
     this.#calls = calls
@@ -203,6 +210,22 @@ class LightClient implements Client {
   async injectStatement(bytes: Uint8Array): Promise<string> {
     const control = await this.#operator()
     return await control.injectStatement(bytes)
+  }
+
+  async injectRoot(bytes: Uint8Array): Promise<string> {
+    const control = await this.#operator()
+    return await control.injectRoot(bytes)
+  }
+
+  /** A peer that holds roots back is believed no more than it shows: whoever signs by old ones is refused by the others. */
+  async trust(): Promise<Trust> {
+    const control = await this.#operator()
+    for (;;) {
+      const known = this.#trust
+      const told = await control.roots(known.root.version)
+      this.#trust = told.reduce((trust, root) => trust.rotated(root), known)
+      if (this.#trust === known) return known
+    }
   }
 
   async lock(token: string, name: string, change: LockChange | null): Promise<string> {

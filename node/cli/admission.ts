@@ -10,7 +10,7 @@ import { type Answer, answering, type Terminal } from './command.ts'
 import type { Connect } from './connection.ts'
 import { expiry, outOption, peerOption, readSigners, readTrust, rootOption, several, signOption } from './options.ts'
 import { type StatementOptions, state } from './statements.ts'
-import { writeWhole } from './trust.ts'
+import { writeWhole } from './whole.ts'
 
 interface AdmitOptions {
   root: string

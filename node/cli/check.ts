@@ -7,7 +7,7 @@ import { reportText } from '../check/text.ts'
 import { type ClassReport, runChecks } from '../check/worker.ts'
 import { type Answer, answering, type Terminal } from './command.ts'
 import { several } from './options.ts'
-import { writeWhole } from './trust.ts'
+import { writeWhole } from './whole.ts'
 
 interface CheckOptions {
   parent?: string[]

@@ -1,10 +1,11 @@
 /** What online commands need of a fleet; `node/client.ts` gives it, tests give their own (SPEC C6). */
 import { Refusal } from '../../src/errors.ts'
+import type { Trust } from '../../src/upgrade/trust.ts'
 import type { Client, Credentials } from '../client.ts'
 
 export type Connection = Pick<
   Client,
-  'status' | 'history' | 'injectUpgrade' | 'injectStatement' | 'lock' | 'call' | 'close'
+  'status' | 'history' | 'injectUpgrade' | 'injectStatement' | 'injectRoot' | 'trust' | 'lock' | 'call' | 'close'
 >
 
 export interface ConnectionOptions {
@@ -37,4 +38,11 @@ export async function connected<Result>(
   } finally {
     await connection.close()
   }
+}
+
+/** T14: what only an earlier root covers is refused by every peer. */
+export function refuseLapsed(trust: Trust, kind: 'entry' | 'statement', bytes: Uint8Array): void {
+  if (trust.covers(kind, bytes)) return
+  const text = `the ${kind} is signed by keys of an earlier root, which root ${trust.root.version} does not cover; sign it with those of that root`
+  throw new Refusal('Lapsed', text)
 }

@@ -3,14 +3,15 @@ import { type Command, InvalidArgumentError } from 'commander'
 import { createLogUpdate } from 'log-update'
 import { Refusal } from '../../src/errors.ts'
 import { kindOf, parseStatement } from '../../src/upgrade/entry.ts'
-import { MAX_ENTRY_BYTES } from '../../src/upgrade/manifest.ts'
+import { type Entry, MAX_ENTRY_BYTES } from '../../src/upgrade/manifest.ts'
+import { isRoot, parseRoot } from '../../src/upgrade/root.ts'
 import { checkStrategies } from '../../src/upgrade/scheduling.ts'
-import { openTrust } from '../../src/upgrade/trust.ts'
+import { openTrust, type Trust } from '../../src/upgrade/trust.ts'
 import type { CallTarget, Value } from '../../src/versions/types.ts'
 import { ofFile } from '../obstacles.ts'
-import { openUpgradeFile } from '../pack/file.ts'
+import { openUpgradeFile, type UpgradeFile } from '../pack/file.ts'
 import { type Answer, answering, type Terminal } from './command.ts'
-import { type Connect, type ConnectionOptions, connected } from './connection.ts'
+import { type Connect, type ConnectionOptions, connected, refuseLapsed } from './connection.ts'
 import { isDocument, milliseconds, peerOption, readBounded, readRoot, rootOption } from './options.ts'
 
 /** A line that is redrawn while pieces go over; nothing in a pipe. */
@@ -20,43 +21,74 @@ function progressOn(stream: NodeJS.WriteStream): (done: number, of: number) => v
   return (done, of) => (done === of ? draw.clear() : draw(`pieces sent: ${done} of ${of}`))
 }
 
+/** The same refusals as the peer's, before anything is sent. */
+function judge(trust: Trust, path: string, { envelope: { bytes } }: UpgradeFile): Entry {
+  const entry = ofFile(path, () => trust.openEntry(bytes))
+  ofFile(path, () => checkStrategies(entry.manifest))
+  ofFile(path, () => refuseLapsed(trust, 'entry', bytes))
+  if (!trust.expired(bytes, Date.now())) return entry
+  throw new Refusal(
+    'Expired',
+    `${path}: its time for a first injection, or its root's, has passed; pack and sign it anew with a later --expires`
+  )
+}
+
+/** What the root at hand refuses is refused before anybody is asked, unless the fleet may have a newer root. */
+function judgeFirst(judging: () => unknown): void {
+  try {
+    judging()
+  } catch (error) {
+    if (!(error instanceof Refusal) || (error.code !== 'UnknownKey' && error.code !== 'Expired')) throw error
+  }
+}
+
 async function injectUpgrade(connect: Connect, path: string, options: ConnectionOptions): Promise<Answer> {
   const rootBytes = await readRoot(options.root)
-  const trust = openTrust(rootBytes)
   const file = await openUpgradeFile(path)
   try {
-    // The same refusals as the peer's, before anything is sent.
-    const entry = ofFile(path, () => trust.openEntry(file.envelope.bytes))
-    ofFile(path, () => checkStrategies(entry.manifest))
-    if (trust.expired(file.envelope.bytes, Date.now())) {
-      throw new Refusal(
-        'Expired',
-        `${path}: its time for a first injection, or its root's, has passed; pack and sign it anew with a later --expires`
-      )
-    }
+    judgeFirst(() => judge(openTrust(rootBytes), path, file))
     await file.verify()
-    const show = progressOn(process.stderr)
-    const answer = await connected(connect, rootBytes, options.peer, (connection) =>
-      connection.injectUpgrade(file, show)
-    )
-    const { version, hash } = entry
-    return {
-      json: { kind: 'entry', version, hash, answer },
-      text: `${answer}; entry ${hash}`
-    }
+    return await connected(connect, rootBytes, options.peer, async (connection) => {
+      const { version, hash } = judge(await connection.trust(), path, file)
+      const answer = await connection.injectUpgrade(file, progressOn(process.stderr))
+      return { json: { kind: 'entry', version, hash, answer }, text: `${answer}; entry ${hash}` }
+    })
   } finally {
     await file.close()
   }
 }
 
+/** T13: the next root of the one that the fleet trusts now. */
+async function injectRoot(
+  connect: Connect,
+  path: string,
+  bytes: Uint8Array,
+  options: ConnectionOptions
+): Promise<Answer> {
+  const { version, hash } = ofFile(path, () => parseRoot(bytes))
+  const rootBytes = await readRoot(options.root)
+  return await connected(connect, rootBytes, options.peer, async (connection) => {
+    const trust = await connection.trust()
+    ofFile(path, () => trust.rotated(bytes))
+    const answer = await connection.injectRoot(bytes)
+    return { json: { kind: 'root', version, hash, answer }, text: `${answer}; root ${hash}` }
+  })
+}
+
 async function injectStatement(connect: Connect, path: string, options: ConnectionOptions): Promise<Answer> {
   const rootBytes = await readRoot(options.root)
-  const bytes = await readBounded(path, MAX_ENTRY_BYTES, 'give an upgrade file or a statement')
+  const bytes = await readBounded(path, MAX_ENTRY_BYTES, 'give an upgrade file, a statement or the next root')
+  if (isRoot(bytes)) return await injectRoot(connect, path, bytes, options)
   if (ofFile(path, () => kindOf(bytes)) === 'entry')
     throw new Refusal('Usage', `${path}: an entry without its bundle; inject the upgrade file`)
-  ofFile(path, () => openTrust(rootBytes).openStatement(bytes))
+  judgeFirst(() => ofFile(path, () => openTrust(rootBytes).openStatement(bytes)))
   const { hash, content } = parseStatement(bytes)
-  const answer = await connected(connect, rootBytes, options.peer, (connection) => connection.injectStatement(bytes))
+  const answer = await connected(connect, rootBytes, options.peer, async (connection) => {
+    const trust = await connection.trust()
+    ofFile(path, () => trust.openStatement(bytes))
+    ofFile(path, () => refuseLapsed(trust, 'statement', bytes))
+    return await connection.injectStatement(bytes)
+  })
   return {
     json: { kind: 'statement', what: content.what, hash, answer },
     text: `${answer}; statement ${hash}`
@@ -133,7 +165,7 @@ export function fleetCommands(program: Command, terminal: Terminal, connect: Con
     online(
       program
         .command('inject')
-        .description('give an upgrade file or a statement to one peer; peers carry it on')
+        .description('give an upgrade file, a statement or the next root to one peer; peers carry it on')
         .argument('<file>')
     ),
     terminal,

@@ -33,6 +33,8 @@ function said(item: HistoryItem): string {
       const { note } = item.statement
       return `${shortHash(item.hash)}: ${describe(item.statement)}${note === '' ? '' : ` (${note})`}${by(item.keys)}`
     }
+    case 'root':
+      return `root ${item.version} ${shortHash(item.hash)}${by(item.keys)}`
     case 'upgrade': {
       const phases = Object.entries(item.phases).map(([phase, ms]) => `${phase} ${sayDuration(ms)}`)
       const how = item.result === 'upgraded' ? 'upgraded here' : `${item.result} here: ${item.reason}`

@@ -9,6 +9,7 @@ import type { Connect } from './connection.ts'
 import { fleetCommands } from './fleet.ts'
 import { lockCommands } from './lock.ts'
 import { rehearseCommands } from './rehearse.ts'
+import { rootCommands } from './root.ts'
 import { Ended, simCommands } from './sim.ts'
 import { statementCommands } from './statements.ts'
 import { statusCommands } from './status.ts'
@@ -35,6 +36,7 @@ function createProgram({ connect: reach, release }: ProgramInit, terminal: Termi
     .configureOutput({ writeOut: (text) => terminal.out(text), writeErr: () => undefined })
   const connect: Connect = (root, peers) => reach(root, peers, credentialsOf(program.opts()))
   trustCommands(program, terminal)
+  rootCommands(program, terminal, connect)
   upgradeCommands(program, terminal)
   checkCommands(program, terminal)
   rehearseCommands(program, terminal)

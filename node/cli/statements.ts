@@ -12,7 +12,7 @@ import { type StatementBody, statementBodySchema } from '../../src/upgrade/state
 import { openTrust } from '../../src/upgrade/trust.ts'
 import type { Status } from '../daemon/status.ts'
 import { type Answer, answering, type Terminal } from './command.ts'
-import { type Connect, type Connection, connected } from './connection.ts'
+import { type Connect, type Connection, connected, refuseLapsed } from './connection.ts'
 import { peerIdOf } from './explain.ts'
 import { holdCommands } from './hold.ts'
 import { leaveCommand } from './leave.ts'
@@ -28,7 +28,7 @@ import {
   wholeNumber
 } from './options.ts'
 import { needOf } from './retirement.ts'
-import { writeWhole } from './trust.ts'
+import { writeWhole } from './whole.ts'
 
 export interface StatementOptions {
   root: string
@@ -91,7 +91,9 @@ export async function state(
       return { json: { ...json, path: options.out, signatures: signers.length }, text }
     }
     // Opened with the fleet's rules here already: the refusal is the same, and nothing is sent in vain.
-    trust.openStatement(bytes)
+    const newest = await connection!.trust()
+    newest.openStatement(bytes)
+    refuseLapsed(newest, 'statement', bytes)
     const answer = await connection!.injectStatement(bytes)
     return { json: { ...json, injected: true, answer }, text: `${describe(body.data)}: ${answer}; statement ${hash}` }
   }

@@ -52,6 +52,22 @@ export function pausedText({ target, of, note, expires, keys, holds }: PauseStat
   return `paused: ${what}${pausedOf(of ?? undefined)} until ${expires.replace(/\.\d+Z$/, 'Z')}${why}${who}`
 }
 
+/** Nothing is said of a first root in its time. */
+function rootLines({ root, at }: Status): string[] {
+  const { version, hash, expires, lapsed } = root
+  const lines: string[] = []
+  if (version > 1) lines.push(`root ${version} (${shortHash(hash)}…), until ${expires.slice(0, 10)}`)
+  if (expires <= at)
+    lines.push(
+      `ROOT ${version} EXPIRED on ${expires.slice(0, 10)}: no new upgrade is taken until "upstart root rotate" makes the next one`
+    )
+  if (lapsed.length > 0)
+    lines.push(
+      `${lapsed.length} entries or statements there have lapsed and reach nobody else: ${lapsed.slice(0, 4).map(shortHash).join(', ')}; "upstart root rotate" makes a root that vouches for them`
+    )
+  return lines
+}
+
 function headLines(status: Status): string[] {
   const { fleet, peer, head, log, fork, leaving, ticket, pauses, guests, alarms } = status
   const newest = log.at(-1)
@@ -61,6 +77,7 @@ function headLines(status: Status): string[] {
       ? 'no upgrade yet'
       : `version ${head.version}: ${newest.description.split('\n')[0]} (${newest.classes.map((one) => one.name).join(', ')})`
   ]
+  lines.push(...rootLines(status))
   if (ticket?.isGood === false)
     lines.push(`its ticket (until ${ticket.expires}) admits it no more: nobody serves it; "upstart admit ${peer}"`)
   if (leaving !== null) lines.push(`it leaves the fleet: ${leaving}`)

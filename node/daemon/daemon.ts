@@ -168,7 +168,7 @@ class Daemon implements RunningPeer {
     const admittance = new Admittance(this.#core)
     this.#admittance = admittance
     this.#callee = new Callee({ peer: this.#core, admittance, hosting: this.#hosting, moments: this.#moments, post })
-    this.injection = new Injection(trust, bundles, this.#driver)
+    this.injection = new Injection(this.#core.roots, bundles, this.#driver)
   }
 
   async start(): Promise<void> {
@@ -211,6 +211,8 @@ class Daemon implements RunningPeer {
       injectEntry: (bytes) => injection.entry(bytes),
       injectPiece: (bundle, index, bytes) => injection.piece(bundle, index, bytes),
       injectStatement: (bytes) => injection.statement(bytes),
+      injectRoot: (bytes) => driver.inject('root', bytes, true),
+      roots: (after) => core.roots.trust.roots.slice(after).map((root) => root.bytes),
       lock: (token, name, change) => this.#lock(token, name, change)
     })
     driver.post({ type: 'boot', bundles: bundles.held() })

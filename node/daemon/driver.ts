@@ -71,8 +71,8 @@ export class Driver {
     setImmediate(() => this.#turn())
   }
 
-  /** An operator's entry or statement, once it is durable here. @throws Refusal */
-  inject(topic: Topic, bytes: Uint8Array, bundleHeld: boolean): Promise<string> {
+  /** An operator's entry, statement or root, once it is durable here. @throws Refusal */
+  inject(topic: Topic | 'root', bytes: Uint8Array, bundleHeld: boolean): Promise<string> {
     return this.#ask((request) => ({ type: 'inject', request, topic, bytes, bundleHeld }))
   }
 

@@ -1,10 +1,11 @@
 /** What a peer tells of what happened (SPEC O26, C18): entries and statements in order, and its own upgrades. Plain JSON. */
 import type { UpgradeNote } from '../../src/overlay/chronicle.ts'
 import type { Peer } from '../../src/overlay/peer.ts'
+import { MAX_VOUCHED } from '../../src/upgrade/root.ts'
 import type { StatementBody } from '../../src/upgrade/statement.ts'
 
-/** Statements told, the newest. */
-const MAX_STATEMENTS = 256
+/** Statements told, the newest: as many as a root vouches for. */
+const MAX_STATEMENTS = MAX_VOUCHED
 
 export type HistoryItem = {
   /** When it was first heard of here, or ended here; null: longer ago than this peer remembers. */
@@ -12,6 +13,7 @@ export type HistoryItem = {
 } & (
   | { kind: 'entry'; version: number; hash: string; description: string; keys: string[] }
   | { kind: 'statement'; hash: string; keys: string[]; statement: StatementBody }
+  | { kind: 'root'; version: number; hash: string; keys: string[] }
   | ({ kind: 'upgrade' } & UpgradeNote)
 )
 
@@ -21,7 +23,7 @@ export interface History {
   items: HistoryItem[]
 }
 
-export function historyOf({ id, log, statements, chronicle }: Peer): History {
+export function historyOf({ id, log, statements, roots, chronicle }: Peer): History {
   const heard = (hash: string): string | null => timeOf(chronicle.heardAt(hash))
   const entries = [...log.entries()].map(
     ({ version, hash, manifest, bytes }): HistoryItem => ({
@@ -46,7 +48,18 @@ export function historyOf({ id, log, statements, chronicle }: Peer): History {
       })
     )
   const upgrades = chronicle.upgrades.map((one): HistoryItem => ({ kind: 'upgrade', at: timeOf(one.endedAt), ...one }))
-  const items = [...entries, ...stated, ...upgrades].sort((a, b) => (a.at ?? '').localeCompare(b.at ?? ''))
+  const rotations = roots.trust.roots.slice(1).map(
+    ({ version, hash, bytes }): HistoryItem => ({
+      kind: 'root',
+      at: heard(hash),
+      version,
+      hash,
+      keys: signersOf(bytes)
+    })
+  )
+  const items = [...rotations, ...entries, ...stated, ...upgrades].sort((a, b) =>
+    (a.at ?? '').localeCompare(b.at ?? '')
+  )
   return { peer: id, items }
 }
 

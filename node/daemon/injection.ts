@@ -3,8 +3,8 @@
  * here; until then the operator is told which pieces are missing.
  */
 import { Refusal } from '../../src/errors.ts'
+import type { Roots } from '../../src/overlay/roots.ts'
 import type { BundleTable } from '../../src/upgrade/manifest.ts'
-import type { Trust } from '../../src/upgrade/trust.ts'
 import type { Bundles } from '../bundles/bundles.ts'
 import type { EntryAnswer } from '../network/control.ts'
 import type { Driver } from './driver.ts'
@@ -13,21 +13,21 @@ import type { Driver } from './driver.ts'
 const MAX_PENDING = 4
 
 export class Injection {
-  readonly #trust: Trust
+  readonly #roots: Roots
   readonly #bundles: Bundles
   readonly #driver: Driver
   /** Tables of entries that the core would accept, whose pieces may come. */
   readonly #pending = new Map<string, BundleTable>()
 
-  constructor(trust: Trust, bundles: Bundles, driver: Driver) {
-    this.#trust = trust
+  constructor(roots: Roots, bundles: Bundles, driver: Driver) {
+    this.#roots = roots
     this.#bundles = bundles
     this.#driver = driver
   }
 
   /** @throws Refusal */
   async entry(bytes: Uint8Array): Promise<EntryAnswer> {
-    const table = this.#trust.openEntry(bytes).manifest.bundle
+    const table = this.#roots.trust.openEntry(bytes).manifest.bundle
     const need = missing(table, this.#bundles.has(table.sha256))
     if (need.length > 0) {
       await this.#wouldAccept(bytes)

@@ -3,6 +3,7 @@
 import { targetOf } from '../../src/overlay/lifecycle.ts'
 import type { Peer } from '../../src/overlay/peer.ts'
 import { hasLeft, type ObjectRecord, type PeerRecord } from '../../src/overlay/record.ts'
+import type { Roots } from '../../src/overlay/roots.ts'
 import type { Entry, Manifest } from '../../src/upgrade/manifest.ts'
 import type { StatementBody } from '../../src/upgrade/statement.ts'
 import type { AnsweredCount } from './callee.ts'
@@ -72,6 +73,15 @@ export interface PauseStatus {
   holds: number
 }
 
+/** The newest root that it trusts. */
+export interface RootStatus {
+  version: number
+  hash: string
+  expires: string
+  /** Hashes of entries and statements here that no root covers any more (SPEC T14). */
+  lapsed: string[]
+}
+
 export interface Status {
   fleet: string
   peer: string
@@ -81,6 +91,7 @@ export interface Status {
   upMs: number
   addresses: string[]
   head: { version: number; hash: string }
+  root: RootStatus
   log: LoggedUpgrade[]
   fork: { version: number; hash: string }[]
   pauses: PauseStatus[]
@@ -150,6 +161,7 @@ export function statusOf(init: StatusInit): Status {
     upMs: Math.round(init.upMs),
     addresses: [...peer.addresses],
     head: log.head,
+    root: rootStatus(peer.roots),
     log: log.chain.map((entry) => loggedUpgrade(peer, entry)),
     fork: log.fork.map(({ version, hash }) => ({ version, hash })),
     pauses: pausesOf(peer),
@@ -174,6 +186,11 @@ function ticketOf({ admission }: Peer): Status['ticket'] {
   const { own } = admission
   if (own === undefined) return null
   return { number: own.number, expires: new Date(own.expires).toISOString(), isGood: admission.isGood(own) }
+}
+
+function rootStatus(roots: Roots): RootStatus {
+  const { version, hash, expires } = roots.trust.root
+  return { version, hash, expires: new Date(expires).toISOString(), lapsed: roots.lapsed() }
 }
 
 function loggedUpgrade(peer: Peer, entry: Entry): LoggedUpgrade {

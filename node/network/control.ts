@@ -7,7 +7,7 @@ import { z } from 'zod'
 import { Refusal, type RefusalName } from '../../src/errors.ts'
 import { hashSchema } from '../../src/names.ts'
 import { MAX_LOCK_MS, MAX_LOCK_NAME, MAX_LOCK_REASON } from '../../src/overlay/locks.ts'
-import { MAX_STATEMENT_BYTES } from '../../src/overlay/messages.ts'
+import { MAX_ROOT_BYTES, MAX_ROOTS_TOLD, MAX_STATEMENT_BYTES } from '../../src/overlay/messages.ts'
 import { MAX_ENTRY_BYTES, MAX_PIECES } from '../../src/upgrade/manifest.ts'
 import { MAX_TICKET_BYTES } from '../../src/upgrade/ticket.ts'
 import { decode } from './cbor.ts'
@@ -34,6 +34,9 @@ export interface ControlHandlers {
   /** Resolves when the piece is durable. */
   injectPiece(bundle: string, index: number, bytes: Uint8Array): Promise<void>
   injectStatement(bytes: Uint8Array): Promise<string>
+  injectRoot(bytes: Uint8Array): Promise<string>
+  /** Roots that follow version `after`, the next one first. */
+  roots(after: number): readonly Uint8Array[]
   /** A program of this host takes a lock, or releases it. */
   lock(token: string, name: string, change: LockChange | null): Promise<string>
   /** Told of errors that are no Refusal. */
@@ -74,6 +77,8 @@ const requestSchema = z.discriminatedUnion('op', [
   z.strictObject({ op: z.literal('inject-entry'), bytes: bytes(MAX_ENTRY_BYTES * 2) }),
   z.strictObject({ op: z.literal('inject-piece'), bundle: hashSchema, index, bytes: bytes(MAX_PIECE_BYTES) }),
   z.strictObject({ op: z.literal('inject-statement'), bytes: bytes(MAX_STATEMENT_BYTES) }),
+  z.strictObject({ op: z.literal('inject-root'), bytes: bytes(MAX_ROOT_BYTES) }),
+  z.strictObject({ op: z.literal('roots'), after: z.int().min(1) }),
   z.strictObject({
     op: z.literal('lock'),
     token: hashSchema,
@@ -89,6 +94,7 @@ const replySchema = z.discriminatedUnion('answer', [
   z.strictObject({ answer: z.literal('accepted'), text: z.string().max(MAX_TEXT) }),
   z.strictObject({ answer: z.literal('need'), pieces: z.array(index).max(MAX_PIECES) }),
   z.strictObject({ answer: z.literal('stored') }),
+  z.strictObject({ answer: z.literal('roots'), roots: z.array(bytes(MAX_ROOT_BYTES)).max(MAX_ROOTS_TOLD) }),
   z.strictObject({ answer: z.literal('refused'), name: z.string().max(40), text: z.string().max(MAX_TEXT) })
 ])
 type Request = z.infer<typeof requestSchema>
@@ -200,6 +206,10 @@ async function answerTo(request: Request, handlers: ControlHandlers, visitor: Vi
       return { answer: 'stored' }
     case 'inject-statement':
       return { answer: 'accepted', text: await handlers.injectStatement(request.bytes) }
+    case 'inject-root':
+      return { answer: 'accepted', text: await handlers.injectRoot(request.bytes) }
+    case 'roots':
+      return { answer: 'roots', roots: handlers.roots(request.after).slice(0, MAX_ROOTS_TOLD) }
     case 'lock':
       return { answer: 'accepted', text: await handlers.lock(request.token, request.name, request.change) }
   }
@@ -215,6 +225,9 @@ export interface Control {
   injectEntry(bytes: Uint8Array): Promise<EntryAnswer>
   injectPiece(bundle: string, index: number, bytes: Uint8Array): Promise<void>
   injectStatement(bytes: Uint8Array): Promise<string>
+  injectRoot(bytes: Uint8Array): Promise<string>
+  /** Those that follow version `after`, as many as go into one answer. */
+  roots(after: number): Promise<Uint8Array[]>
   lock(token: string, name: string, change: LockChange | null): Promise<string>
   close(): Promise<void>
 }
@@ -275,6 +288,14 @@ class ControlWire implements Control {
 
   async injectStatement(statement: Uint8Array): Promise<string> {
     return expected(await this.#ask({ op: 'inject-statement', bytes: statement }), 'accepted').text
+  }
+
+  async injectRoot(root: Uint8Array): Promise<string> {
+    return expected(await this.#ask({ op: 'inject-root', bytes: root }), 'accepted').text
+  }
+
+  async roots(after: number): Promise<Uint8Array[]> {
+    return expected(await this.#ask({ op: 'roots', after }), 'roots').roots
   }
 
   async lock(token: string, name: string, change: LockChange | null): Promise<string> {

@@ -29,6 +29,7 @@ export interface RootsInit {
   readonly log: UpgradeLog
   readonly statements: StatementSet
   readonly outbox: Outbox
+  readonly chronicle: { hear(hash: string): void }
 }
 
 export class Roots {
@@ -95,6 +96,7 @@ export class Roots {
     }
     if (this.#trust === before) return { what: 'known' }
     this.#persist(this.#trust.root)
+    this.#init.chronicle.hear(this.#trust.root.hash)
     for (const peer of [...this.#strange.keys()]) this.#strange.delete(peer)
     this.#warn()
     return { what: 'new' }

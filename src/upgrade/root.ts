@@ -106,6 +106,11 @@ export interface OpenRoot {
 
 export type Verifiable = Metadata<any>
 
+/** Whether bytes look like one root, or a part of one: what is wrong with it is for `parseRoot`. */
+export function isRoot(bytes: Uint8Array): boolean {
+  return /"_type"\s*:\s*"root"/.test(new TextDecoder().decode(bytes)) && bytes[0] !== '['.charCodeAt(0)
+}
+
 /** Shape and encoding only; bounded, no signature is checked. */
 export function parseRoot(bytes: Uint8Array): OpenRoot {
   const parsed = rootSchema.safeParse(decode(bytes, MAX_ROOT_BYTES, 'root.json'))
@@ -134,7 +139,10 @@ export function checkEach(roots: readonly OpenRoot[], role: RoleName, metadata: 
     const key = holding?.metadata.signed.keys[keyid]
     if (key === undefined) {
       const isKnown = roots.some(({ metadata: { signed } }) => Object.hasOwn(signed.keys, keyid))
-      const text = `${what}: key ${short} does not hold the role "${role}" in ${nameOf(roots)}; sign with one that does`
+      const mend = isKnown
+        ? ''
+        : '; or give all roots of the fleet, if there are newer ones ("upstart root show --out")'
+      const text = `${what}: key ${short} does not hold the role "${role}" in ${nameOf(roots)}; sign with one that does${mend}`
       throw new Refusal(isKnown ? 'WrongSignature' : 'UnknownKey', text)
     }
     try {

@@ -39,8 +39,9 @@ export const MAX_ROOTS_BYTES = 256 * MAX_ROOT_BYTES
 /** What the role `control` may say: it holds upgrades up and lets them go, and changes nothing else (T17). */
 const CONTROLS: ReadonlySet<StatementBody['what']> = new Set(['pause', 'resume', 'approve'])
 
-/** Who may make a statement: any one of these roles. */
-export function rolesOf({ what }: StatementBody): RoleName[] {
+/** Who may say it, or release an upgrade: any one of these roles. */
+export function rolesFor(what: StatementBody['what'] | 'upgrade'): RoleName[] {
+  if (what === 'upgrade') return ['targets']
   if (what === 'revoke') return ['admission']
   return CONTROLS.has(what) ? ['operator', 'control'] : ['operator']
 }
@@ -194,7 +195,7 @@ class Chain implements Trust {
   #entry(bytes: Uint8Array): Entry {
     const found = parseEntry(bytes)
     this.#checkFleet(found.content.fleet, 'entry')
-    const isCovered = this.#judge(['targets'], found, 'entry')
+    const isCovered = this.#judge(rolesFor('upgrade'), found, 'entry')
     const { version, parent } = found.content
     const entry = { version, parent, hash: found.hash, manifest: found.content, bytes: found.bytes }
     this.#expiries.set(entry, found.expires)
@@ -205,7 +206,7 @@ class Chain implements Trust {
   #statement(bytes: Uint8Array): Statement {
     const found = parseStatement(bytes)
     this.#checkFleet(found.content.fleet, 'statement')
-    const isCovered = this.#judge(rolesOf(found.content), found, 'statement')
+    const isCovered = this.#judge(rolesFor(found.content.what), found, 'statement')
     const { hash, keys, content, expires } = found
     const statement = { hash, keys, body: content, expires, bytes: found.bytes }
     if (!isCovered) this.#lapsed.add(statement)

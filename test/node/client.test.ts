@@ -64,6 +64,8 @@ describe('client', () => {
         served.pieces.set(index, bytes)
       },
       injectStatement: async (bytes) => `statement of ${bytes.byteLength} bytes`,
+      injectRoot: async (bytes) => `root of ${bytes.byteLength} bytes`,
+      roots: () => [],
       fault: (error) => assert.fail(String(error))
     })
     peers.push(served)

@@ -24,6 +24,7 @@ export class FakeFleet {
     upMs: 1,
     addresses: [ADDRESS],
     head: { version: 1, hash: 'a'.repeat(64) },
+    root: { version: 1, hash: 'f'.repeat(64), expires: '2090-01-01T00:00:00.000Z', lapsed: [] },
     log: [
       {
         version: 1,
@@ -118,6 +119,12 @@ export class FakeFleet {
       this.injected.push(JSON.stringify(body))
       return 'accepted'
     },
+    injectRoot: async (bytes) => {
+      this.trust = this.trust!.rotated(bytes)
+      this.injected.push(`root ${this.trust.root.version}`)
+      return 'accepted'
+    },
+    trust: async () => this.trust!,
     lock: async (_, name, change) => `lock ${name} ${JSON.stringify(change)}`,
     call: async (request) => {
       this.calls.push(request)

@@ -119,7 +119,7 @@ describe('upstart', function () {
     const pack = (name: string, ...more: string[]) =>
       json('pack', at('v1'), '--root', at('root.json'), '--out', at(name), ...more)
     await pack('eve.upgrade', '--sign', at('eve.key'), '--sign', at('alice.key'))
-    await refused('WrongSignature', 'inject', at('eve.upgrade'), ...rest)
+    await refused('UnknownKey', 'inject', at('eve.upgrade'), ...rest)
     await pack('old.upgrade', '--sign', at('bob.key'), '--sign', at('alice.key'), '--expires', '2001-01-01T00:00:00Z')
     await refused('Expired', 'inject', at('old.upgrade'), ...rest)
     await pack('good.upgrade', '--sign', at('bob.key'), '--sign', at('alice.key'))

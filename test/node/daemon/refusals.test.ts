@@ -57,7 +57,7 @@ describe('what is wrong is refused at inject, by name, over the network', functi
   const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes)
 
   it('an unsigned entry', async () => await refused('Unsigned', signed({}, [])))
-  it('an entry signed by a stranger', async () => await refused('WrongSignature', signed({}, [fleet.keys.outsider])))
+  it('an entry signed by a stranger', async () => await refused('UnknownKey', signed({}, [fleet.keys.outsider])))
   it('an entry signed by the operator, whose role releases nothing', async () =>
     await refused('WrongSignature', signed({}, [fleet.keys.operator])))
   it('an entry with one signature of two', async () =>
@@ -96,7 +96,7 @@ describe('what is wrong is refused at inject, by name, over the network', functi
       flipped[at]! ^= 1
       await assert.rejects(
         inject(client, flipped, manifest, (index) => file.piece(index)),
-        { name: /^(Malformed|WrongSignature|UnderThreshold|Unsigned|WrongFleet|UnknownStrategy)$/ }
+        { name: /^(Malformed|UnknownKey|WrongSignature|UnderThreshold|Unsigned|WrongFleet|UnknownStrategy)$/ }
       )
     }
   })

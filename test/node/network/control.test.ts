@@ -41,6 +41,8 @@ for (const [name, create] of forms) {
       injectStatement: async () => {
         throw new TypeError('a fault of the daemon')
       },
+      injectRoot: async (bytes) => `root of ${bytes.byteLength} bytes`,
+      roots: (after) => (after === 1 ? [new Uint8Array(7)] : []),
       fault: (error) => void faults.push(error)
     }
     const make = async (limits?: ControlLimits): Promise<[server: Network, client: Network]> => {

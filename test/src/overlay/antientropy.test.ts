@@ -33,7 +33,8 @@ class End {
     authority: new World(1, true).authorityOf(() => undefined),
     log: this.log,
     statements: this.statements,
-    outbox: this.outbox
+    outbox: this.outbox,
+    chronicle: { hear: () => undefined }
   })
   awaitsOthers = false
   readonly view = new View({
