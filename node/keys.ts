@@ -5,8 +5,10 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { open, readFile } from 'node:fs/promises'
 import { Refusal } from '../src/errors.ts'
-import { keyIdOf, type PublicKey, publicKeyOf, type Signer, signerOf } from '../src/upgrade/keys.ts'
+import { keyIdOf, type PublicKey, publicKeyFromRaw, publicKeyOf, type Signer, signerOf } from '../src/upgrade/keys.ts'
 import { unreadable, unwritable } from './obstacles.ts'
+import { readPassphrase } from './passphrase.ts'
+import { isSealed, openKey, sealedPublic, sealKey } from './sealed-key.ts'
 
 export interface KeyPairFiles {
   privatePath: string
@@ -29,19 +31,22 @@ async function writeExclusively(path: string, text: string, mode: number): Promi
   }
 }
 
-/** Makes a key pair: `path` (mode 0600) and `path.pub`. */
-export async function generateKeyFiles(path: string): Promise<KeyPairFiles> {
+/** Makes a key pair: `path` (mode 0600), under a passphrase if one is given, and `path.pub`. */
+export async function generateKeyFiles(path: string, passphrase?: string): Promise<KeyPairFiles> {
   const { privateKey, publicKey } = generateKeyPairSync('ed25519')
-  await writeExclusively(path, privateKey.export({ format: 'pem', type: 'pkcs8' }) as string, 0o600)
+  const plain = () => privateKey.export({ format: 'pem', type: 'pkcs8' }) as string
+  const secret = passphrase === undefined ? plain() : await sealKey(privateKey, passphrase)
+  await writeExclusively(path, secret, 0o600)
   await writeExclusively(`${path}.pub`, publicKey.export({ format: 'pem', type: 'spki' }) as string, 0o644)
   return { privatePath: path, publicPath: `${path}.pub`, keyid: keyIdOf(publicKeyOf(publicKey)) }
 }
 
-async function readKey(path: string, parse: (pem: string) => KeyObject, what: string): Promise<KeyObject> {
-  const failed = unreadable(path, 'give a key file that "upstart keygen" wrote')
-  const pem = await readFile(path, 'utf8').catch(failed)
+const readText = (path: string): Promise<string> =>
+  readFile(path, 'utf8').catch(unreadable(path, 'give a key file that "upstart keygen" wrote'))
+
+function parsed(path: string, parse: () => KeyObject, what: string): KeyObject {
   try {
-    return parse(pem)
+    return parse()
   } catch (cause) {
     throw new Refusal('Malformed', `${path}: not ${what} in PEM; give a key file that "upstart keygen" wrote`, {
       cause
@@ -49,17 +54,32 @@ async function readKey(path: string, parse: (pem: string) => KeyObject, what: st
   }
 }
 
+/** Of a file of ours, encrypted or not, or of one that OpenSSL encrypted (PKCS #8). */
+async function readPrivateKey(path: string): Promise<KeyObject> {
+  const text = await readText(path)
+  if (isSealed(text)) return await openKey(text, await readPassphrase(path), path)
+  if (!text.includes('BEGIN ENCRYPTED PRIVATE KEY')) return parsed(path, () => createPrivateKey(text), 'a private key')
+  const passphrase = await readPassphrase(path)
+  try {
+    return createPrivateKey({ key: text, passphrase })
+  } catch (cause) {
+    throw new Refusal('WrongPassphrase', `${path}: not the passphrase of this key, or the file was changed`, { cause })
+  }
+}
+
 export async function readSigner(path: string): Promise<Signer> {
-  return signerOf(await readKey(path, createPrivateKey, 'a private key'))
+  return signerOf(await readPrivateKey(path))
 }
 
 /** The 32 secret bytes of a key file: who shows a ticket proves by them that it is its peer. */
 export async function readSeed(path: string): Promise<Uint8Array> {
-  const { d } = (await readKey(path, createPrivateKey, 'a private key')).export({ format: 'jwk' })
+  const { d } = (await readPrivateKey(path)).export({ format: 'jwk' })
   return new Uint8Array(Buffer.from(d!, 'base64url'))
 }
 
 /** The public half of a key file, be it the private or the public one. */
 export async function readPublicKey(path: string): Promise<PublicKey> {
-  return publicKeyOf(await readKey(path, createPublicKey, 'a key'))
+  const text = await readText(path)
+  if (isSealed(text)) return publicKeyOf(publicKeyFromRaw(sealedPublic(text, path)))
+  return publicKeyOf(parsed(path, () => createPublicKey(text), 'a key'))
 }

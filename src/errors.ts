@@ -65,6 +65,7 @@ export type RefusalName =
   | 'WrongSignature' // a signature that does not verify, or by a key without that role
   | 'UnknownKey' // signed by a key that no root known here lists; a newer root may
   | 'Lapsed' // only an earlier root covers it, and no root vouches for it
+  | 'WrongPassphrase' // of an encrypted key
   | 'UnderThreshold' // valid signatures, but fewer than the role needs
   | 'Expired' // first injection after `expires`
   | 'StaleParent' // not the next link of the chain

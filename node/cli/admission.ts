@@ -8,13 +8,24 @@ import { ticketBodySchema } from '../../src/upgrade/ticket.ts'
 import { readPublicKey } from '../keys.ts'
 import { type Answer, answering, type Terminal } from './command.ts'
 import type { Connect } from './connection.ts'
-import { expiry, outOption, peerOption, readSigners, readTrust, rootOption, several, signOption } from './options.ts'
+import {
+  asOption,
+  expiry,
+  outOption,
+  peerOption,
+  readSigners,
+  readTrust,
+  rootOption,
+  type SigningOptions,
+  several,
+  signOption,
+  signWithOption
+} from './options.ts'
 import { type StatementOptions, state } from './statements.ts'
 import { writeWhole } from './whole.ts'
 
-interface AdmitOptions {
+interface AdmitOptions extends SigningOptions {
   root: string
-  sign?: string[]
   operator?: true
   class?: string[]
   label?: string[]
@@ -41,7 +52,7 @@ function labelsOf(texts: readonly string[]): Record<string, string> {
 async function admit(named: string, options: AdmitOptions): Promise<Answer> {
   const trust = await readTrust(options.root)
   if (!trust.isPrivate) throw new Refusal('Usage', `${options.root}: the fleet is open, everybody takes part in it`)
-  const signers = await readSigners(options.sign)
+  const signers = await readSigners(options)
   const peer = await peerNamed(named)
   const body = ticketBodySchema.safeParse({
     format: 1,
@@ -86,6 +97,8 @@ export function admissionCommands(program: Command, terminal: Terminal, connect:
       .option('--expires <time>', 'until when it is admitted', '90d')
       .addOption(rootOption())
       .addOption(signOption())
+      .addOption(signWithOption())
+      .addOption(asOption())
       .addOption(outOption('the file to write').default('ticket.json')),
     terminal,
     (options, [peer]) => admit(peer!, options)
@@ -100,6 +113,8 @@ export function admissionCommands(program: Command, terminal: Terminal, connect:
       .addOption(rootOption())
       .addOption(peerOption())
       .addOption(signOption())
+      .addOption(signWithOption())
+      .addOption(asOption())
       .addOption(outOption('write the statement instead of injecting it')),
     terminal,
     (options, [peer]) => revoke(connect, peer!, options)

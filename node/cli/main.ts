@@ -1,5 +1,7 @@
 /** The program `upstart` (SPEC C). */
+
 import { RELEASE } from '../daemon/release.ts'
+import { takePassphrase } from '../passphrase.ts'
 import type { Connect } from './connection.ts'
 import { run } from './program.ts'
 
@@ -9,6 +11,7 @@ const connect: Connect = async (root, peers, credentials) => {
   return createClient({ root, peers, credentials })
 }
 
+takePassphrase()
 // A reader that has gone away (`upstart status | head`) is no error of ours; the write's own failure says so.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(error.code === 'EPIPE' ? 0 : 1)

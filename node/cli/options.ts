@@ -8,6 +8,7 @@ import type { RootInit } from '../../src/upgrade/root.ts'
 import { MAX_ROOTS_BYTES, openTrust, type Trust } from '../../src/upgrade/trust.ts'
 import { readPublicKey, readSigner } from '../keys.ts'
 import { ofFile, unreadable } from '../obstacles.ts'
+import { commandSigner } from './sign-with.ts'
 
 /** Collects an option that may be given several times. */
 export const several = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value]
@@ -18,8 +19,18 @@ export const peerOption = (): Option =>
   new Option('--peer <address>', 'a peer to talk to: /ip4/…/tcp/…/p2p/12D3KooW… (may be repeated)')
     .env('UPSTART_PEER')
     .argParser(several)
-export const signOption = (): Option =>
-  new Option('--sign <keyfile>', 'sign with this private key (may be repeated)').argParser(several)
+/** What a command that signs is told. */
+export interface SigningOptions {
+  sign?: string[]
+  signWith?: string
+  as?: string
+}
+export const signOption = (flag = '--sign'): Option =>
+  new Option(`${flag} <keyfile>`, 'sign with this private key (may be repeated)').argParser(several)
+export const signWithOption = (): Option =>
+  new Option('--sign-with <command>', 'sign with a command, which reads what is signed and writes the signature')
+export const asOption = (): Option =>
+  new Option('--as <keyfile>', 'the public key that the command of --sign-with signs for')
 export const outOption = (what: string): Option => new Option('-o, --out <file>', what)
 
 /** Reads a file of at most `limit` bytes; one that is longer is not read. */
@@ -44,8 +55,14 @@ export async function readTrust(path: string): Promise<Trust> {
   return openTrust(await readRoot(path))
 }
 
-export async function readSigners(paths: readonly string[] | undefined): Promise<Signer[]> {
-  return Promise.all((paths ?? []).map(readSigner))
+/** Encrypted keys one after another: each may ask for its passphrase. */
+export async function readSigners({ sign, signWith, as }: SigningOptions): Promise<Signer[]> {
+  if ((signWith === undefined) !== (as === undefined))
+    throw new Refusal('Usage', '--sign-with COMMAND and --as KEYFILE.pub belong together: give both')
+  const signers: Signer[] = []
+  for (const path of sign ?? []) signers.push(await readSigner(path))
+  if (signWith !== undefined) signers.push(commandSigner(signWith, await readPublicKey(as!)))
+  return signers
 }
 
 export function wholeNumber(text: string): number {

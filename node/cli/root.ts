@@ -20,6 +20,7 @@ import { ofFile } from '../obstacles.ts'
 import { type Answer, answering, type Terminal } from './command.ts'
 import { type Connect, connected } from './connection.ts'
 import {
+  asOption,
   expiry,
   outOption,
   peerOption,
@@ -28,8 +29,10 @@ import {
   readSigners,
   roleHolders,
   rootOption,
+  type SigningOptions,
   several,
-  signOption
+  signOption,
+  signWithOption
 } from './options.ts'
 import { writeWhole } from './whole.ts'
 
@@ -50,17 +53,16 @@ interface RoleOptions {
   open?: true
 }
 
-interface NewOptions extends RoleOptions {
+interface NewOptions extends RoleOptions, SigningOptions {
   root: string
   expires: string
-  sign?: string[]
   out: string
 }
 
 async function newRoot(options: NewOptions): Promise<Answer> {
   const root = await roleHolders('--root', options.root)
   const roles = definite({ root, targets: root, operator: root, admission: root, ...(await changesOf(options)) })
-  const signers = await readSigners(options.sign)
+  const signers = await readSigners(options)
   const bytes = signRoot({ roles, expiresMs: expiry(options.expires, Date.now()) }, signers)
   const signed = signers.length >= root.threshold
   // Opened with its own rules before it is written: what cannot be used is not written.
@@ -92,14 +94,13 @@ async function changesOf(options: RoleOptions): Promise<Partial<RootInit['roles'
   return changes as Partial<RootInit['roles']>
 }
 
-interface RotateOptions extends RoleOptions {
+interface RotateOptions extends RoleOptions, SigningOptions {
   root: string
   peer?: string[]
   holders?: string
   expires: string
   lapse?: string[]
   lapseAll?: boolean
-  sign?: string[]
   out?: string
 }
 
@@ -116,7 +117,7 @@ async function rotate(connect: Connect, options: RotateOptions): Promise<Answer>
     throw new Refusal('Usage', text)
   }
   const vouched = options.lapseAll === true ? [] : uncovered(history?.items ?? [], roles, trust, options.lapse ?? [])
-  const signers = await readSigners(options.sign)
+  const signers = await readSigners(options)
   const bytes = signRoot(
     { roles, expiresMs: expiry(options.expires, Date.now()), after: { root: before, ...split(vouched) } },
     signers
@@ -319,6 +320,8 @@ export function rootCommands(program: Command, terminal: Terminal, connect: Conn
     )
       .option('--expires <time>', 'when it must have been renewed', '365d')
       .addOption(signOption())
+      .addOption(signWithOption())
+      .addOption(asOption())
       .addOption(outOption('the file to write').default('root.json')),
     terminal,
     newRoot
@@ -337,6 +340,8 @@ export function rootCommands(program: Command, terminal: Terminal, connect: Conn
       .option('--lapse <hash>', 'do not vouch for this entry or statement (may be repeated)', several)
       .option('--lapse-all', 'vouch for nothing that was signed before')
       .addOption(signOption())
+      .addOption(signWithOption())
+      .addOption(asOption())
       .addOption(outOption('the file to write (default: VERSION.root.json)')),
     terminal,
     (options) => rotate(connect, options)

@@ -17,23 +17,25 @@ import { peerIdOf } from './explain.ts'
 import { holdCommands } from './hold.ts'
 import { leaveCommand } from './leave.ts'
 import {
+  asOption,
   expiry,
   outOption,
   peerOption,
   readRoot,
   readSigners,
   rootOption,
+  type SigningOptions,
   several,
   signOption,
+  signWithOption,
   wholeNumber
 } from './options.ts'
 import { needOf } from './retirement.ts'
 import { writeWhole } from './whole.ts'
 
-export interface StatementOptions {
+export interface StatementOptions extends SigningOptions {
   root: string
   peer?: string[]
-  sign?: string[]
   out?: string
   note: string
   expires: string
@@ -60,7 +62,7 @@ export async function state(
 ): Promise<Answer> {
   const rootBytes = await readRoot(options.root)
   const trust = openTrust(rootBytes)
-  const signers = await readSigners(options.sign)
+  const signers = await readSigners(options)
   if (options.out === undefined && options.peer === undefined) {
     throw new Refusal(
       'Usage',
@@ -304,6 +306,8 @@ export function statementCommands(program: Command, terminal: Terminal, connect:
       .addOption(rootOption())
       .addOption(peerOption())
       .addOption(signOption())
+      .addOption(signWithOption())
+      .addOption(asOption())
       .addOption(outOption('write the statement instead of handing it to a peer'))
       .option('--note <text>', 'why; shown to operators', '')
       .option('--expires <time>', 'when it stops counting', expires)

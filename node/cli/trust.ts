@@ -17,8 +17,18 @@ import { rolesFor, type Trust } from '../../src/upgrade/trust.ts'
 import { generateKeyFiles } from '../keys.ts'
 import { ofFile } from '../obstacles.ts'
 import { openUpgradeFile, writeUpgradeFile } from '../pack/file.ts'
+import { readPassphrase } from '../passphrase.ts'
 import { type Answer, answering, type Terminal } from './command.ts'
-import { isDocument, readBounded, readSigners, readTrust, several } from './options.ts'
+import {
+  asOption,
+  isDocument,
+  readBounded,
+  readSigners,
+  readTrust,
+  type SigningOptions,
+  signOption,
+  signWithOption
+} from './options.ts'
 import { type Need, needsOf, sayNeeds } from './root.ts'
 import { writeWhole } from './whole.ts'
 
@@ -91,9 +101,16 @@ async function signDocument(path: string, signers: readonly Signer[], trust: Tru
   return result
 }
 
-async function sign(path: string, options: { key: string[]; root?: string }): Promise<Answer> {
-  const signers = await readSigners(options.key)
-  const trust = options.root === undefined ? null : await readTrust(options.root)
+interface SignOptions extends Omit<SigningOptions, 'sign'> {
+  key?: string[]
+  root?: string
+}
+
+async function sign(path: string, { key, root, ...external }: SignOptions): Promise<Answer> {
+  const signers = await readSigners({ ...external, ...(key === undefined ? {} : { sign: key }) })
+  if (signers.length === 0)
+    throw new Refusal('Usage', 'nothing to sign with: give --key KEYFILE, or --sign-with COMMAND --as KEYFILE.pub')
+  const trust = root === undefined ? null : await readTrust(root)
   const signed = await ((await isDocument(path)) ? signDocument : signUpgradeFile)(path, signers, trust)
   const { needs, isKnown, ...said } = signed
   if (needs !== undefined) {
@@ -108,23 +125,31 @@ async function sign(path: string, options: { key: string[]; root?: string }): Pr
 }
 
 export function trustCommands(program: Command, terminal: Terminal): void {
-  answering(
-    program.command('keygen').description('make a key pair: FILE (secret, mode 0600) and FILE.pub').argument('<file>'),
+  answering<{ encrypt?: true }>(
+    program
+      .command('keygen')
+      .description('make a key pair: FILE (secret, mode 0600) and FILE.pub')
+      .argument('<file>')
+      .option('--encrypt', 'under a passphrase, asked for or from UPSTART_PASSPHRASE_FILE or UPSTART_PASSPHRASE'),
     terminal,
-    async (_options, [file]) => {
-      const made = await generateKeyFiles(file!)
+    async ({ encrypt }, [file]) => {
+      const passphrase = encrypt === true ? await readPassphrase(file!, true) : undefined
+      const made = await generateKeyFiles(file!, passphrase)
+      const how = encrypt === true ? 'under its passphrase' : 'keep it secret'
       return {
-        json: { ...made },
-        text: `${made.privatePath} (keep it secret) and ${made.publicPath}; key ${made.keyid}`
+        json: { ...made, encrypted: encrypt === true },
+        text: `${made.privatePath} (${how}) and ${made.publicPath}; key ${made.keyid}`
       }
     }
   )
-  answering<{ key: string[]; root?: string }>(
+  answering<SignOptions>(
     program
       .command('sign')
       .description('add signatures to an upgrade file, a statement or an incomplete root.json')
       .argument('<file>')
-      .requiredOption('--key <keyfile>', 'private key to sign with (may be repeated)', several)
+      .addOption(signOption('--key'))
+      .addOption(signWithOption())
+      .addOption(asOption())
       .option('--root <file>', 'root.json, to say how many signatures are still needed'),
     terminal,
     (options, [file]) => sign(file!, options)

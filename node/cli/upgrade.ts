@@ -7,15 +7,25 @@ import { openUpgradeFile } from '../pack/file.ts'
 import { findUpgrade, pack, readDefinition } from '../pack/pack.ts'
 import { checkSource, isWrong } from './check.ts'
 import { type Answer, answering, type Terminal } from './command.ts'
-import { expiry, outOption, readSigners, readTrust, rootOption, several, signOption } from './options.ts'
+import {
+  asOption,
+  expiry,
+  outOption,
+  readSigners,
+  readTrust,
+  rootOption,
+  type SigningOptions,
+  several,
+  signOption,
+  signWithOption
+} from './options.ts'
 
-interface PackCommandOptions {
+interface PackCommandOptions extends SigningOptions {
   root: string
   parent?: string[]
   rival?: string[]
   check: boolean
   expires: string
-  sign?: string[]
   out?: string
 }
 
@@ -54,7 +64,7 @@ async function packCommand(source: string, options: PackCommandOptions, terminal
   const parents = await Promise.all((options.parent ?? []).map(readParent))
   parents.sort((a, b) => a.content.version - b.content.version)
   const version = (parents.at(-1)?.content.version ?? 0) + 1
-  const signers = await readSigners(options.sign)
+  const signers = await readSigners(options)
   const checked = options.check ? await checkedBefore(source, options.parent ?? [], terminal) : undefined
   const packed = await pack({
     source,
@@ -107,6 +117,8 @@ export function upgradeCommands(program: Command, terminal: Terminal): void {
       .option('--no-check', 'do not hold the code against its specification first')
       .option('--expires <time>', 'until when it may first be injected', '30d')
       .addOption(signOption())
+      .addOption(signWithOption())
+      .addOption(asOption())
       .addOption(outOption('the upgrade file to write (default: vN.upgrade)')),
     terminal,
     (options, [source]) => packCommand(source!, options, terminal)
