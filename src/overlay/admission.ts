@@ -6,12 +6,13 @@ import { attempt, Refusal } from '../errors.ts'
 import { SmallMap } from '../small.ts'
 import type { StatementSet } from '../upgrade/statements.ts'
 import { type Admitted, checkCovers, type Ticket } from '../upgrade/ticket.ts'
+import type { AntiEntropy } from './antientropy.ts'
 import type { Authority, PeerInit } from './events.ts'
 import type { Membership } from './membership.ts'
 import type { Message } from './messages.ts'
 import type { Outbox } from './outbox.ts'
 import type { OwnRecord } from './own-record.ts'
-import type { SignedRecord } from './record.ts'
+import type { Head, SignedRecord } from './record.ts'
 import type { Roots } from './roots.ts'
 import type { View } from './view.ts'
 
@@ -42,7 +43,8 @@ export interface Admission {
   /** Whether one more entry or statement of a stranger is looked at. */
   spend(): boolean
   onConnected(peer: string): void
-  onTicket(from: string, text: string): void
+  /** @param root the newest that its sender trusts, if it says so */
+  onTicket(from: string, text: string, root?: Head): void
   /** Whoever asks for a place shows its record, and with it its ticket. */
   onIntroduction(from: string, record: Uint8Array): void
   /** This peer has been given a new ticket. */
@@ -78,6 +80,7 @@ export interface AdmissionInit {
   readonly membership: Membership
   readonly ownRecord: OwnRecord
   readonly outbox: Outbox
+  readonly antiEntropy: AntiEntropy
   now(): number
 }
 
@@ -146,22 +149,37 @@ export class TicketAdmission implements Admission {
   }
 
   onConnected(peer: string): void {
-    this.#parts.outbox.send({ type: 'send', to: peer, message: { kind: 'ticket', ticket: this.#own.text } })
+    const ticket = this.#own.text
+    const { said } = this.#parts.roots
+    this.#parts.outbox.send({ type: 'send', to: peer, message: { kind: 'ticket', ticket, ...said } })
   }
 
-  onTicket(from: string, text: string): void {
+  onTicket(from: string, text: string, root?: Head): void {
     const ticket = this.#open(text, { peer: from, labels: {}, objects: [] })
+    // A10: a newer root, not heard of here, may let its signer admit. Until then it is a stranger.
+    if (ticket instanceof Refusal && ticket.code === 'UnknownKey') return
     if (ticket instanceof Refusal) {
       const reason = `${ticket.name}: ${ticket.message}`
       this.#parts.outbox.send({ type: 'disconnect', peer: from, reason, blame: true })
-    } else if (this.isGood(ticket)) this.#shown.set(from, ticket)
+    } else if (this.isGood(ticket)) {
+      this.#shown.set(from, ticket)
+      this.#catchUp(from, root)
+    }
+  }
+
+  /** A10: whoever has not heard of a root may take this peer's ticket for nobody's: it is told first, and shown again. */
+  #catchUp(peer: string, root: Head | undefined): void {
+    const { roots, antiEntropy } = this.#parts
+    if (roots.standing(root) !== 'behind') return
+    antiEntropy.tellRoots(peer, root)
+    this.onConnected(peer)
   }
 
   onIntroduction(from: string, bytes: Uint8Array): void {
     if (this.admits(from)) return
     const signed = attempt(() => this.#parts.authority.openRecord(bytes))
     if (signed instanceof Refusal || signed.record.peer !== from || signed.record.ticket === undefined) return
-    if (this.covers(signed)) this.onTicket(from, signed.record.ticket)
+    if (this.covers(signed)) this.onTicket(from, signed.record.ticket, this.#parts.roots.said.root)
   }
 
   renew(text: string): void {

@@ -11,6 +11,7 @@ import type { StatementSet } from '../upgrade/statements.ts'
 import type { PeerLimits } from './events.ts'
 import { MAX_DELTA_BYTES, MAX_ROOTS_TOLD, type Message, type MessageOf } from './messages.ts'
 import type { Outbox } from './outbox.ts'
+import type { Head } from './record.ts'
 import type { Roots } from './roots.ts'
 import type { View } from './view.ts'
 
@@ -248,6 +249,17 @@ export class AntiEntropy {
   /** Asks a peer for what it has that we lack, outside of a round. */
   ask(peer: string): void {
     this.#sendDigest(peer, false)
+  }
+
+  /** Roots that follow this one, and nothing else. */
+  tellRoots(peer: string, theirs: Head | undefined): void {
+    this.#sendDelta(peer, {
+      roots: this.#roots.after(theirs),
+      entries: NOTHING,
+      statements: NOTHING,
+      records: NOTHING,
+      agesMs: []
+    })
   }
 
   /** Sends one's own new record at once to those who act on it (SPEC O5). */

@@ -138,7 +138,12 @@ export const messageSchema = z.discriminatedUnion('kind', [
   /** Both sides of a pair that count something else; `answer` asks for what the receiver counts. */
   z.strictObject({ kind: z.literal('census'), digest, ...counts, answer: z.boolean() }),
   /** First of all, in a private fleet: what admits the sender (SPEC A4). */
-  z.strictObject({ kind: z.literal('ticket'), ticket: z.string().max(MAX_TICKET_BYTES) }),
+  z.strictObject({
+    kind: z.literal('ticket'),
+    ticket: z.string().max(MAX_TICKET_BYTES),
+    /** The newest root that the sender trusts, as in a summary. */
+    root: headSchema.optional()
+  }),
   /** Contacts of the sender: itself, neighbours, some of its passive set (SPEC O10). `answer` asks for as many in return. */
   z.strictObject({
     kind: z.literal('shuffle'),

@@ -242,7 +242,7 @@ export class Peer {
     if (!this.admission.takes(from, message.kind)) return
     switch (message.kind) {
       case 'ticket':
-        return this.admission.onTicket(from, message.ticket)
+        return this.admission.onTicket(from, message.ticket, message.root)
       case 'summary':
         this.membership.onSummary(from)
         this.#parts.locality.clock.note(from, message.time, this.now)
@@ -287,13 +287,14 @@ export class Peer {
   #onDelta(from: string, delta: Extract<Message, { kind: 'delta' }>): void {
     let news = false
     let orphans = false
+    const isMember = this.admission.admits(from)
+    const isTaken = (): boolean => isMember || this.admission.spend()
     for (const bytes of delta.roots ?? []) {
+      if (!isTaken()) return
       const learned = this.#parts.roots.learn(bytes)
       if (!this.#weigh(from, learned)) return
       news ||= learned.what === 'new'
     }
-    const isMember = this.admission.admits(from)
-    const isTaken = (): boolean => isMember || this.admission.spend()
     for (const bytes of delta.entries) {
       if (!isTaken()) return
       const learned = this.#parts.learning.entry(bytes)

@@ -3,11 +3,11 @@ import assert from 'node:assert/strict'
 import type { Effect, Event } from '../../../src/overlay/events.ts'
 import { messageSchema } from '../../../src/overlay/messages.ts'
 import { Peer } from '../../../src/overlay/peer.ts'
-import { signStatement } from '../../../src/upgrade/entry.ts'
+import { signStatement, signTicket } from '../../../src/upgrade/entry.ts'
 import type { Signer } from '../../../src/upgrade/keys.ts'
 import { holdersIn, type OpenRoot, signRoot } from '../../../src/upgrade/root.ts'
 import { authority } from '../../../src/upgrade/seal.ts'
-import { openTrust } from '../../../src/upgrade/trust.ts'
+import { encodeRoots, openTrust } from '../../../src/upgrade/trust.ts'
 import { FAR, testFleet, testSigner } from '../upgrade/fleet.ts'
 import { LonePeer } from './lone-peer.ts'
 
@@ -42,10 +42,13 @@ class Fleet {
   now = 1_000_000
 
   readonly #size: number
+  /** Of a private fleet: by the peer's number. */
+  readonly #tickets: readonly string[]
 
-  constructor(size: number) {
+  constructor(size: number, files: readonly Uint8Array[] = [], tickets: readonly string[] = []) {
     this.#size = size
-    for (let n = 1; n <= size; n++) this.peers.push(this.#make(n))
+    this.#tickets = tickets
+    for (let n = 1; n <= size; n++) this.peers.push(this.#make(n, files[n - 1]))
     for (const peer of this.peers) this.step(peer, { type: 'boot', bundles: [] })
     this.passes(2000)
   }
@@ -56,7 +59,9 @@ class Fleet {
     this.durable.set(signing.peer, kept)
     const bootstrap = idsOf(this.#size).flatMap((peer) => (peer === signing.peer ? [] : [{ peer, addresses: ['/'] }]))
     const common = { group: null, labels: {}, addresses: ['/'], classes: null }
-    const init = { ...common, peer: signing.peer, bootstrap, seed: n }
+    const ticket = this.#tickets[n - 1]
+    const shown = ticket === undefined ? {} : { ticket }
+    const init = { ...common, ...shown, peer: signing.peer, bootstrap, seed: n }
     return new Peer(init, signing, new Map(kept))
   }
 
@@ -244,6 +249,48 @@ describe('roots between peers', () => {
     fleet.step(first, { type: 'message', from: second.id, message })
     assert.match(fleet.blamed.join(), /UnknownKey/)
     assert.deepEqual(fleet.versions(), [1, 1])
+  })
+})
+
+describe('roots between peers of a private fleet', () => {
+  const [before, after] = [testSigner(7), testSigner(90)]
+  const closed = testFleet(0, FAR, true)
+  const both = { keys: [before.key, after.key], threshold: 1 }
+  const rolesOf = (root: OpenRoot) => ({ ...holdersIn(root), admission: both })
+  const rootOf = (root: OpenRoot) =>
+    signRoot({ roles: rolesOf(root), expiresMs: FAR, after: { root, entries: [], statements: [] } }, [holder])
+  const ticketOf = (n: number, signer: Signer): string => {
+    const said = { format: 1 as const, fleet: closed.trust.fleet, number: 1, as: 'member' as const }
+    const body = { ...said, peer: idsOf(n)[n - 1]!, classes: null, labels: null }
+    return new TextDecoder().decode(signTicket(body, FAR, [signer]))
+  }
+
+  it('A10: who was off while admission got a second key learns of it from those whose tickets it signed', () => {
+    const two = closed.trust.rotated(rootOf(closed.trust.root))
+    const ahead = encodeRoots(two.rotated(rootOf(two.root)))
+    const tickets = [ticketOf(1, after), ticketOf(2, after), ticketOf(3, before)]
+    const fleet = new Fleet(3, [ahead, ahead, closed.rootBytes], tickets)
+    fleet.passes(30_000)
+    assert.deepEqual(fleet.versions(), [3, 3, 3])
+    assert.deepEqual(fleet.blamed, [])
+    assert.deepEqual(
+      fleet.peers.map((one) => one.view.size),
+      [3, 3, 3]
+    )
+  })
+
+  it('A10: a stranger is told no roots', () => {
+    const ahead = encodeRoots(closed.trust.rotated(rootOf(closed.trust.root)))
+    const tickets = [ticketOf(1, after), ticketOf(2, testSigner(91))]
+    const door = new Fleet(1, [ahead], tickets)
+    const [id, ticket] = [idsOf(2)[1]!, tickets[1]!]
+    const [peer] = door.peers as [Peer]
+    peer.step({ type: 'connected', peer: id }, door.now)
+    const effects = peer.step({ type: 'message', from: id, message: { kind: 'ticket', ticket } }, door.now)
+    assert.deepEqual(
+      effects.filter((one) => one.type === 'send'),
+      []
+    )
   })
 })
 
