@@ -5,8 +5,8 @@
  */
 import { parseArgs } from 'node:util'
 import { EventKind, Kernel } from '../sim/kernel.ts'
-import type { Simulated } from '../sim/machine.ts'
 import { immediateSchedule, scenario } from '../sim/scenario.ts'
+import type { Simulated } from '../sim/simulated.ts'
 import { Simulator } from '../sim/simulator.ts'
 import type { Effect, Event, PeerInit } from '../src/overlay/events.ts'
 import type { Message } from '../src/overlay/messages.ts'

@@ -67,6 +67,8 @@ export class Convergence {
     const { scenario, operator } = this.#simulator
     if (machine.departed) return undefined
     if (!machine.up) return 'is off'
+    // The power went between its last write and its end: it had left, and was started again.
+    if (this.#leavers.has(machine.index) && machine.durable.has('left')) return undefined
     if (this.#leavers.has(machine.index))
       return `is still here: ${machine.peer?.leaving ?? 'it has not heard that it leaves'}`
     const root = this.#simulator.world.roots.at(-1)!

@@ -134,7 +134,8 @@ function call(simulator: Simulator, node: number, from: number): void {
 }
 
 function stop(simulator: Simulator): void {
-  const { network, machines, operator } = simulator
+  const { network, machines, operator, power } = simulator
+  power?.end()
   network.partition(undefined)
   Object.assign(network.options, { loss: 0, raw: false, duplication: 0 })
   for (const machine of machines) {

@@ -8,6 +8,7 @@ export class SimulatedLoad {
   /** Threshold → what the peer was told of it. */
   #watched = new Map<number, boolean | undefined>()
 
+  /** @param tell in the order in which it changes */
   constructor(tell: (event: Event) => void) {
     this.#tell = tell
   }

@@ -18,7 +18,6 @@ import type { PeerRecord, PhaseName, SignedRecord } from '../src/overlay/record.
 import type { Generator } from '../src/prng.ts'
 import { SmallMap } from '../src/small.ts'
 import type { World } from './authority.ts'
-import type { Counting } from './census.ts'
 import type { Checkers, Watched } from './checkers.ts'
 import { Disk, type Image } from './disk.ts'
 import { History } from './history.ts'
@@ -26,22 +25,10 @@ import { type Curve, type HostEvents, type HostOptions, type InFlight, Simulated
 import { EventKind, type Kernel } from './kernel.ts'
 import { SimulatedLoad } from './load.ts'
 import type { Network } from './network.ts'
+import { type PowerCuts, stepOf } from './power.ts'
 import type { DiskOptions } from './scenario.ts'
+import type { MakePeer, Simulated } from './simulated.ts'
 import type { Timers } from './timers.ts'
-
-/** What is simulated: the production `Peer`, or a stand-in of a test. */
-export interface Simulated {
-  step(event: Event, now: number): Effect[]
-  /** A stand-in may take whatever its driver takes for signed. */
-  judge?(topic: Topic, bytes: Uint8Array): 'accept' | 'ignore' | 'reject'
-  readonly view: { readonly size: number; all?(): Iterable<{ readonly record: PeerRecord }> }
-  /** For the overlay's shape; a stand-in may have none. */
-  readonly leaving?: string | undefined
-  readonly neighbours?: { all(): Iterable<string>; has(peer: string): boolean }
-  readonly census?: Counting
-  readonly membership?: { readonly passive: { readonly size: number; peers(): Iterable<string> } }
-}
-export type MakePeer = (init: PeerInit, authority: Authority, snapshot: ReadonlyMap<string, unknown>) => Simulated
 
 /** Virtual time 0 on the clocks of peers: statements' expiry and the like are wall-clock times. */
 export const EPOCH_MS = 1_800_000_000_000
@@ -59,6 +46,8 @@ export interface Surroundings {
   readonly disk: DiskOptions
   readonly host: HostOptions
   readonly strict: boolean
+  /** Where the power may go at any durable step. */
+  readonly power: PowerCuts | undefined
   readonly history: number
   indexOf(peer: string): number | undefined
   addressOf(node: number): string
@@ -102,6 +91,7 @@ export class Machine implements Watched, HostEvents {
   #queue: Effect[][] | undefined
   #position = 0
   #syncing: PersistEffect | undefined
+  #isCut = false
   #load: SimulatedLoad | undefined
   readonly #history: History | undefined
 
@@ -272,10 +262,11 @@ export class Machine implements Watched, HostEvents {
   }
 
   onSynced(process: number): void {
-    if (process !== this.process || this.#syncing === undefined) return
-    this.#apply(this.#syncing)
+    const syncing = this.#syncing
+    if (process !== this.process || syncing === undefined) return
     this.#syncing = undefined
-    this.#perform()
+    const isDone = this.#isPowered(stepOf(syncing), () => this.#apply(syncing))
+    if (isDone) this.#perform()
   }
 
   #apply(persist: PersistEffect): void {
@@ -365,9 +356,11 @@ export class Machine implements Watched, HostEvents {
   /** Work of the piece store has ended: it is on the disk, and the peer hears of it. */
   onCompletion(process: number, event: Event): void {
     if (process !== this.process) return
-    if (event.type === 'piece-stored' && event.outcome === 'stored') this.hold(event.bundle, event.index)
+    if (event.type === 'piece-stored' && event.outcome === 'stored') {
+      if (!this.#isPowered('store a piece', () => this.hold(event.bundle, event.index))) return
+    }
     if (event.type === 'unpacked' && event.ok) {
-      this.disk.unpack(event.bundle)
+      if (!this.#isPowered('unpack a bundle', () => this.disk.unpack(event.bundle))) return
       this.#around.unpacked(this.index, event.bundle)
     }
     this.step(event)
@@ -386,7 +379,23 @@ export class Machine implements Watched, HostEvents {
   }
 
   onHostDone(process: number, inFlight: InFlight): void {
-    if (process === this.process) this.host.finish(inFlight)
+    if (process !== this.process) return
+    this.#isPowered(`host: ${inFlight.command.command}`, (cut) => {
+      this.#isCut = cut
+      this.host.finish(inFlight)
+      this.#isCut = false
+    })
+  }
+
+  /** Does what makes a step durable, unless the power goes before it. Returns whether the machine is still on after it. */
+  #isPowered(step: string, act: (cut: boolean) => void): boolean {
+    const { power, kernel } = this.#around
+    const cut = power?.at(step)
+    if (cut !== 'before') act(cut === 'after')
+    if (cut === undefined) return true
+    this.crash()
+    kernel.after(power!.downMs(), EventKind.restart, this.index)
+    return false
   }
 
   // ---- the one timer
@@ -404,13 +413,16 @@ export class Machine implements Watched, HostEvents {
   }
 
   get load(): SimulatedLoad {
-    this.#load ??= new SimulatedLoad((event) => this.#complete(event))
+    const tell = (event: Event) => this.#around.kernel.after(1, EventKind.completion, this.index, this.process, event)
+    this.#load ??= new SimulatedLoad(tell)
     return this.#load
   }
 
   // ---- what the host reports
 
   deliver(event: Event): void {
+    // The power went after the command did its work: nobody hears of it.
+    if (this.#isCut) return
     this.step(event)
   }
   violation(rule: string, text: string): void {

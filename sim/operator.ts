@@ -109,7 +109,7 @@ export class Operator {
     const { machines, scenario, checkers, kernel } = this.#simulator
     const action = scenario.actions[answer.request]!
     // The peer that took it died with it, and everybody knows the other one by now: the chain goes by that.
-    if (answer.refusal === 'StaleParent' && progress.rival?.isTaken === true) {
+    if (answer.refusal === 'StaleParent' && progress.rival !== undefined && this.#isTaken(progress)) {
       const { rival, made } = progress
       this.#simulator.world.yieldTo(rival.entry)
       progress.rival = { ...rival, entry: made as Entry }
@@ -124,9 +124,25 @@ export class Operator {
     if (action.what === 'upgrade') this.lastAcceptedMs = kernel.now
   }
 
-  /** Whoever had a bundle alone may be gone for ever: the upgrade file is injected again. */
+  /** Whether a rival came first: its answer may have been lost with the peer that gave it, but the log tells. */
+  #isTaken({ rival, made }: Progress): boolean {
+    return rival!.isTaken || (this.#isKept(rival!.entry) && !this.#isKept(made!))
+  }
+
+  /** Whether a machine that is not gone for ever has it on its disk. */
+  #isKept({ bytes }: { bytes: Uint8Array }): boolean {
+    return this.#simulator.machines.some(({ departed, durable }) => !departed && [...durable.values()].includes(bytes))
+  }
+
+  /** Whoever had a bundle alone, or an entry, may be gone for ever: it is injected again. */
   bringAgain(): void {
     const { machines, world } = this.#simulator
+    for (const [index, progress] of this.#progress.entries()) {
+      const { made, settled, givenUp } = progress
+      if (made === undefined || !settled || givenUp || this.#isKept(made)) continue
+      progress.settled = false
+      this.act(index)
+    }
     const up = machines.filter((machine) => machine.up && !machine.rotten)
     for (const { bytes } of world.roots.slice(1)) {
       if (up.length === 0 || up.some(({ durable }) => [...durable.values()].includes(bytes))) continue

@@ -166,6 +166,8 @@ export interface Scenario {
   strict: boolean
   /** Every peer has a ticket, and needs it. @default false */
   private?: boolean
+  /** Share of the durable steps at which the power goes, until faults stop. @default none */
+  powerCuts?: number
   /** Events of each peer kept for a report. */
   history: number
 }

@@ -17,15 +17,17 @@ import type { InFlight } from './host.ts'
 import { Hostility } from './hostile.ts'
 import { EventKind, Kernel } from './kernel.ts'
 import { Links } from './links.ts'
-import { Machine, type MakePeer, type Surroundings } from './machine.ts'
+import { Machine, type Surroundings } from './machine.ts'
 import { Measures, type Percentiles, percentiles } from './measures.ts'
 import { addressOf, groupName, indexOfPeer, peerName } from './names.ts'
 import { Network } from './network.ts'
 import { Operator } from './operator.ts'
 import { type Shape, shapeOf } from './overlay.ts'
 import { Introductions, labelsOf } from './places.ts'
+import { PowerCuts } from './power.ts'
 import { Processors } from './processors.ts'
 import type { Scenario } from './scenario.ts'
+import type { MakePeer } from './simulated.ts'
 import { Timers } from './timers.ts'
 
 /** How often the simulator looks whether everything has converged, virtual ms. */
@@ -94,6 +96,8 @@ export class Simulator {
   readonly kernel = new Kernel()
   readonly random: Generator
   readonly world: World
+  /** Where the power may go at any durable step. */
+  readonly power: PowerCuts | undefined
   readonly checkers: Checkers
   readonly network: Network
   readonly machines: Machine[] = []
@@ -122,6 +126,7 @@ export class Simulator {
     this.random = new Generator(seed, 1)
     this.#workload = new Generator(seed, 2)
     this.world = new World(seed, scenario.strict)
+    if (scenario.powerCuts !== undefined) this.power = new PowerCuts(new Generator(seed, 41), scenario.powerCuts)
     this.world.isPrivate = scenario.private === true
     const groups = scenario.groupSize > 0 ? Math.ceil(peers / scenario.groupSize) : 0
     this.checkers = new Checkers(this.world, groups, scenario.unavailable, scenario.strict, (rule, machine, text) => ({
@@ -231,6 +236,7 @@ export class Simulator {
       disk: scenario.disk,
       host: scenario.host,
       strict: scenario.strict,
+      power: this.power,
       history: scenario.history,
       indexOf: (peer) => this.indexOf(peer),
       addressOf,

@@ -1,8 +1,8 @@
 /** Stand-ins for the production peer: scripted ones, and the real one with a defect planted in it. */
 
 import { calmHost } from '../../sim/host.ts'
-import type { MakePeer, Simulated } from '../../sim/machine.ts'
 import { type Scenario, scenario } from '../../sim/scenario.ts'
+import type { MakePeer, Simulated } from '../../sim/simulated.ts'
 import { type Result, run } from '../../sim/simulator.ts'
 import type { Effect, Event, PeerInit } from '../../src/overlay/events.ts'
 import { Peer } from '../../src/overlay/peer.ts'
