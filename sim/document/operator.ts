@@ -71,6 +71,8 @@ function actionOf(one: Written, { groups }: Document, pause: number): Action {
     }
     case 'retire':
       return { atMs, what: 'retire', version: one.version }
+    case 'rotate':
+      return { atMs, what: 'rotate' }
     case 'leave':
       return { atMs, what: 'leave', node: one.node }
     case 'roster': {

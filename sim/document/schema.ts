@@ -84,13 +84,14 @@ const operatorSchema = z.discriminatedUnion(
     fields({ at, do: z.literal('retry'), version, node: whole.optional(), discardFuture: z.boolean().default(false) }),
     fields({ at, do: z.literal('forget'), version }),
     fields({ at, do: z.literal('retire'), version }),
+    fields({ at, do: z.literal('rotate') }),
     fields({ at, do: z.literal('leave'), node: whole }),
     fields({ at, do: z.literal('exclude'), node: whole, roster: version }),
     fields({ at, do: z.literal('roster'), group: whole, number: version, members: z.array(whole).optional() })
   ],
   {
     error:
-      'an action has "at", and "do": pause, hold, resume, release, approve, hasten, abort, retry, forget, retire, leave, exclude or roster'
+      'an action has "at", and "do": pause, hold, resume, release, approve, hasten, abort, retry, forget, retire, rotate, leave, exclude or roster'
   }
 )
 

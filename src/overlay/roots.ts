@@ -40,9 +40,9 @@ export class Roots {
   /** The version whose expiry has been said. */
   #expired = 0
   /** Hashes of roots that fork the chain. */
-  readonly #rivals = new SmallSet<string>()
+  #rivals: SmallSet<string> | undefined
   /** Neighbour → what it broadcast that is signed by keys of no root here. */
-  readonly #strange = new SmallMap<string, number>()
+  #strange: SmallMap<string, number> | undefined
 
   constructor(init: RootsInit) {
     this.#init = init
@@ -77,7 +77,7 @@ export class Roots {
     const { roots } = this.#trust
     const standing = this.standing(theirs)
     // T15: whoever is ahead on another branch hears of it by this peer's own root.
-    if (standing === 'rival' || (standing === 'ahead' && this.#rivals.size > 0))
+    if (standing === 'rival' || (standing === 'ahead' && this.#rivals !== undefined))
       return [(roots[version - 1] ?? this.#trust.root).bytes]
     const following = roots.slice(version)
     return following.map((root) => root.bytes)
@@ -97,7 +97,7 @@ export class Roots {
     if (this.#trust === before) return { what: 'known' }
     this.#persist(this.#trust.root)
     this.#init.chronicle.hear(this.#trust.root.hash)
-    for (const peer of [...this.#strange.keys()]) this.#strange.delete(peer)
+    this.#strange = undefined
     this.#warn()
     return { what: 'new' }
   }
@@ -134,13 +134,15 @@ export class Roots {
 
   /** Whether a neighbour may have a newer root, by which what it broadcast is well signed; asked a few times. */
   tolerates(peer: string): boolean {
+    // Most peers never meet with either: their tables are made when they are wanted.
+    this.#strange ??= new SmallMap()
     const count = (this.#strange.get(peer) ?? 0) + 1
     this.#strange.set(peer, count)
     return count <= MAX_STRANGE
   }
 
   forget(peer: string): void {
-    this.#strange.delete(peer)
+    this.#strange?.delete(peer)
   }
 
   /** T14: hashes of what is held here and covered by no root any more. */
@@ -163,6 +165,7 @@ export class Roots {
   }
 
   #onFork(text: string): void {
+    this.#rivals ??= new SmallSet()
     if (this.#rivals.has(text) || this.#rivals.size >= MAX_RIVALS) return
     this.#rivals.add(text)
     this.#init.outbox.send({ type: 'alarm', name: 'Fork', text })

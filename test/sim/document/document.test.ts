@@ -273,7 +273,7 @@ operator:
     assert.equal(upgradesOf({ actions } as Scenario)[2]!.replaces, abort!.upgrade)
   })
 
-  it('M28: the operator approves, hastens, holds, retries, excludes and forgets', () => {
+  it('M28: the operator approves, hastens, holds, retries, excludes, forgets and rotates', () => {
     const { actions } = scenarioOf(`
 peers: 6
 groups: { size: 3, unavailable: 1 }
@@ -287,6 +287,7 @@ operator:
   - { at: 6m, do: retry, version: 2, node: 4, discardFuture: true }
   - { at: 7m, do: exclude, node: 5, roster: 1 }
   - { at: 8m, do: forget, version: 1 }
+  - { at: 9m, do: rotate }
 `)
     const said = actions.slice(actions.findLastIndex((one) => one.what === 'roster') + 1)
     const held = said[1]!
@@ -300,7 +301,8 @@ operator:
         { what: 'hasten', upgrade: 1 },
         { what: 'retry', upgrade: 1, peer: 4, discardFuture: true },
         { what: 'exclude', node: 5, group: 1, roster: 1 },
-        { what: 'forget', upgrade: 0 }
+        { what: 'forget', upgrade: 0 },
+        { what: 'rotate' }
       ]
     )
   })
