@@ -13,7 +13,7 @@ import { type Calls, createCalls } from './calls/session.ts'
 import type { History } from './daemon/history.ts'
 import type { PeerStatus, Status } from './daemon/status.ts'
 import { readSeed } from './keys.ts'
-import { type Control, type LockChange, openControl } from './network/control.ts'
+import { type Control, type LockChange, openControl, type SignedItem } from './network/control.ts'
 import { createPeerKey } from './network/key.ts'
 import type { Wires } from './network/network.ts'
 import { createNode, Libp2pTransport, peerOfAddress } from './network/transport.ts'
@@ -52,6 +52,8 @@ export interface Client {
   injectRoot(bytes: Uint8Array): Promise<string>
   /** What the fleet trusts, by the roots that the first peer that answers has and that continue those given here. */
   trust(): Promise<Trust>
+  /** Who signed what that peer holds. */
+  signed(): Promise<SignedItem[]>
   /** For programs of a peer's host: holds up upgrades there, or releases that with null (SPEC S26). */
   lock(token: string, name: string, change: LockChange | null): Promise<string>
   /** Calls made, by what was called and how it ended. */
@@ -226,6 +228,11 @@ class LightClient implements Client {
       this.#trust = told.reduce((trust, root) => trust.rotated(root), known)
       if (this.#trust === known) return known
     }
+  }
+
+  async signed(): Promise<SignedItem[]> {
+    const control = await this.#operator()
+    return await control.signed()
   }
 
   async lock(token: string, name: string, change: LockChange | null): Promise<string> {

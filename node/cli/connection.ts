@@ -5,7 +5,16 @@ import type { Client, Credentials } from '../client.ts'
 
 export type Connection = Pick<
   Client,
-  'status' | 'history' | 'injectUpgrade' | 'injectStatement' | 'injectRoot' | 'trust' | 'lock' | 'call' | 'close'
+  | 'status'
+  | 'history'
+  | 'injectUpgrade'
+  | 'injectStatement'
+  | 'injectRoot'
+  | 'trust'
+  | 'signed'
+  | 'lock'
+  | 'call'
+  | 'close'
 >
 
 export interface ConnectionOptions {

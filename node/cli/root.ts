@@ -7,6 +7,7 @@ import {
   counted,
   type Holders,
   holdersIn,
+  MAX_VOUCHED,
   type OpenRoot,
   openRoot,
   parseRoot,
@@ -15,7 +16,7 @@ import {
   signRoot
 } from '../../src/upgrade/root.ts'
 import { encodeRoots, MAX_ROOTS_BYTES, openTrust, rolesFor, type Trust } from '../../src/upgrade/trust.ts'
-import type { History, HistoryItem } from '../daemon/history.ts'
+import type { SignedItem } from '../network/control.ts'
 import { ofFile } from '../obstacles.ts'
 import { type Answer, answering, type Terminal } from './command.ts'
 import { type Connect, connected } from './connection.ts'
@@ -101,25 +102,29 @@ interface RotateOptions extends RoleOptions, SigningOptions {
   expires: string
   lapse?: string[]
   lapseAll?: boolean
+  vouch?: boolean
   out?: string
 }
 
 async function rotate(connect: Connect, options: RotateOptions): Promise<Answer> {
   const rootBytes = await readRoot(options.root)
-  const { trust, history } = await knownOf(connect, rootBytes, options.peer)
+  const { trust, signed } = await knownOf(connect, rootBytes, options.peer)
   const before = trust.root
   const changes = await changesOf(options)
   if (options.holders !== undefined) changes.root = await roleHolders('--holders', options.holders)
   const roles = definite({ ...holdersIn(before), ...changes })
-  if (history === undefined && options.lapseAll !== true && Object.keys(changes).some((role) => role !== 'root')) {
+  if (options.vouch === true && signed === undefined)
+    throw new Refusal('Usage', '--vouch: give --peer ADDRESS, which knows what there is')
+  if (signed === undefined && options.lapseAll !== true && Object.keys(changes).some((role) => role !== 'root')) {
     const text =
       'who may sign changes, and what was signed before lapses unless the new root vouches for it: give --peer ADDRESS, which knows what there is, or say --lapse-all'
     throw new Refusal('Usage', text)
   }
-  const vouched = options.lapseAll === true ? [] : uncovered(history?.items ?? [], roles, trust, options.lapse ?? [])
+  const lapsing = options.lapseAll === true ? [] : lapsingOf(signed ?? [], roles, trust, options)
+  const { vouched, left } = roomFor(lapsing, options.vouch === true)
   const signers = await readSigners(options)
   const bytes = signRoot(
-    { roles, expiresMs: expiry(options.expires, Date.now()), after: { root: before, ...split(vouched) } },
+    { roles, expiresMs: expiry(options.expires, Date.now()), after: { root: before, ...vouched } },
     signers
   )
   const next = parseRoot(bytes)
@@ -129,7 +134,8 @@ async function rotate(connect: Connect, options: RotateOptions): Promise<Answer>
   if (complete) trust.rotated(bytes)
   const out = options.out ?? `${next.version}.root.json`
   await writeWhole(out, bytes)
-  const { entries, statements } = split(vouched)
+  const { entries, statements } = vouched
+  const more = left === 0 ? '' : `, ${left} are left for the next one`
   const then = complete
     ? `give it to a peer with "upstart inject ${out}"`
     : `continue with "upstart sign ${out} --key KEYFILE"`
@@ -142,63 +148,76 @@ async function rotate(connect: Connect, options: RotateOptions): Promise<Answer>
       signatures: needs,
       complete,
       entries,
-      statements
+      statements,
+      left
     },
-    text: `${out} written: root ${next.version}, which vouches for ${entries.length} entries and ${statements.length} statements; signatures: ${sayNeeds(needs)}; ${then}`
+    text: `${out} written: root ${next.version}, which vouches for ${entries.length} entries and ${statements.length} statements${more}; signatures: ${sayNeeds(needs)}; ${then}`
   }
 }
 
 const definite = (roles: Record<string, Holders | undefined>): RootInit['roles'] =>
   Object.fromEntries(Object.entries(roles).filter(([, holders]) => holders !== undefined)) as RootInit['roles']
 
-/** What the roots at hand say, and with a peer to ask what the fleet trusts now and has heard. */
+/** What the roots at hand say, and with a peer to ask what the fleet trusts now, and who signed what it has. */
 async function knownOf(
   connect: Connect,
   rootBytes: Uint8Array,
   peers: string[] | undefined
-): Promise<{ trust: Trust; history?: History }> {
+): Promise<{ trust: Trust; signed?: SignedItem[] }> {
   if (peers === undefined) return { trust: openTrust(rootBytes) }
   return await connected(connect, rootBytes, peers, async (connection) => ({
     trust: await connection.trust(),
-    history: await connection.history()
+    signed: await connection.signed()
   }))
 }
 
-type Signed = Extract<HistoryItem, { kind: 'entry' | 'statement' }>
-
-/** T14: what would lapse under these roles, and no root vouches for yet. */
-function uncovered(
-  items: readonly HistoryItem[],
+/** T14: what no root vouches for yet, and (but with `--vouch`) would lapse under these roles. */
+function lapsingOf(
+  items: readonly SignedItem[],
   roles: RootInit['roles'],
   trust: Trust,
-  but: readonly string[]
-): Signed[] {
+  { lapse: but = [], vouch }: RotateOptions
+): SignedItem[] {
+  for (const hash of but)
+    if (!items.some((item) => item.hash.startsWith(hash))) {
+      const text = `--lapse ${hash}: the peer has no entry and no statement of this hash; "upstart history" shows them`
+      throw new Refusal('Usage', text)
+    }
   const vouched = new Set(
     trust.roots.flatMap(({ rotation }) => [...(rotation?.entries ?? []), ...(rotation?.statements ?? [])])
   )
-  const holders = (role: RoleName) => new Set(holderIds(roles[role]))
-  const isCovered = (item: Signed): boolean =>
-    rolesFor(item.kind === 'entry' ? 'upgrade' : item.statement.what).some((role) => {
-      const ids = holders(role)
-      return (
-        item.keys.every((id) => ids.has(id)) && item.keys.length >= (roles[role]?.threshold ?? Number.POSITIVE_INFINITY)
-      )
+  const isCovered = ({ what, keys }: SignedItem): boolean =>
+    rolesFor(what).some((role) => {
+      const ids = new Set(holderIds(roles[role]))
+      return keys.every((id) => ids.has(id)) && keys.length >= (roles[role]?.threshold ?? Number.POSITIVE_INFINITY)
     })
-  const signed = items.filter((item): item is Signed => item.kind === 'entry' || item.kind === 'statement')
-  for (const hash of but)
-    if (!signed.some((item) => item.hash.startsWith(hash)))
-      throw new Refusal(
-        'Usage',
-        `--lapse ${hash}: the peer has no entry and no statement of this hash; "upstart history" shows them`
-      )
-  return signed.filter(
-    (item) => !vouched.has(item.hash) && !isCovered(item) && !but.some((hash) => item.hash.startsWith(hash))
+  return items.filter(
+    (item) =>
+      !vouched.has(item.hash) && (vouch === true || !isCovered(item)) && !but.some((hash) => item.hash.startsWith(hash))
   )
 }
 
-const split = (items: readonly Signed[]): { entries: string[]; statements: string[] } => ({
-  entries: items.filter((one) => one.kind === 'entry').map((one) => one.hash),
-  statements: items.filter((one) => one.kind === 'statement').map((one) => one.hash)
+/** One root vouches for so many; a fleet that has more makes several, and only the last one changes keys. */
+function roomFor(items: readonly SignedItem[], isPartial: boolean): { vouched: Vouched; left: number } {
+  const { entries, statements } = split(items)
+  const most = Math.max(entries.length, statements.length)
+  if (most > MAX_VOUCHED && !isPartial) {
+    const roots = Math.ceil(most / MAX_VOUCHED) - 1
+    const text = `${items.length} entries and statements would lapse, and one root vouches for ${MAX_VOUCHED} of each: make ${roots === 1 ? 'one root' : `${roots} roots`} with "upstart root rotate --vouch" first, which change no key`
+    throw new Refusal('Oversize', text)
+  }
+  const vouched = { entries: entries.slice(0, MAX_VOUCHED), statements: statements.slice(0, MAX_VOUCHED) }
+  return { vouched, left: items.length - vouched.entries.length - vouched.statements.length }
+}
+
+interface Vouched {
+  entries: string[]
+  statements: string[]
+}
+
+const split = (items: readonly SignedItem[]): Vouched => ({
+  entries: items.filter((one) => one.what === 'upgrade').map((one) => one.hash),
+  statements: items.filter((one) => one.what !== 'upgrade').map((one) => one.hash)
 })
 
 export interface Need {
@@ -339,6 +358,10 @@ export function rootCommands(program: Command, terminal: Terminal, connect: Conn
       .option('--expires <time>', 'when it must have been renewed', '365d')
       .option('--lapse <hash>', 'do not vouch for this entry or statement (may be repeated)', several)
       .option('--lapse-all', 'vouch for nothing that was signed before')
+      .option(
+        '--vouch',
+        'vouch for what there is although it would not lapse: of a fleet that has more than one root can list'
+      )
       .addOption(signOption())
       .addOption(signWithOption())
       .addOption(asOption())

@@ -29,7 +29,7 @@ import { type Configuration, isBeyondLoopback } from './configuration.ts'
 import { candidates, entryOf, isRepeatable, mayHostForCaller, versionsOf } from './directory.ts'
 import { Driver } from './driver.ts'
 import { Guests } from './guests.ts'
-import { historyOf } from './history.ts'
+import { historyOf, signedIn } from './history.ts'
 import { Hosting } from './hosting.ts'
 import { Injection } from './injection.ts'
 import { Measures } from './measures.ts'
@@ -212,6 +212,7 @@ class Daemon implements RunningPeer {
       injectPiece: (bundle, index, bytes) => injection.piece(bundle, index, bytes),
       injectStatement: (bytes) => injection.statement(bytes),
       injectRoot: (bytes) => driver.inject('root', bytes, true),
+      signed: (from) => signedIn(core).slice(from),
       roots: (after) => core.roots.trust.roots.slice(after).map((root) => root.bytes),
       lock: (token, name, change) => this.#lock(token, name, change)
     })

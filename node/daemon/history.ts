@@ -1,11 +1,11 @@
 /** What a peer tells of what happened (SPEC O26, C18): entries and statements in order, and its own upgrades. Plain JSON. */
 import type { UpgradeNote } from '../../src/overlay/chronicle.ts'
 import type { Peer } from '../../src/overlay/peer.ts'
-import { MAX_VOUCHED } from '../../src/upgrade/root.ts'
 import type { StatementBody } from '../../src/upgrade/statement.ts'
+import type { SignedItem } from '../network/control.ts'
 
-/** Statements told, the newest: as many as a root vouches for. */
-const MAX_STATEMENTS = MAX_VOUCHED
+/** Statements told, the newest. */
+const MAX_STATEMENTS = 256
 
 export type HistoryItem = {
   /** When it was first heard of here, or ended here; null: longer ago than this peer remembers. */
@@ -61,6 +61,17 @@ export function historyOf({ id, log, statements, roots, chronicle }: Peer): Hist
     (a.at ?? '').localeCompare(b.at ?? '')
   )
   return { peer: id, items }
+}
+
+/** Everything that is held, the upgrades first, and by order of statements' sequence: pages of it stay the same. */
+export function signedIn({ log, statements }: Peer): SignedItem[] {
+  const entries = [...log.entries()].map(({ hash, bytes }) => ({
+    what: 'upgrade' as const,
+    hash,
+    keys: signersOf(bytes)
+  }))
+  const stated = [...statements.all()].sort((a, b) => a.body.sequence - b.body.sequence || (a.hash < b.hash ? -1 : 1))
+  return [...entries, ...stated.map(({ hash, keys, body }) => ({ what: body.what, hash, keys: [...keys] }))]
 }
 
 const timeOf = (ms: number | undefined): string | null => (ms === undefined ? null : new Date(ms).toISOString())

@@ -8,7 +8,9 @@ import { Refusal, type RefusalName } from '../../src/errors.ts'
 import { hashSchema } from '../../src/names.ts'
 import { MAX_LOCK_MS, MAX_LOCK_NAME, MAX_LOCK_REASON } from '../../src/overlay/locks.ts'
 import { MAX_ROOT_BYTES, MAX_ROOTS_TOLD, MAX_STATEMENT_BYTES } from '../../src/overlay/messages.ts'
+import { MAX_SIGNATURES } from '../../src/upgrade/entry.ts'
 import { MAX_ENTRY_BYTES, MAX_PIECES } from '../../src/upgrade/manifest.ts'
+import type { StatementBody } from '../../src/upgrade/statement.ts'
 import { MAX_TICKET_BYTES } from '../../src/upgrade/ticket.ts'
 import { decode } from './cbor.ts'
 import { duplexOf } from './duplex.ts'
@@ -37,12 +39,21 @@ export interface ControlHandlers {
   injectRoot(bytes: Uint8Array): Promise<string>
   /** Roots that follow version `after`, the next one first. */
   roots(after: number): readonly Uint8Array[]
+  /** Who signed what is held here, entries first; from the one of this number on. */
+  signed(from: number): readonly SignedItem[]
   /** A program of this host takes a lock, or releases it. */
   lock(token: string, name: string, change: LockChange | null): Promise<string>
   /** Told of errors that are no Refusal. */
   fault(error: unknown): void
 }
 export type EntryAnswer = { accepted: string } | { need: number[] }
+
+/** An upgrade, or what a statement says, and the ids of the keys that signed it. */
+export interface SignedItem {
+  what: StatementBody['what'] | 'upgrade'
+  hash: string
+  keys: string[]
+}
 
 /** How long a lock holds, and why; releasing it is null. */
 export interface LockChange {
@@ -61,6 +72,8 @@ const MAX_PIECE_BYTES = 4 * 1024 * 1024
 const MAX_REQUEST_BYTES = MAX_PIECE_BYTES + 4096
 const MAX_REPLY_BYTES = 8 * 1024 * 1024
 const MAX_TEXT = 2_000
+/** In one answer; at most 4 MiB. */
+const MAX_SIGNED = 1_024
 const CONTROL = 'control'
 
 const bytes = (max: number) =>
@@ -79,6 +92,7 @@ const requestSchema = z.discriminatedUnion('op', [
   z.strictObject({ op: z.literal('inject-statement'), bytes: bytes(MAX_STATEMENT_BYTES) }),
   z.strictObject({ op: z.literal('inject-root'), bytes: bytes(MAX_ROOT_BYTES) }),
   z.strictObject({ op: z.literal('roots'), after: z.int().min(1) }),
+  z.strictObject({ op: z.literal('signed'), from: z.int().min(0) }),
   z.strictObject({
     op: z.literal('lock'),
     token: hashSchema,
@@ -94,6 +108,14 @@ const replySchema = z.discriminatedUnion('answer', [
   z.strictObject({ answer: z.literal('accepted'), text: z.string().max(MAX_TEXT) }),
   z.strictObject({ answer: z.literal('need'), pieces: z.array(index).max(MAX_PIECES) }),
   z.strictObject({ answer: z.literal('stored') }),
+  z.strictObject({
+    answer: z.literal('signed'),
+    items: z
+      .array(
+        z.strictObject({ what: z.string().max(20), hash: hashSchema, keys: z.array(hashSchema).max(MAX_SIGNATURES) })
+      )
+      .max(MAX_SIGNED)
+  }),
   z.strictObject({ answer: z.literal('roots'), roots: z.array(bytes(MAX_ROOT_BYTES)).max(MAX_ROOTS_TOLD) }),
   z.strictObject({ answer: z.literal('refused'), name: z.string().max(40), text: z.string().max(MAX_TEXT) })
 ])
@@ -208,8 +230,12 @@ async function answerTo(request: Request, handlers: ControlHandlers, visitor: Vi
       return { answer: 'accepted', text: await handlers.injectStatement(request.bytes) }
     case 'inject-root':
       return { answer: 'accepted', text: await handlers.injectRoot(request.bytes) }
+    // Of nobody's state: whoever brings something judges by them first.
     case 'roots':
       return { answer: 'roots', roots: handlers.roots(request.after).slice(0, MAX_ROOTS_TOLD) }
+    case 'signed':
+      handlers.admit(visitor)
+      return { answer: 'signed', items: handlers.signed(request.from).slice(0, MAX_SIGNED) }
     case 'lock':
       return { answer: 'accepted', text: await handlers.lock(request.token, request.name, request.change) }
   }
@@ -228,6 +254,8 @@ export interface Control {
   injectRoot(bytes: Uint8Array): Promise<string>
   /** Those that follow version `after`, as many as go into one answer. */
   roots(after: number): Promise<Uint8Array[]>
+  /** Who signed what the peer holds. */
+  signed(): Promise<SignedItem[]>
   lock(token: string, name: string, change: LockChange | null): Promise<string>
   close(): Promise<void>
 }
@@ -296,6 +324,17 @@ class ControlWire implements Control {
 
   async roots(after: number): Promise<Uint8Array[]> {
     return expected(await this.#ask({ op: 'roots', after }), 'roots').roots
+  }
+
+  async signed(): Promise<SignedItem[]> {
+    const items: SignedItem[] = []
+    for (let page = MAX_SIGNED; page === MAX_SIGNED; ) {
+      const answer = expected(await this.#ask({ op: 'signed', from: items.length }), 'signed')
+      page = answer.items.length
+      // What a later release may say is of the role that says everything.
+      items.push(...(answer.items as SignedItem[]))
+    }
+    return items
   }
 
   async lock(token: string, name: string, change: LockChange | null): Promise<string> {

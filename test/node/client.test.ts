@@ -65,6 +65,7 @@ describe('client', () => {
       },
       injectStatement: async (bytes) => `statement of ${bytes.byteLength} bytes`,
       injectRoot: async (bytes) => `root of ${bytes.byteLength} bytes`,
+      signed: () => [],
       roots: () => [],
       fault: (error) => assert.fail(String(error))
     })

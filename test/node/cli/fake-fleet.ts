@@ -2,6 +2,7 @@
 import type { Connection } from '../../../node/cli/connection.ts'
 import type { History } from '../../../node/daemon/history.ts'
 import type { Status } from '../../../node/daemon/status.ts'
+import type { SignedItem } from '../../../node/network/control.ts'
 import type { Trust } from '../../../src/upgrade/trust.ts'
 
 export const ADDRESS = '/ip4/127.0.0.1/tcp/1/p2p/12D3KooWE9ZjYQB1PF3a2QBJLTs2fLHTE6x2Tje5aEwyEZ73FwWK'
@@ -105,6 +106,7 @@ export class FakeFleet {
     alarms: []
   }
 
+  signed: SignedItem[] = []
   history: History = { peer: MEMBERS[0]!, items: [] }
 
   connect = async (): Promise<Connection> => ({
@@ -125,6 +127,7 @@ export class FakeFleet {
       return 'accepted'
     },
     trust: async () => this.trust!,
+    signed: async () => this.signed,
     lock: async (_, name, change) => `lock ${name} ${JSON.stringify(change)}`,
     call: async (request) => {
       this.calls.push(request)

@@ -68,7 +68,7 @@ describe('upstart root', () => {
     const signer = await readSigner(at('old'))
     const statement = fleet.trust!.openStatement(signStatement(body, Date.parse('2090-01-01T00:00:00Z'), [signer]))
     const { hash, keys } = statement
-    fleet.history.items.push({ kind: 'statement', at: null, hash, keys: [...keys], statement: body })
+    fleet.signed.push({ what: 'pause', hash, keys: [...keys] })
     return hash
   }
 
@@ -149,18 +149,20 @@ describe('upstart root', () => {
     assert.match(await refused('Usage', ...rotate, '--peer', ADDRESS, '--lapse', 'abc'), /upstart history/)
     assert.match(await refused('Usage', 'root', 'verify', at('2.json')), /give --root/)
     assert.match(await refused('StaleParent', 'root', 'show', '--root', at('2.json')), /root show --out/)
-    for (let sequence = 10; sequence < MAX_VOUCHED + 20; sequence++) {
-      const hash = sequence.toString(16).padStart(64, '0')
-      const statement = {
-        format: 1,
-        fleet: fleet.trust!.fleet,
-        sequence,
-        note: '',
-        what: 'pause',
-        target: null
-      } as const
-      fleet.history.items.push({ kind: 'statement', at: null, hash, keys: ['e'.repeat(64)], statement })
-    }
-    assert.match(await refused('Oversize', ...rotate, '--peer', ADDRESS), /several roots/)
+    assert.match(await refused('Usage', ...rotate, '--vouch'), /give --peer ADDRESS/)
+  })
+
+  it('C19: what is more than one root vouches for goes into several, of which the last one changes keys', async () => {
+    const rotate = ['root', 'rotate', ...asked(), '--out', at('next.json'), '--sign', at('ben'), '--sign', at('carl')]
+    const keys = [(await readSigner(at('new'))).keyid]
+    for (let n = 0; n < MAX_VOUCHED + 5; n++)
+      fleet.signed.push({ what: 'roster', hash: `f${n.toString(16).padStart(63, '0')}`, keys })
+    assert.match(await refused('Oversize', ...rotate, '--operator', pub('carl')), /make one root with .*--vouch/)
+    const first = await json(...rotate, '--vouch')
+    // The one that lapsed before is among them: what was forgotten can be taken in later.
+    assert.deepEqual([first.complete, first.statements.length, first.left], [true, MAX_VOUCHED, 6])
+    await json('inject', at('next.json'), ...asked())
+    const last = await json(...rotate, '--operator', pub('carl'))
+    assert.deepEqual([last.version, last.statements.length, last.left], [4, 6, 0])
   })
 })

@@ -42,6 +42,12 @@ for (const [name, create] of forms) {
         throw new TypeError('a fault of the daemon')
       },
       injectRoot: async (bytes) => `root of ${bytes.byteLength} bytes`,
+      signed: (from) =>
+        Array.from({ length: 3000 - from }, (_, n) => ({
+          what: 'pause',
+          hash: `${from + n}`.padStart(64, '0'),
+          keys: []
+        })),
       roots: (after) => (after === 1 ? [new Uint8Array(7)] : []),
       fault: (error) => void faults.push(error)
     }
@@ -74,6 +80,14 @@ for (const [name, create] of forms) {
       assert.ok([...pieces.values()].every((piece) => Buffer.from(large).equals(piece)))
       assert.deepEqual(await control.injectEntry(new Uint8Array(5)), { accepted: 'version 2' })
       await assert.rejects(control.injectPiece('c'.repeat(64), 0, large), { name: 'WrongBundle' })
+      assert.equal(await control.injectRoot(new Uint8Array(9)), 'root of 9 bytes')
+      const told = [...(await control.roots(1)), ...(await control.roots(2))]
+      assert.deepEqual(
+        told.map((root) => root.byteLength),
+        [7]
+      )
+      const signed = await control.signed()
+      assert.deepEqual([signed.length, signed[2999]!.hash], [3000, '2999'.padStart(64, '0')])
       assert.deepEqual(faults, [])
       await control.close()
     })
