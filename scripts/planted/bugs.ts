@@ -143,5 +143,18 @@ export const bugs: readonly Bug[] = [
     'upgrade/statements.ts',
     'members.includes(peer) === false) return true',
     'members.includes(peer) === null) return true'
+  ),
+  bug(
+    'what keys signed that were rotated away is taken in',
+    'overlay/learning.ts',
+    "if (!this.#log.has(opened.hash) && !this.#trust.covers('entry', bytes)) return { what: 'lapsed' }",
+    ''
+  ),
+  bug('a root is forgotten at a restart', 'overlay/roots.ts', 'this.#persist(this.#trust.root)', ''),
+  bug(
+    'roots are not told',
+    'overlay/antientropy.ts',
+    'roots: this.#roots.after(digest.root),',
+    'roots: [],'
   )
 ]

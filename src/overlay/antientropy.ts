@@ -218,16 +218,15 @@ export class AntiEntropy {
     const slice = digest.slice ?? [0, 1]
     const isMissing = (hash: string) => isInSlice(hash, slice) && !theirStatements.has(hash)
     const news = this.#view.newerThan(digest.records, digest.room, this.#generator)
-    const { trust } = this.#roots
     const standing = this.#roots.standing(digest.root)
     // O27: whoever trusts another root, or one that is not known here, would take what we have for forged.
     const isUnderstood = standing === 'same' || standing === 'behind'
-    const entries = isUnderstood ? this.#log.missingFrom(digest.tips) : []
+    const entries = isUnderstood ? this.#roots.chained(this.#log.missingFrom(digest.tips)) : []
     const statements = isUnderstood ? [...this.#statements.all()].filter((one) => isMissing(one.hash)) : []
     this.#sendDelta(from, {
       roots: this.#roots.after(digest.root),
-      entries: entries.map((one) => one.bytes).filter((bytes) => trust.covers('entry', bytes)),
-      statements: statements.map((one) => one.bytes).filter((bytes) => trust.covers('statement', bytes)),
+      entries: entries.map((one) => one.bytes),
+      statements: statements.map((one) => one.bytes).filter((bytes) => this.#roots.trust.covers('statement', bytes)),
       records: news.map((one) => one.bytes),
       agesMs: news.map(({ record }) => this.#ageMs(record.peer, now))
     })

@@ -232,7 +232,6 @@ export class Peer {
     this.#weigh(from, learned)
     // Its parent was missed, or others may have missed it too.
     if (learned.what === 'orphan') this.#askOnce(from)
-    if (learned.what === 'lapsed') antiEntropy.greet(from)
     if (learned.what === 'new') antiEntropy.wake(this.now)
   }
 
@@ -314,7 +313,9 @@ export class Peer {
     for (const [at, bytes] of delta.records.entries()) {
       if (!this.#onRecordBytes(from, bytes, this.now - (delta.agesMs?.[at] ?? 0))) return
     }
-    if (orphans || delta.more) this.#parts.antiEntropy.ask(from)
+    if (delta.more) this.#parts.antiEntropy.ask(from)
+    // Nobody who is honest sends what rests on something that he does not: not at once again.
+    else if (orphans) this.#askOnce(from)
   }
 
   /** Whether the sender may go on. */

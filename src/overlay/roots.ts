@@ -5,6 +5,7 @@
 import { Refusal } from '../errors.ts'
 import { SmallMap, SmallSet } from '../small.ts'
 import type { UpgradeLog } from '../upgrade/log.ts'
+import type { Entry } from '../upgrade/manifest.ts'
 import type { StatementSet } from '../upgrade/statements.ts'
 import type { Trusted, TrustedRoot } from './events.ts'
 import type { Outbox } from './outbox.ts'
@@ -143,6 +144,17 @@ export class Roots {
 
   forget(peer: string): void {
     this.#strange?.delete(peer)
+  }
+
+  /** T14: of entries that somebody lacks, parents first, those that are of use there: none that lapsed, and none that rests on one. */
+  chained(entries: readonly Entry[]): Entry[] {
+    const withheld = new Set<string>()
+    return entries.filter(({ hash, parent, bytes, manifest }) => {
+      const rests = withheld.has(parent) || (manifest.replaces?.some((one) => withheld.has(one)) ?? false)
+      if (!rests && this.#trust.covers('entry', bytes)) return true
+      withheld.add(hash)
+      return false
+    })
   }
 
   /** T14: hashes of what is held here and covered by no root any more. */

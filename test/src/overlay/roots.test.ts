@@ -3,15 +3,15 @@ import assert from 'node:assert/strict'
 import type { Effect, Event } from '../../../src/overlay/events.ts'
 import { messageSchema } from '../../../src/overlay/messages.ts'
 import { Peer } from '../../../src/overlay/peer.ts'
-import { signStatement, signTicket } from '../../../src/upgrade/entry.ts'
+import { signEntry, signStatement, signTicket } from '../../../src/upgrade/entry.ts'
 import type { Signer } from '../../../src/upgrade/keys.ts'
 import { holdersIn, type OpenRoot, signRoot } from '../../../src/upgrade/root.ts'
 import { authority } from '../../../src/upgrade/seal.ts'
 import { encodeRoots, openTrust } from '../../../src/upgrade/trust.ts'
-import { FAR, testFleet, testSigner } from '../upgrade/fleet.ts'
+import { FAR, testFleet, testManifest, testSigner } from '../upgrade/fleet.ts'
 import { LonePeer } from './lone-peer.ts'
 
-const { trust, rootBytes } = testFleet()
+const { trust, rootBytes, release } = testFleet()
 const holder = testSigner(1)
 const operators = Array.from({ length: 8 }, (_, n) => testSigner(70 + n))
 
@@ -40,6 +40,7 @@ class Fleet {
   readonly answers: string[] = []
   readonly durable = new Map<string, Map<string, unknown>>()
   now = 1_000_000
+  sent = 0
 
   readonly #size: number
   /** Of a private fleet: by the peer's number. */
@@ -82,7 +83,7 @@ class Fleet {
     }
   }
 
-  inject(peer: Peer, topic: 'root' | 'statement', bytes: Uint8Array): string {
+  inject(peer: Peer, topic: 'root' | 'entry' | 'statement', bytes: Uint8Array): string {
     this.step(peer, { type: 'inject', request: 1, topic, bytes, bundleHeld: true })
     return this.answers.pop()!
   }
@@ -109,6 +110,7 @@ class Fleet {
     if (effect.type === 'disconnect' && effect.blame) this.blamed.push(effect.reason)
     if (effect.type === 'send') {
       const message = messageSchema.parse(effect.message)
+      this.sent += 1
       const to = other(effect.to)
       if (to !== undefined) this.step(to, { type: 'message', from: peer.id, message })
     }
@@ -218,6 +220,34 @@ describe('roots between peers', () => {
       fleet.peers.map((one) => one.statements.size),
       [1, 1]
     )
+    assert.deepEqual(fleet.blamed, [])
+  })
+
+  it('T14: an upgrade on one that lapsed goes to who holds that, and nobody is asked again and again', () => {
+    const fleet = new Fleet(2)
+    const [first, second] = fleet.peers as [Peer, Peer]
+    const fresh = [testSigner(80), testSigner(81)]
+    const targets = { keys: fresh.map((one) => one.key), threshold: 2 }
+    const one = signEntry(testManifest(trust.fleet), FAR, release.slice(0, 2))
+    const { hash } = trust.openEntry(one)
+    fleet.off.add(second)
+    fleet.inject(first, 'entry', one)
+    const roles = { ...holdersIn(trust.root), targets }
+    const rotated = (after: OpenRoot, entries: string[]): Uint8Array =>
+      signRoot({ roles, expiresMs: FAR, after: { root: after, entries, statements: [] } }, [holder])
+    fleet.inject(first, 'root', rotated(trust.root, []))
+    const [known] = testManifest(trust.fleet).classes
+    const next = { version: 2, parent: hash, classes: [{ ...known!, to: 'OtherSet' }] }
+    assert.match(fleet.inject(first, 'entry', signEntry(testManifest(trust.fleet, next), FAR, fresh)), /^version 2/)
+    fleet.off.delete(second)
+    fleet.sent = 0
+    fleet.passes(120_000)
+    assert.deepEqual(fleet.versions(), [2, 2])
+    assert.equal(second.log.head.version, 0)
+    assert(fleet.sent < 100, `${fleet.sent} messages`)
+    fleet.inject(first, 'root', rotated(first.roots.trust.root as OpenRoot, [hash]))
+    fleet.passes(60_000)
+    assert.equal(second.log.head.version, 2)
     assert.deepEqual(fleet.blamed, [])
   })
 
