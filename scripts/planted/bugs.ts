@@ -151,10 +151,5 @@ export const bugs: readonly Bug[] = [
     ''
   ),
   bug('a root is forgotten at a restart', 'overlay/roots.ts', 'this.#persist(this.#trust.root)', ''),
-  bug(
-    'roots are not told',
-    'overlay/antientropy.ts',
-    'roots: this.#roots.after(digest.root),',
-    'roots: [],'
-  )
+  bug('roots are not told', 'overlay/antientropy.ts', 'roots: this.#roots.after(digest.root),', 'roots: [],')
 ]
