@@ -52,7 +52,7 @@ export function pausedText({ target, of, note, expires, keys, holds }: PauseStat
   return `paused: ${what}${pausedOf(of ?? undefined)} until ${expires.replace(/\.\d+Z$/, 'Z')}${why}${who}`
 }
 
-/** Nothing is said of a first root in its time. */
+/** Nothing is said of a first root in its time; that it ends soon is an alarm. */
 function rootLines({ root, at }: Status): string[] {
   const { version, hash, expires, lapsed } = root
   const lines: string[] = []

@@ -15,6 +15,8 @@ import type { Head } from './record.ts'
 const MAX_STRANGE = 4
 /** Forks of which each is said once. */
 const MAX_RIVALS = 8
+/** How long before its end a root is complained about: time for its holders to meet. */
+const WARN_MS = 14 * 24 * 3_600_000
 /** Named in an alarm. */
 const MAX_NAMED = 4
 
@@ -38,8 +40,8 @@ export class Roots {
   #trust: Trusted
   /** How many are durable, the first one, which every start is given, among them. */
   #kept = 1
-  /** The version whose expiry has been said. */
-  #expired = 0
+  /** The version of which it was said that it expires soon; and a half: that it has. */
+  #warned = 0
   /** Hashes of roots that fork the chain. */
   #rivals: SmallSet<string> | undefined
   /** Neighbour → what it broadcast that is signed by keys of no root here. */
@@ -165,15 +167,19 @@ export class Roots {
     return [...entries, ...said].map((one) => one.hash)
   }
 
-  /** T16: says once that the newest root has expired. Returns when that will be, ms. */
+  /** T16: says once that the newest root expires soon, and once that it has. Returns when to look again, ms. */
   turn(now: number): number {
     const { version, expires } = this.#trust.root
-    if (expires > now) return expires
-    if (this.#expired === version) return Number.POSITIVE_INFINITY
-    this.#expired = version
-    const text = `root ${version} is past its expiry: no new upgrade is taken until its holders make the next one; service goes on`
-    this.#init.outbox.send({ type: 'alarm', name: 'RootExpired', text })
-    return Number.POSITIVE_INFINITY
+    const warnsAt = expires - WARN_MS
+    const said = now >= expires ? version + 0.5 : version
+    if (now < warnsAt || this.#warned >= said) return nextAfter(now, warnsAt, expires)
+    this.#warned = said
+    const text =
+      now >= expires
+        ? `root ${version} is past its expiry: no new upgrade is taken until its holders make the next one; service goes on`
+        : `root ${version} expires at ${new Date(expires).toISOString()}: its holders must make the next one ("upstart root rotate"), or no new upgrade is taken from then on`
+    this.#init.outbox.send({ type: 'alarm', name: now >= expires ? 'RootExpired' : 'RootExpires', text })
+    return nextAfter(now, warnsAt, expires)
   }
 
   #onFork(text: string): void {
@@ -191,3 +197,6 @@ export class Roots {
     this.#init.outbox.send({ type: 'alarm', name: 'Lapsed', text })
   }
 }
+
+const nextAfter = (now: number, ...times: number[]): number =>
+  Math.min(...times.map((at) => (at > now ? at : Number.POSITIVE_INFINITY)))

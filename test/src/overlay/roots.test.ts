@@ -11,6 +11,7 @@ import { encodeRoots, openTrust } from '../../../src/upgrade/trust.ts'
 import { FAR, testFleet, testManifest, testSigner } from '../upgrade/fleet.ts'
 import { LonePeer } from './lone-peer.ts'
 
+const DAY = 24 * 3_600_000
 const { trust, rootBytes, release } = testFleet()
 const holder = testSigner(1)
 const operators = Array.from({ length: 8 }, (_, n) => testSigner(70 + n))
@@ -146,7 +147,8 @@ describe('roots between peers', () => {
     assert.deepEqual(fleet.versions(), [6, 6, 6])
     assert.equal(back.statements.size, 1)
     assert.deepEqual(fleet.blamed, [])
-    assert.deepEqual(fleet.alarms, [])
+    // Each root but the last was about to expire.
+    assert.deepEqual([...new Set(fleet.alarms)], ['RootExpires'])
   })
 
   it('T13: roots survive a restart, also those that the root file brings', () => {
@@ -325,14 +327,17 @@ describe('roots between peers of a private fleet', () => {
 })
 
 describe('an expired root', () => {
-  it('T16: is said once, holds new upgrades back, and nothing else', () => {
+  it('T16: is said two weeks before and at its end, holds new upgrades back, and nothing else', () => {
     const peer = new LonePeer()
     peer.installed()
-    const root = peer.world.makeRoot([], peer.now + 10_000)
+    const root = peer.world.makeRoot([], peer.now + 30 * DAY)
     peer.step({ type: 'inject', request: 1, topic: 'root', bytes: root.bytes, bundleHeld: true })
-    peer.passes(11_000)
-    peer.passes(11_000)
-    assert.deepEqual(peer.alarms, ['RootExpired'])
+    peer.passes(15 * DAY)
+    assert.deepEqual(peer.alarms, [])
+    for (let days = 0; days < 5; days++) peer.passes(DAY)
+    assert.deepEqual(peer.alarms, ['RootExpires'])
+    for (let days = 0; days < 15; days++) peer.passes(DAY)
+    assert.deepEqual(peer.alarms, ['RootExpires', 'RootExpired'])
     peer.inject()
     assert.equal(peer.peer.log.head.version, 1)
     peer.state({ what: 'pause', target: null })
