@@ -22,6 +22,7 @@ import { bubblewrap } from '../host/sandbox.ts'
 import { type LockChange, serveControl } from '../network/control.ts'
 import { loadPeerKey, localToken, type PeerKey } from '../network/key.ts'
 import { createNetwork, type Network, type NetworkHandlers } from '../network/network.ts'
+import { syncDirectory } from '../store/directory.ts'
 import { openStore, type Store } from '../store/store.ts'
 import { Admittance } from './admittance.ts'
 import { Callee } from './callee.ts'
@@ -104,6 +105,9 @@ async function open(options: PeerOptions, closing: (() => Promise<void> | void)[
   const key = await loadPeerKey(join(data, 'peer.key'), known === undefined ? undefined : String(known))
   const standing = await standingOf(options, trust, key.peer)
   const bundles = await openBundles(join(data, 'bundles'))
+  await mkdir(join(data, 'objects'), { recursive: true })
+  // D31: the names of the key, and of the directories in which all else is made, before anything rests on them.
+  syncDirectory(data)
   closing.push(() => bundles.close())
   const host = options.host ?? (await childHost(options))
   closing.push(() => host.close())

@@ -25,8 +25,13 @@ export async function syncOne(path: string): Promise<void> {
   }
 }
 
-/** Makes a directory whose name outlives a loss of power; its parent is made too, but it is for others to sync that one's. */
+/**
+ * Makes a directory, and the one that it lies in (an object's, of its attempts), whose names both outlive a loss of power.
+ * They may have been made before by a process that died before it synced them. What lies above is there since the start.
+ */
 export async function makeDirectory(directory: string): Promise<void> {
   await mkdir(directory, { recursive: true })
-  await syncOne(dirname(directory))
+  const parent = dirname(directory)
+  await syncOne(parent)
+  await syncOne(dirname(parent))
 }

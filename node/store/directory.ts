@@ -12,7 +12,7 @@ import {
   statSync,
   writeFileSync
 } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { Refusal } from '../../src/errors.ts'
 import { obstacle } from '../obstacles.ts'
@@ -47,12 +47,17 @@ export function syncDirectory(directory: string): void {
 /** D6: keys and state are nobody else's business. The mode is never mended behind the user's back. */
 export function ownDirectory(directory: string): void {
   if (!existsSync(directory)) {
+    let first: string | undefined
     try {
-      mkdirSync(directory, { recursive: true, mode: 0o700 })
+      first = mkdirSync(directory, { recursive: true, mode: 0o700 })
     } catch (cause) {
       throw new Refusal('Usage', `${directory} cannot be made: ${obstacle(cause)}; name another directory`, { cause })
     }
-    syncDirectory(dirname(directory))
+    // All that were missing, each by its name in the one above it.
+    for (let made = resolve(directory); ; made = dirname(made)) {
+      syncDirectory(dirname(made))
+      if (first === undefined || made === resolve(first)) break
+    }
   }
   const { mode, uid } = statSync(directory)
   if (!statSync(directory).isDirectory())
