@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import { Refusal, type RefusalName } from '../../../src/errors.ts'
 import { encode } from '../../../src/upgrade/canonical.ts'
-import { signEntry, signStatement } from '../../../src/upgrade/entry.ts'
+import { parseStatement, signEntry, signStatement } from '../../../src/upgrade/entry.ts'
 import type { Signer } from '../../../src/upgrade/keys.ts'
 import {
   addRootSignatures,
@@ -241,6 +241,55 @@ describe('trust: rotations at random', () => {
         const isOurs = signed.every((n) => before.members.includes(n) || after.members.includes(n))
         if (met(before) && met(after) && isOurs) assert.equal(from.rotated(bytes).root.version, 2)
         else assert.throws(() => from.rotated(bytes), Refusal)
+      }),
+      { numRuns: 60 }
+    )
+  })
+
+  it('T14: after any rotations a statement counts exactly if the newest operators, or a root that lists it, stand for it', () => {
+    type Step = { operators: { members: number[]; threshold: number }; vouches: boolean }
+    const step: fc.Arbitrary<Step> = fc.record({ operators: group, vouches: fc.boolean() })
+    const signers = fc.uniqueArray(fc.nat(pool.length - 1), { minLength: 1, maxLength: 3 })
+    fc.assert(
+      fc.property(group, fc.array(step, { maxLength: 4 }), signers, (first, steps, signed) => {
+        const start = { root: held(holder), targets: held(a), operator: rootOf(first) }
+        let now = openTrust(signRoot({ roles: start, expiresMs: FAR }, [holder]))
+        const body = {
+          format: 1 as const,
+          fleet: now.fleet,
+          sequence: 1,
+          note: '',
+          what: 'pause' as const,
+          target: null
+        }
+        const said = signStatement(
+          body,
+          FAR,
+          signed.map((n) => pool[n]!)
+        )
+        const { hash } = parseStatement(said)
+        const stands = ({ members, threshold }: typeof first) =>
+          signed.length >= threshold && signed.every((n) => members.includes(n))
+        const seen: Step[] = [{ operators: first, vouches: false }]
+        for (;;) {
+          const newest = seen.at(-1)!
+          const isVouched = seen.some((one) => one.vouches)
+          const isKnown = signed.every((n) => seen.some(({ operators }) => operators.members.includes(n)))
+          const counts = stands(newest.operators) || (isVouched && isKnown)
+          const opened = () => now.openStatement(said).hash
+          if (counts) assert.deepEqual([opened(), now.covers('statement', said)], [hash, true])
+          else if (!isVouched && seen.some(({ operators }) => stands(operators)))
+            assert.deepEqual([opened(), now.covers('statement', said)], [hash, false])
+          else assert.throws(opened, Refusal)
+          const following = steps[seen.length - 1]
+          if (following === undefined) return
+          const change = {
+            roles: { operator: rootOf(following.operators) },
+            statements: following.vouches ? [hash] : []
+          }
+          now = now.rotated(next(now.root, [holder], change))
+          seen.push(following)
+        }
       }),
       { numRuns: 60 }
     )
