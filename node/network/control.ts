@@ -119,7 +119,7 @@ const replySchema = z.discriminatedUnion('answer', [
   z.strictObject({ answer: z.literal('roots'), roots: z.array(bytes(MAX_ROOT_BYTES)).max(MAX_ROOTS_TOLD) }),
   z.strictObject({ answer: z.literal('refused'), name: z.string().max(40), text: z.string().max(MAX_TEXT) })
 ])
-type Request = z.infer<typeof requestSchema>
+export type Request = z.infer<typeof requestSchema>
 type Reply = z.infer<typeof replySchema>
 
 /** Serves operators on `wires`. */
@@ -197,7 +197,8 @@ async function answered(payload: Uint8Array, handlers: ControlHandlers, visitor:
   }
 }
 
-function requestOf(payload: Uint8Array): Request {
+/** @throws Refusal Malformed */
+export function requestOf(payload: Uint8Array): Request {
   const parsed = requestSchema.safeParse(decode(payload))
   if (parsed.success) return parsed.data
   const issue = parsed.error.issues[0]

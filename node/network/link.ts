@@ -173,7 +173,8 @@ export class Inbound {
   }
 }
 
-function messageOf(payload: Uint8Array): Message {
+/** @throws Refusal Malformed */
+export function messageOf(payload: Uint8Array): Message {
   const parsed = messageSchema.safeParse(decode(payload))
   if (parsed.success) return parsed.data
   const issue = parsed.error.issues[0]
