@@ -2,6 +2,7 @@
  * Who else is there (SPEC O2, O10 to O12): the active set of neighbours, the passive set of contacts that shuffles keep
  * fresh, the own group, and the silence of peers that went away without a word.
  */
+import { MAX_GROUP_MEMBERS } from '../names.ts'
 import type { Generator } from '../prng.ts'
 import { Contacts } from './contacts.ts'
 import type { PeerInit, PeerLimits } from './events.ts'
@@ -153,6 +154,12 @@ export class Membership implements Places, Acquaintance {
   /** Members of the own group that are neighbours: they act on each other's words. */
   fellows(): string[] {
     return [...this.#group.members].filter((peer) => this.neighbours.has(peer))
+  }
+
+  /** Whoever says that it is of the group may be, as long as there is a place: the roster's members have theirs. */
+  mayBeFellow(peer: string): boolean {
+    // This peer has a place, too.
+    return this.#group.members.has(peer) || this.#group.members.size < MAX_GROUP_MEMBERS - 1
   }
 
   isFellow(peer: string): boolean {

@@ -24,6 +24,8 @@ export const MAX_SHUFFLED = 8
 
 const bytes = (max: number) =>
   z.custom<Uint8Array>((value) => value instanceof Uint8Array && value.byteLength <= max, `bytes, at most ${max}`)
+/** Contacts share them. Said by type alone: zod's `readonly` throws where it finds bytes in place of a list. */
+const sharedAddresses = addressesSchema as z.ZodType<readonly string[]>
 const count = z.int().min(0).max(Number.MAX_SAFE_INTEGER)
 const digest = z.string().max(64)
 
@@ -148,7 +150,7 @@ export const messageSchema = z.discriminatedUnion('kind', [
   z.strictObject({
     kind: z.literal('shuffle'),
     contacts: z
-      .array(z.strictObject({ peer: peerIdSchema, addresses: addressesSchema.readonly(), ageMs: count }))
+      .array(z.strictObject({ peer: peerIdSchema, addresses: sharedAddresses, ageMs: count }))
       .max(MAX_SHUFFLED),
     answer: z.boolean()
   })

@@ -130,7 +130,8 @@ export class Parts implements Surroundings {
   }
   /** Records that the view keeps whatever else there is. */
   isKept({ peer, group }: PeerRecord): boolean {
-    return this.isNeighbour(peer) || (this.init.group !== null && group === this.init.group)
+    if (this.isNeighbour(peer)) return true
+    return this.init.group !== null && group === this.init.group && this.membership.mayBeFellow(peer)
   }
   /** A peer that was known has gone for good. */
   lost(): void {

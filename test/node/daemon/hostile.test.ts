@@ -2,8 +2,6 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Client, RunningPeer } from '../../../node/index.ts'
-import { createPeerKey, type PeerKey } from '../../../node/network/key.ts'
-import { createNetwork, type Network } from '../../../node/network/network.ts'
 import type { UpgradeFile } from '../../../node/pack/file.ts'
 import type { Message } from '../../../src/overlay/messages.ts'
 import type { PeerRecord } from '../../../src/overlay/record.ts'
@@ -11,17 +9,9 @@ import { addSignature, signEntry, signStatement } from '../../../src/upgrade/ent
 import { authority } from '../../../src/upgrade/seal.ts'
 import { FAR } from '../../src/upgrade/fleet.ts'
 import { allAt, LiveFleet, until } from './live-fleet.ts'
+import { delta, type Outsider, outsider } from './outsider.ts'
 
 const FIXTURES = fileURLToPath(new URL('../../fixtures/fleet/', import.meta.url))
-
-/** A member of the overlay that says what it likes, over real libp2p. */
-interface Liar {
-  network: Network
-  key: PeerKey
-  /** Why sessions with it ended. */
-  ended: string[]
-  heard: Message[]
-}
 
 describe('a hostile peer costs only its own session (real libp2p)', function () {
   this.timeout(60_000)
@@ -30,23 +20,10 @@ describe('a hostile peer costs only its own session (real libp2p)', function () 
   let victim: RunningPeer
   let v1: UpgradeFile
   let v2: UpgradeFile
-  const liars: Liar[] = []
+  const liars: Outsider[] = []
 
-  async function liar(): Promise<Liar> {
-    const key = await createPeerKey()
-    const network = await createNetwork({ key, listen: [], fleet: fleet.keys.trust.fleet })
-    const one: Liar = { network, key, ended: [], heard: [] }
-    network.start({
-      connected: () => undefined,
-      disconnected: (_, reason) => one.ended.push(reason),
-      message: (_, message) => {
-        one.heard.push(message)
-      },
-      validate: () => 'accept',
-      published: () => undefined,
-      addresses: () => undefined
-    })
-    await network.connect(victim.id, victim.addresses())
+  async function liar(): Promise<Outsider> {
+    const one = await outsider(fleet.keys.trust.fleet, victim)
     liars.push(one)
     return one
   }
@@ -69,14 +46,6 @@ describe('a hostile peer costs only its own session (real libp2p)', function () 
     assert.equal(await client.call({ class: 'IntSet', version: 1, method: 'contains', args: [1] }), true)
   })
 
-  const delta = (what: { entries?: Uint8Array[]; statements?: Uint8Array[]; records?: Uint8Array[] }): Message => ({
-    kind: 'delta',
-    entries: [],
-    statements: [],
-    records: [],
-    more: false,
-    ...what
-  })
   const flipped = (bytes: Uint8Array): Uint8Array => {
     const copy = bytes.slice()
     copy[copy.length >> 1]! ^= 1
@@ -105,7 +74,7 @@ describe('a hostile peer costs only its own session (real libp2p)', function () 
     permit: null
   })
 
-  const LIES: [string, (one: Liar) => Message][] = [
+  const LIES: [string, (one: Outsider) => Message][] = [
     ['an unsigned upgrade', () => delta({ entries: [signEntry(v2.envelope.content, FAR, [])] })],
     [
       'an upgrade signed by a stranger',

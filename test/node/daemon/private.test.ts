@@ -4,49 +4,23 @@ import { join } from 'node:path'
 import type { Client, RunningPeer } from '../../../node/index.ts'
 import { generateKeyFiles, readSeed } from '../../../node/keys.ts'
 import { createPeerKey } from '../../../node/network/key.ts'
-import { createNetwork, type Network } from '../../../node/network/network.ts'
-import type { Message } from '../../../src/overlay/messages.ts'
 import { signStatement } from '../../../src/upgrade/entry.ts'
 import { FAR } from '../../src/upgrade/fleet.ts'
 import { allAt, LiveFleet, until } from './live-fleet.ts'
+import { type Outsider, outsider } from './outsider.ts'
 
 /** Who may call what: objects of the class change it, one who operates asks them to, everybody looks. */
 const ACCESS = "access: { insert: { classes: ['IntSet'] }, ask: { operators: true } }, object:"
-
-/** Whoever knows the fleet's hash and speaks its protocols, without a ticket. */
-interface Stranger {
-  network: Network
-  id: string
-  heard: Message[]
-  broadcasts: Uint8Array[]
-  ended: string[]
-}
 
 describe('a private fleet (real libp2p)', function () {
   this.timeout(90_000)
   let fleet: LiveFleet
   let peers: RunningPeer[]
   let operator: Client
-  let stranger: Stranger | undefined
+  let stranger: Outsider | undefined
 
   const call = (client: Client, method: string, args: unknown[], to: RunningPeer = peers[0]!) =>
     client.call({ class: 'IntSet', version: 1, method, args: args as never, to: { peer: to.id }, timeoutMs: 8_000 })
-
-  async function comes(): Promise<Stranger> {
-    const key = await createPeerKey()
-    const network = await createNetwork({ key, listen: [], fleet: fleet.keys.trust.fleet })
-    const one: Stranger = { network, id: key.peer, heard: [], broadcasts: [], ended: [] }
-    network.start({
-      connected: () => undefined,
-      disconnected: (_, reason) => one.ended.push(reason),
-      message: (_, message) => void one.heard.push(message),
-      validate: () => 'accept',
-      published: (_, _topic, bytes) => void one.broadcasts.push(bytes),
-      addresses: () => undefined
-    })
-    await network.connect(peers[0]!.id, peers[0]!.addresses())
-    return one
-  }
 
   const pause = (sequence: number): Uint8Array => {
     const said = { format: 1 as const, fleet: fleet.keys.trust.fleet, sequence, note: '', what: 'pause' as const }
@@ -67,7 +41,7 @@ describe('a private fleet (real libp2p)', function () {
     const source = await fleet.variant('guarded', 'asking1', [['object:', ACCESS]])
     await operator.injectUpgrade(await fleet.pack('', source))
     await until('version 1 serves', () => peers.every((one) => allAt(one.status(), 'IntSet', 1, 3)))
-    stranger = await comes()
+    stranger = await outsider(fleet.keys.trust.fleet, peers[0]!)
   })
   after(async () => {
     await stranger?.network.close()
@@ -138,7 +112,7 @@ describe('a private fleet (real libp2p)', function () {
     assert.deepEqual([...new Set(heard.map(({ kind }) => kind))], ['ticket'])
     assert.deepEqual(broadcasts, [])
     assert.equal(
-      peers.some((one) => one.status().peers.some(({ peer }) => peer === stranger!.id)),
+      peers.some((one) => one.status().peers.some(({ peer }) => peer === stranger!.key.peer)),
       false
     )
   })

@@ -3,6 +3,7 @@ import { Encoder } from 'cbor-x'
 import fc from 'fast-check'
 import { check, decode, encode, MAX_DEPTH, MAX_OBJECTS } from '../../../node/network/cbor.ts'
 import { FrameReader, frame, frameOf } from '../../../node/network/frames.ts'
+import { messageOf } from '../../../node/network/link.ts'
 
 const malformed = { name: 'Malformed' }
 
@@ -88,6 +89,17 @@ describe('network: encodings', () => {
     const cycle: { self?: unknown } = {}
     cycle.self = cycle
     assert.throws(() => encode(cycle), malformed)
+  })
+
+  it('N6: bytes where a list of addresses should be are refused as Malformed, like all that is no message', () => {
+    const contact = {
+      peer: '12D3KooWBRFW3HkJCLKSWb4yG6iWRBpgNjbM4FFvNsL5T5JKTqrd',
+      addresses: new Uint8Array(9),
+      ageMs: 1
+    }
+    assert.throws(() => messageOf(encode({ kind: 'shuffle', contacts: [contact], answer: true })), {
+      name: 'Malformed'
+    })
   })
 
   it('N4: frames come out as they went in, however the stream is cut', () => {
