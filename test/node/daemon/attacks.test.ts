@@ -101,9 +101,9 @@ describe('attacks on an open fleet (real libp2p)', function () {
       const connection = await node.dial(multiaddr(victim.addresses()[0]!))
       const protocol = protocolOf(fleet.keys.trust.fleet, 'call')
       const open = () => connection.newStream(protocol, { maxOutboundStreams: STREAMS, negotiateFully: false })
+      assert.equal((await open()).status, 'open')
       const opened = await Promise.allSettled(Array.from({ length: STREAMS }, open))
       const streams = opened.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
-      assert.ok(streams.length > 0)
       await until('what is too many is reset', () => streams.filter(({ status }) => status === 'open').length <= 4)
       const other = await fleet.client()
       const call = { class: 'IntSet', version: 1, method: 'contains', args: [1], to: { peer: victim.id } }
