@@ -198,8 +198,8 @@ export function drawFaults(seed: number, peers?: number): FaultPlan {
     summary: `${count} peers in groups of ${groupSize}, k ${unavailable}, ${faults.length} faults until ${untilMs} ms${raw ? ', raw' : ''}`,
     scenario: scenario({
       seed,
-      private: isPrivate,
       peers: count,
+      private: isPrivate,
       groupSize,
       unavailable,
       lineages,

@@ -107,7 +107,7 @@ const DEFECTS: readonly Defect[] = [
     file: 'v1/log-file.ts',
     from: 'if (size > end)',
     to: 'if (size < end)',
-    calls: [put, put],
+    calls: [put, put, put, put, put],
     rule: 'type',
     ends: /cut; .*upgrade$/,
     weave: cutAnywhere
