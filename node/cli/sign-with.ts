@@ -35,7 +35,9 @@ function ran(command: string, message: Uint8Array): Buffer {
     timeout: TIMEOUT_MS,
     maxBuffer: 64 * 1024
   })
-  if (error === undefined && status === 0) return stdout
+  // One that ends well without having read all is judged by what it wrote.
+  const isUnread = (error as NodeJS.ErrnoException | undefined)?.code === 'EPIPE'
+  if ((error === undefined || isUnread) && status === 0) return stdout
   const how = error?.message ?? (status === null ? `was ended by ${signal}` : `ended with ${status}`)
   throw new Refusal('Unsigned', `--sign-with: the command failed (${how}); run it by itself to see why`)
 }
