@@ -11,6 +11,7 @@ import { MemoryStage } from '../../src/spec/memory.ts'
 import type { Specification } from '../../src/spec/specification.ts'
 import { type CheckedCode, NeedsDirectory, type Stage } from '../../src/spec/subject.ts'
 import { type Refusal as SuggestedRefusal, suggest } from '../../src/spec/suggest.ts'
+import { ended } from '../ended.ts'
 import { importDefault } from '../host/runtime.ts'
 import { diskCode, loadCode } from './code.ts'
 import { DiskStage } from './disk.ts'
@@ -49,18 +50,17 @@ const DISK_HISTORIES_SHARE = 3
 /** @throws Refusal naming what cannot be checked */
 export async function runChecks(work: Work, progress: (text: string) => void): Promise<ClassReport[]> {
   const child = fork(import.meta.filename, ['--check'], { execArgv: [], stdio: ['ignore', 2, 2, 'ipc'] })
-  const ended = Promise.withResolvers<ClassReport[]>()
+  const checked = Promise.withResolvers<ClassReport[]>()
   child.on('message', (message: Message) => {
     if ('progress' in message) progress(message.progress)
-    else if ('reports' in message) ended.resolve(message.reports)
-    else ended.reject(new Refusal(message.failed.name as RefusalName, message.failed.message))
+    else if ('reports' in message) checked.resolve(message.reports)
+    else checked.reject(new Refusal(message.failed.name as RefusalName, message.failed.message))
   })
-  child.once('error', ended.reject)
-  child.once('exit', (code, signal) => {
-    ended.reject(new Refusal('Malformed', `the code under check ended its process (${signal ?? code})`))
-  })
+  ended(child).then((how) => {
+    checked.reject(new Refusal('Malformed', `the code under check ended its process (${how})`))
+  }, checked.reject)
   child.send(work)
-  return await ended.promise.finally(() => child.kill('SIGKILL'))
+  return await checked.promise.finally(() => child.kill('SIGKILL'))
 }
 
 const arities = (code: { prototype?: Record<string, unknown> }, names: readonly string[]): Record<string, number> =>

@@ -4,6 +4,7 @@
  */
 import { fork } from 'node:child_process'
 import { Refusal, type RefusalName } from '../../src/errors.ts'
+import { ended } from '../ended.ts'
 
 /** What a module is for decides what it must export by default. */
 export type ModuleRole = 'upgrade' | 'class' | 'transform' | 'schedule'
@@ -42,11 +43,10 @@ export async function inspect(questions: readonly Question[]): Promise<unknown[]
       reject(new Refusal('Malformed', text))
     }, TIMEOUT_MS)
     child.once('message', (message) => resolve(message as Answer))
-    child.once('error', reject)
-    child.once('exit', (code, signal) => {
+    ended(child).then((how) => {
       clearTimeout(timer)
-      reject(new Refusal('Malformed', `a module ended its process (${signal ?? code}) while it was imported`))
-    })
+      reject(new Refusal('Malformed', `a module ended its process (${how}) while it was imported`))
+    }, reject)
   }).finally(() => child.kill('SIGKILL'))
   if (!answer.ok) throw new Refusal(answer.name as RefusalName, answer.message)
   return answer.found as unknown[]

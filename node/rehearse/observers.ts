@@ -7,6 +7,7 @@ import { Refusal } from '../../src/errors.ts'
 import { observersOf } from '../../src/spec/judge.ts'
 import type { Specification } from '../../src/spec/specification.ts'
 import type { Value } from '../../src/versions/types.ts'
+import { ended } from '../ended.ts'
 
 export interface Observation {
   method: string
@@ -26,16 +27,15 @@ export async function readObservers(spec: string): Promise<Observations> {
     serialization: 'advanced',
     timeout: READ_MS
   })
-  const ended = Promise.withResolvers<Observations>()
+  const read = Promise.withResolvers<Observations>()
   child.once('message', (message: Message) => {
-    if ('read' in message) ended.resolve(message.read)
-    else ended.reject(new Refusal('Malformed', `spec: ${message.failed}`))
+    if ('read' in message) read.resolve(message.read)
+    else read.reject(new Refusal('Malformed', `spec: ${message.failed}`))
   })
-  child.once('error', ended.reject)
-  child.once('exit', (code, signal) => {
-    ended.reject(new Refusal('Malformed', `spec: it ended its process (${signal ?? code}) before it was read`))
-  })
-  return await ended.promise.finally(() => child.kill('SIGKILL'))
+  ended(child).then((how) => {
+    read.reject(new Refusal('Malformed', `spec: it ended its process (${how}) before it was read`))
+  }, read.reject)
+  return await read.promise.finally(() => child.kill('SIGKILL'))
 }
 
 if (process.argv[2] === '--observers' && process.argv[1] === import.meta.filename && process.send !== undefined) {
