@@ -25,6 +25,16 @@ export function obstacle(error: unknown): string {
   return WORDS[known ?? ''] ?? message
 }
 
+const SQLITE_FULL = 13
+
+/** Whether it failed since a disk is full, or a quota used up: no fault of whoever met it, and it passes. */
+export function lacksSpace(error: unknown): boolean {
+  if (!(error instanceof Error)) return false
+  const { code, errcode, name, cause } = error as NodeJS.ErrnoException & { errcode?: number; cause?: unknown }
+  if (code === 'ENOSPC' || code === 'EDQUOT' || errcode === SQLITE_FULL) return true
+  return name === 'NoSpace' || code === 'NoSpace' || lacksSpace(cause)
+}
+
 /** A file that cannot be read, or written, as its user hears of it. */
 export function unreadable(path: string, mend: string): (cause: unknown) => never {
   return (cause) => {

@@ -6,6 +6,7 @@ import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, wr
 import { dirname } from 'node:path'
 import { parentPort } from 'node:worker_threads'
 import { Refusal } from '../../src/errors.ts'
+import { lacksSpace } from '../obstacles.ts'
 import { syncDirectory } from '../store/directory.ts'
 import { inspect, readRecord, sha256Of, unpack } from './unpacked.ts'
 import { type Answer, DRAFT, type Request, type Work } from './work.ts'
@@ -30,8 +31,7 @@ const fail = (id: number, error: unknown) => {
 
 const refusalOf = (error: unknown): string | null => {
   if (error instanceof Refusal) return error.code
-  const code = (error as NodeJS.ErrnoException).code
-  return code === 'ENOSPC' || code === 'EDQUOT' ? 'NoSpace' : null
+  return lacksSpace(error) ? 'NoSpace' : null
 }
 
 const writeDurably = (file: string, bytes: Uint8Array) => {

@@ -14,6 +14,7 @@ import { HOST_DEFAULTS } from '../host/options.ts'
 import { Interrupted } from '../host/process.ts'
 import { STATE_FILE } from '../host/state.ts'
 import { checkSpace } from '../host/transform.ts'
+import { lacksSpace } from '../obstacles.ts'
 import { Gate } from './gate.ts'
 import { type BundlePath, chainLinks, futureLink, transformPlan } from './links.ts'
 
@@ -102,7 +103,7 @@ export class Hosting {
         attempt,
         version,
         ok: failure === undefined,
-        again: failure?.name === 'NoSpace',
+        again: failure?.name === 'NoSpace' || (command.command === 'start' && lacksSpace(failure)),
         interrupted: failure instanceof Interrupted,
         reason: failure?.message ?? '',
         ...started
@@ -300,8 +301,8 @@ export class Hosting {
       hosted.current = undefined
       hosted.gate.close()
       if (this.#closing) return
-      const interrupted = running.process.interrupted === true
-      this.#init.tell({ type: 'died', object: hosted.name, attempt: running.attempt, interrupted, reason })
+      const { interrupted = false, lackedSpace: again = false } = running.process
+      this.#init.tell({ type: 'died', object: hosted.name, attempt: running.attempt, interrupted, again, reason })
     })
   }
 

@@ -98,7 +98,7 @@ export class ChildHost implements Host {
       outward: ([request]) => outward.call({ ...outwardCallSchema.parse(request), signal: gone.signal }),
       log: ([message, fields]) => log(String(message), fields),
       faulty: ([version, reason]) => outward.faulty?.(Number(version), brief(reason)),
-      fatal: ([reason]) => void hosted.kill(brief(reason))
+      fatal: ([reason, isFull]) => void hosted.kill(brief(reason), isFull === true)
     })
     void hosted.ended.then(() => gone.abort())
     await this.#ready(hosted, 'warm', plan)
@@ -265,6 +265,9 @@ class ChildObject implements ObjectProcess {
 
   get interrupted(): boolean {
     return this.#hosted.interrupted
+  }
+  get lackedSpace(): boolean {
+    return this.#hosted.lackedSpace
   }
 
   async start(): Promise<Started> {

@@ -144,6 +144,8 @@ export interface ObjectProcess {
   readonly ended: Promise<string>
   /** Once it has ended: it was killed from outside (SPEC L20). Hosts without processes have no such thing. */
   readonly interrupted?: boolean
+  /** Once it has ended: its disk was full. */
+  readonly lackedSpace?: boolean
 }
 
 export interface TransformProcess {

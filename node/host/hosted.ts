@@ -4,10 +4,11 @@
  */
 import { flushCompileCache } from 'node:module'
 import { Socket } from 'node:net'
-import { CallError } from '../../src/errors.ts'
+import { CallError, Refusal } from '../../src/errors.ts'
 import type { ScheduleFacts } from '../../src/schedule/context.ts'
 import type { Guest } from '../../src/versions/guest.ts'
 import type { GroupMember, Value } from '../../src/versions/types.ts'
+import { lacksSpace } from '../obstacles.ts'
 import { Conversation } from './conversation.ts'
 import type { GuestPlan, LinkPlan, ObjectPlan, TransformPlan } from './host.ts'
 import { countdown } from './patience.ts'
@@ -46,7 +47,14 @@ const conversation = new Conversation(new Socket({ fd: PIPE, readable: true, wri
       object = await ObjectRuntime.warm(plan, outward)
       flushCompileCache()
     },
-    start: () => runtime().start(),
+    start: async () => {
+      try {
+        return await runtime().start()
+      } catch (error) {
+        // No fault of the code that met it: the daemon is to know (L12).
+        throw lacksSpace(error) ? new Refusal('NoSpace', (error as Error).message, { cause: error }) : error
+      }
+    },
     health: () => runtime().health(),
     serve: () => runtime().serve(),
     call: async ([version, method, args, callId, held, timeoutMs, simulates]: CallArguments, id) => {
@@ -111,7 +119,7 @@ const outward: RuntimeOutward = {
   log: (message, fields) => conversation.notify('log', message, fields),
   faulty: (version, reason) => conversation.notify('faulty', version, reason),
   fatal: (error) => {
-    conversation.notify('fatal', error.message)
+    conversation.notify('fatal', error.message, lacksSpace(error))
     conversation.finish()
     process.exitCode = 1
   }

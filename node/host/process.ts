@@ -8,7 +8,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Duplex, Readable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
-import { CallError } from '../../src/errors.ts'
+import { CallError, Refusal } from '../../src/errors.ts'
 import { Conversation, type Handlers, MAX_ERROR_LENGTH } from './conversation.ts'
 import { eachLine, type Log } from './lines.ts'
 import type { HOST_DEFAULTS } from './options.ts'
@@ -46,6 +46,8 @@ export class HostedProcess {
   readonly #confined: boolean
   /** It ended by a signal that this daemon did not send (L20). */
   interrupted = false
+  /** It ended since its disk was full (L20). */
+  lackedSpace = false
   #reason: string | null = null
   #lastLine = ''
   #forget: () => Promise<void> = async () => undefined
@@ -90,14 +92,15 @@ export class HostedProcess {
       maxFrameBytes,
       maxQueuedBytes,
       closed: (reason) => this.#closed(reason),
-      lost: (kind, sent, reason) => lost(kind, sent, reason, this.interrupted)
+      lost: (kind, sent, reason) => lost(kind, sent, reason, this)
     })
     this.ended = this.#watchEnd(workDirectory)
     this.#watchMemory(settings.maxResidentBytes)
   }
 
   /** Kills it at once; resolves when it is gone. */
-  async kill(reason: string): Promise<void> {
+  async kill(reason: string, lackedSpace = false): Promise<void> {
+    this.lackedSpace ||= lackedSpace
     this.#end(reason)
     await this.ended
   }
@@ -149,9 +152,10 @@ export class HostedProcess {
 }
 
 /** H10: what its callers hear of a process that ended with their calls. */
-function lost(kind: string, sent: boolean, reason: string, interrupted: boolean): Error {
+function lost(kind: string, sent: boolean, reason: string, { interrupted, lackedSpace }: HostedProcess): Error {
   if (kind !== 'call' && kind !== 'visit') {
     const text = `the hosted process ended: ${reason}`
+    if (lackedSpace) return new Refusal('NoSpace', text)
     return interrupted ? new Interrupted(text) : new Error(text)
   }
   if (sent) return new CallError('OutcomeUnknown', `the object's process ended during the call: ${reason}`)

@@ -129,7 +129,9 @@ export class State implements ChainStore {
    */
   #checkOpen(): void {
     if (this.#db.isTransaction) return
-    throw new Error('the disk refused a write, and all since the last commit was undone; free some space')
+    const text = 'the disk refused a write, and all since the last commit was undone; free some space'
+    // A transform that fills the disk has failed; an object whose disk is full waits (L20).
+    throw this.#bulk ? new Error(text) : new Refusal('NoSpace', text)
   }
 
   *#entries(space: string, options: { prefix?: string; after?: string; limit?: number }): Iterable<[string, Value]> {

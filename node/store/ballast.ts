@@ -4,12 +4,12 @@
  */
 import { closeSync, existsSync, fsyncSync, openSync, rmSync, statfsSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
+import { lacksSpace } from '../obstacles.ts'
 
 /** Dozens of commits, and what the object that serves again needs to open its state. */
 const BALLAST_BYTES = 4 * 1024 * 1024
 /** It is not laid up again before so much more is free, or it would be the one to fill the disk. */
 const FREE_BYTES = 4 * BALLAST_BYTES
-const FULL = new Set(['ENOSPC', 'EDQUOT'])
 const CHUNK = new Uint8Array(256 * 1024).fill(0x42)
 /** How often a disk that was full is looked at, at most. */
 const LOOK_AGAIN_MS = 10_000
@@ -39,7 +39,7 @@ export class Ballast {
       this.#isThere = true
     } catch (error) {
       // Somebody else took the space: whoever committed is not to hear of that, and a later commit tries again.
-      if (!FULL.has((error as NodeJS.ErrnoException).code ?? '')) throw error
+      if (!lacksSpace(error)) throw error
     } finally {
       closeSync(handle)
       if (!this.#isThere) rmSync(this.#file, { force: true })

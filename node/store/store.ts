@@ -8,6 +8,7 @@ import { crc32 } from 'node:zlib'
 import { Refusal } from '../../src/errors.ts'
 import type { Persist } from '../../src/overlay/events.ts'
 import { decode, encode } from '../network/cbor.ts'
+import { lacksSpace } from '../obstacles.ts'
 import { Ballast } from './ballast.ts'
 import {
   createDatabase,
@@ -61,8 +62,7 @@ function withBallast<T>(ballast: Ballast, action: () => T): T {
   try {
     return action()
   } catch (error) {
-    const isFull = (error as Refusal).code === 'NoSpace' || (error as NodeJS.ErrnoException).code === 'ENOSPC'
-    if (isFull && ballast.release()) return action()
+    if (lacksSpace(error) && ballast.release()) return action()
     throw error
   }
 }

@@ -117,8 +117,17 @@ export class Fleet {
     return wanted === 'all' ? 'all' : 'daemon'
   }
 
-  /** Starts a daemon that was killed, at the address that it had, on the directory that it left. */
-  async restart(name: string): Promise<void> {
+  /** The processes of a peer, the daemon first. */
+  async processesOf(name: string): Promise<{ pid: number; role: string }[]> {
+    const daemon = this.#member(name).process.pid!
+    return [{ pid: daemon, role: 'daemon' }, ...(await childrenOf(daemon))]
+  }
+
+  /**
+   * Starts a daemon that was killed, at the address that it had, on the directory that it left.
+   * @param environment what it gets of variables beyond ours
+   */
+  async restart(name: string, environment: Record<string, string> = {}): Promise<void> {
     if (this.#ending) return
     const member = this.#member(name)
     const bootstrap = this.#members.filter((one) => one !== member).slice(0, 1)
@@ -126,7 +135,8 @@ export class Fleet {
     const started = await this.#start(
       member,
       bootstrap.map((one) => one.address),
-      Number(/\/tcp\/(\d+)/.exec(address)?.[1])
+      Number(/\/tcp\/(\d+)/.exec(address)?.[1]),
+      environment
     )
     if (started.address !== address) throw new Error(`${name} came back as ${started.address}, it was ${address}`)
     member.process = started.process
@@ -163,7 +173,12 @@ export class Fleet {
     return this.#members.flatMap(({ name, logPath }) => warningsIn(logPath).map((text) => `${name}: ${text}`))
   }
 
-  async #start({ name, group, flags = [] }: Named, bootstrap: string[], port: number): Promise<Started> {
+  async #start(
+    { name, group, flags = [] }: Named,
+    bootstrap: string[],
+    port: number,
+    environment: Record<string, string> = {}
+  ): Promise<Started> {
     const data = join(this.#directory, name)
     const logPath = `${data}.log`
     await mkdir(data, { recursive: true, mode: 0o700 })
@@ -171,7 +186,7 @@ export class Fleet {
     for (const address of bootstrap) args.push('--bootstrap', address)
     if (port !== 0) args.push('--listen', `/ip4/127.0.0.1/tcp/${port}`)
     if (this.#hunted !== undefined) args.push('--log-level', 'debug')
-    const child = this.#spawn(args, 'pipe', 'pipe')
+    const child = this.#spawn(args, 'pipe', 'pipe', environment)
     createInterface(child.stderr!).on('line', (line) => {
       appendFileSync(logPath, `${line}\n`)
       const command = commandIn(line)
@@ -191,9 +206,15 @@ export class Fleet {
     return { name, group, peer, address: addresses[0]!, process: child, logPath }
   }
 
-  #spawn(args: string[], stdout: 'pipe' | 'ignore', stderr: 'pipe' | 'ignore'): ChildProcess {
+  #spawn(
+    args: string[],
+    stdout: 'pipe' | 'ignore',
+    stderr: 'pipe' | 'ignore',
+    environment: Record<string, string> = {}
+  ): ChildProcess {
     const env = {
       ...process.env,
+      ...environment,
       NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'] ?? join(this.#directory, 'compiled')
     }
     const child = spawn(process.execPath, [PROGRAM, ...args], { stdio: ['ignore', stdout, stderr], env })

@@ -25,6 +25,7 @@ export const LONGEST = [
   'test/node/daemon/crash-steps.test.ts',
   'test/scripts/demonstration/demo.test.ts',
   'test/scripts/demonstration/schedules.test.ts',
+  'test/scripts/torturing.test.ts',
   'test/examples/kv/model.test.ts',
   'test/sim/simulator.test.ts',
   'test/examples/sets/oracles.test.ts',

@@ -13,6 +13,9 @@ const UNSTEADY = 2
 /** An object that has served for this long is forgiven its earlier deaths. */
 const STEADY_MS = 60_000
 
+/** Its own fault, a kill from outside, or a full disk. */
+export type Cause = 'own' | 'kill' | 'space'
+
 export class Deaths {
   /** In a row. */
   count = 0
@@ -25,16 +28,20 @@ export class Deaths {
     this.#servingSince = now
   }
 
-  /** Counts one more. @returns how long the restart waits, ms */
-  add(wasServing: boolean, interrupted: boolean, now: number): number {
+  /**
+   * Counts one more; one for want of space is only waited for.
+   * @returns how long the restart waits, ms
+   */
+  add(wasServing: boolean, cause: Cause, now: number): number {
     const servedMs = wasServing ? now - this.#servingSince : 0
     if (servedMs > STEADY_MS) this.count = this.#kills = 0
     if (servedMs > PROMPT_MS) this.#hasty = 0
     const waitMs =
       this.#hasty === 0 ? 0 : Math.min(LAST_RESTART_MS, FIRST_RESTART_MS * 2 ** Math.min(this.#hasty - 1, 10))
     this.#hasty += 1
+    if (cause === 'space') return waitMs
     this.count += 1
-    if (interrupted) this.#kills += 1
+    if (cause === 'kill') this.#kills += 1
     return waitMs
   }
 

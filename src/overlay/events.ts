@@ -141,8 +141,8 @@ export type Event =
   | { type: 'schedule-answer'; question: number; value?: unknown; failure?: string }
   /** A future SO of the running object is served no more (V10). */
   | { type: 'quarantined'; object: string; version: number; reason: string }
-  /** The object's process ended without being told to; `interrupted`: it was killed from outside. */
-  | { type: 'died'; object: string; attempt: number; interrupted?: boolean; reason: string }
+  /** The object's process ended without being told to; `interrupted`: it was killed from outside; `again`: its disk was full. */
+  | { type: 'died'; object: string; attempt: number; interrupted?: boolean; again?: boolean; reason: string }
   /** Of the calls that an attempt's process answered, so many failed through its fault (SPEC S24). */
   | { type: 'measured'; object: string; attempt: number; calls: number; failed: number }
   /** A program on this host holds upgrades up, or does no more; answered by an `answer` with the same request number. */

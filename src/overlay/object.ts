@@ -418,10 +418,11 @@ export class HostedObject implements DecisionOwner, FutureOwner {
   }
 
   /** Restarts with back-off; after the commit there is no silent way back (L4). */
-  #failing({ reason, interrupted }: { reason: string; interrupted?: boolean }, now: number): void {
-    const waitMs = this.#deaths.add(this.service === 'serving', interrupted === true, now)
+  #failing({ reason, interrupted, again }: Pick<Done, 'reason' | 'interrupted' | 'again'>, now: number): void {
+    const cause = again === true ? 'space' : interrupted === true ? 'kill' : 'own'
+    const waitMs = this.#deaths.add(this.service === 'serving', cause, now)
     this.service = 'failing'
-    this.#futures.onDied(interrupted === true)
+    this.#futures.onDied(cause !== 'own')
     this.#retiring = false
     this.reason = reason
     if (this.#deaths.blameFutures) this.#futures.withhold(this.#deaths.count)

@@ -143,6 +143,23 @@ describe('future SOs of one object (SPEC L8, L14, L15)', () => {
     assert.deepEqual(peer.commands, [])
   })
 
+  it('L20: a full disk is no fault of theirs: however often the object dies of it, it is started with them', () => {
+    const peer = waiting(2)
+    peer.step({ type: 'wanted', object: OBJECT, version: 2 })
+    peer.answer('simulate')
+    for (let death = 1; death <= 12; death++) {
+      peer.step({ type: 'died', object: OBJECT, attempt: 1, again: true, reason: 'the disk is full' })
+      peer.passes(60_000)
+      assert.deepEqual(command(peer, 'start').future, [2])
+      if (death % 2 === 0) peer.answer('start', { ok: false, again: true, reason: 'the disk is full' })
+      else peer.answer('start')
+    }
+    peer.passes(60_000)
+    peer.answer('start')
+    assert.equal(object(peer).highest, 2)
+    assert.ok(!peer.alarms.includes('SimulationWithheld'))
+  })
+
   it('MODEL: an SO without state is dropped, and the node upgrades', () => {
     const peer = waiting(2)
     peer.step({ type: 'wanted', object: OBJECT, version: 2 })
