@@ -11,8 +11,14 @@ import type { CallRequest, Status } from '../../../node/index.ts'
 const CLIENT = fileURLToPath(new URL('../../fixtures/namespace/client.ts', import.meta.url))
 
 /** Throws what `ip` says. */
-function ip(...args: string[]): void {
-  execFileSync('ip', args, { stdio: ['ignore', 'ignore', 'pipe'], encoding: 'utf8' })
+function ip(...args: string[]): string {
+  return execFileSync('ip', args, { stdio: ['ignore', 'pipe', 'pipe'], encoding: 'utf8' })
+}
+
+/** The hardware address of the wire's end in a namespace. */
+function ending(namespace: string): string {
+  const [link] = JSON.parse(ip('-n', namespace, '-json', 'link', 'show', 'wire')) as [{ address: string }]
+  return link.address
 }
 
 export interface Side {
@@ -69,10 +75,23 @@ export class TwoSides {
       [b, a]
     ] as const) {
       ip('-n', own.namespace, 'link', 'set', 'wire', 'up')
-      // What a downed link had of routes is gone.
+      // What a downed link had of routes is gone. Nobody need ask for an address: where one direction is lost it would be both.
+      ip('-n', own.namespace, 'neigh', 'replace', other.address, 'lladdr', ending(other.namespace), 'dev', 'wire')
       for (const target of [`${other.address}/32`, '224.0.0.0/4'])
         ip('-n', own.namespace, 'route', 'replace', target, 'dev', 'wire', 'src', own.address)
     }
+  }
+
+  /**
+   * From now on all that this side sends is lost, and all that the other side sends arrives: a bucket that holds less
+   * than any packet lets none through. @throws Error where the kernel has no such queue
+   */
+  mute({ namespace }: Side): void {
+    const bucket = ['tbf', 'rate', '8bit', 'burst', '1', 'latency', '1ms']
+    execFileSync('tc', ['-n', namespace, 'qdisc', 'replace', 'dev', 'wire', 'root', ...bucket], { stdio: 'pipe' })
+  }
+  unmute({ namespace }: Side): void {
+    execFileSync('tc', ['-n', namespace, 'qdisc', 'delete', 'dev', 'wire', 'root'], { stdio: 'pipe' })
   }
 
   client(side: Side, root: string, peers: string[]): NamespaceClient {

@@ -8,7 +8,7 @@ import { type NamespaceClient, type Side, TwoSides } from './namespaces.ts'
 const FIXTURES = fileURLToPath(new URL('../../fixtures/fleet/', import.meta.url))
 
 describe('a partition of real peers (network namespaces)', function () {
-  this.timeout(150_000)
+  this.timeout(240_000)
   let network: TwoSides | undefined
   let fleet: LiveFleet
   before(async function () {
@@ -24,7 +24,7 @@ describe('a partition of real peers (network namespaces)', function () {
   const versions = (status: Status) =>
     Object.fromEntries(status.peers.map(({ peer, objects }) => [peer, objects['IntSet']?.version]))
   const areAll = (status: Status, version: number) =>
-    status.peers.length === 4 &&
+    status.peers.length === 12 &&
     status.peers.every(({ objects }) => objects['IntSet']?.version === version && objects['IntSet'].serving)
 
   /** Calls at version 1 at each of these peers, over and over, until told to stop; what failed. */
@@ -46,7 +46,7 @@ describe('a partition of real peers (network namespaces)', function () {
     return { state, ended: Promise.all(lanes) }
   }
 
-  it('P1, P8, O2: both sides stay safe and go on answering; healed, they end on one version, one of a group at a time', async () => {
+  it('P1, P8, O2: twelve peers in two halves: both stay safe and go on answering, also while one only hears; healed, they end on one version, one of a group at a time', async () => {
     const [here, there] = network!.sides
     const root = join(fleet.directory, 'root.json')
     const spawn = (name: string, side: Side, group: string, bootstrap: string[]) =>
@@ -54,70 +54,101 @@ describe('a partition of real peers (network namespaces)', function () {
         ...side,
         flags: ['--listen', `/ip4/${side.address}/tcp/0`, '--no-mdns']
       })
-    // Of the group of three one is on the small side; a group of one is whole there.
-    const cutOff = await spawn('a0', here, 'g0', [])
-    const bootstrap = cutOff.addresses.slice(0, 1)
-    const alone = await spawn('a1', here, 'g1', bootstrap)
-    const most = await Promise.all(['b0', 'b1'].map((name) => spawn(name, there, 'g0', bootstrap)))
-    const [a, b] = [network!.client(here, root, cutOff.addresses), network!.client(there, root, most[0]!.addresses)]
-    const [first, second] = [
-      await fleet.pack('', join(FIXTURES, 'v1')),
-      await fleet.pack('', join(FIXTURES, 'rolling'))
-    ]
-    await a.injectUpgrade(first.path)
-    await until(
-      'all run version 1',
-      async () => areAll(await a.status(), 1),
-      60_000,
-      () => a.status()
-    )
-    for (const [group, members] of [['g0', [cutOff, ...most]] as const, ['g1', [alone]] as const]) {
+    /** Groups that are whole on one side, and groups that the wire goes through: one member here, or two. */
+    const first = await spawn('first', here, 'one', [])
+    const bootstrap = first.addresses.slice(0, 1)
+    const start = (group: string, side: Side, count: number) =>
+      Promise.all(
+        Array.from({ length: count }, (_, index) => spawn(`${group}-${side.address}-${index}`, side, group, bootstrap))
+      )
+    const oneHere = [first]
+    const oneThere = await start('one', there, 2)
+    const [twoHere, twoThere] = [await start('two', here, 2), await start('two', there, 1)]
+    const [wholeHere, wholeThere] = [await start('here', here, 3), await start('there', there, 3)]
+    const side = { here: [...oneHere, ...twoHere, ...wholeHere], there: [...oneThere, ...twoThere, ...wholeThere] }
+    const [a, b] = [network!.client(here, root, first.addresses), network!.client(there, root, oneThere[0]!.addresses)]
+    const [v1, v2] = [await fleet.pack('', join(FIXTURES, 'v1')), await fleet.pack('', join(FIXTURES, 'rolling'))]
+    const all = (version: number, client: NamespaceClient) =>
+      until(
+        `all run version ${version}`,
+        async () => areAll(await client.status(), version),
+        90_000,
+        async () => versions(await client.status())
+      )
+    await a.injectUpgrade(v1.path)
+    await all(1, a)
+    const groups = {
+      one: [...oneHere, ...oneThere],
+      two: [...twoHere, ...twoThere],
+      here: wholeHere,
+      there: wholeThere
+    }
+    for (const [group, members] of Object.entries(groups)) {
       const roster = { what: 'roster' as const, group, number: 1, members: members.map(({ peer }) => peer) }
       await a.injectStatement(fleet.statement(roster))
     }
-    await until('both rosters are known on both sides', async () => (await b.status()).rosters.length === 2)
+    await until('all rosters are known on both sides', async () => (await b.status()).rosters.length === 4)
 
     network!.cut()
-    const loads = [calling(a, [cutOff, alone]), calling(b, most)]
-    await a.injectUpgrade(second.path)
-    await until('a group that is whole upgrades', async () => versions(await a.status())[alone.peer] === 2, 60_000)
-    // One of three has no quorum, whether it has noticed the partition or not.
-    const { phase, reason } = (await a.status()).objects['IntSet']!
-    assert.equal(phase, 'waiting')
-    assert.match(reason, /1 of the 2 grants|cannot be reached|may not be down/)
-    assert.equal(versions(await a.status())[cutOff.peer], 1)
-    const other = await b.status()
-    assert.deepEqual([other.head.version, other.objects['IntSet']!.version], [1, 1])
-    const before = loads.map(({ state }) => state.calls)
-    await until('calls go on on both sides', () => loads.every(({ state }, side) => state.calls > before[side]! + 20))
-
-    network!.join()
+    const loads = [calling(a, side.here.slice(0, 4)), calling(b, side.there.slice(0, 4))]
+    const goOn = async (what: string) => {
+      const before = loads.map(({ state }) => state.calls)
+      await until(what, () => loads.every(({ state }, index) => state.calls > before[index]! + 20))
+    }
+    await a.injectUpgrade(v2.path)
+    const at = async (client: NamespaceClient, daemons: Daemon[]) => {
+      const known = versions(await client.status())
+      return daemons.map(({ peer }) => known[peer])
+    }
+    const upgraded = [...twoHere, ...wholeHere]
     await until(
-      'all run version 2',
-      async () => areAll(await a.status(), 2),
-      90_000,
-      async () => versions(await a.status())
+      'who has a quorum upgrades',
+      async () => (await at(a, upgraded)).every((one) => one === 2),
+      60_000,
+      () => at(a, upgraded)
     )
-    await until('the other side says so too', async () => areAll(await b.status(), 2))
+    const isSafe = async () => {
+      // One of three has no quorum, whether it has noticed the partition or not.
+      const { phase, reason, version } = (await a.status()).objects['IntSet']!
+      assert.deepEqual([phase, version], ['waiting', 1])
+      assert.match(reason, /1 of the 2 grants|cannot be reached|may not be down/)
+      assert.deepEqual([...new Set(await at(b, side.there)), (await b.status()).head.version], [1, 1])
+    }
+    await isSafe()
+    await goOn('calls go on on both sides')
+
+    // The wire is whole again for one of the two directions: nobody is answered.
+    network!.mute(here)
+    network!.join()
+    await goOn('calls go on while one side only hears')
+    await isSafe()
+
+    network!.unmute(here)
+    await all(2, a)
+    await all(2, b)
     for (const load of loads) load.state.stop = true
     await Promise.all(loads.map(({ ended }) => ended))
     assert.deepEqual(
       loads.flatMap(({ state }) => state.failures),
       []
     )
+    for (const [group, members] of Object.entries(groups)) {
+      const stops = await Promise.all(members.map((daemon) => stopOf(daemon)))
+      stops.sort((one, other) => one.from - other.from)
+      assert.ok(
+        stops.every((one, index) => index === 0 || one.from >= stops[index - 1]!.to),
+        `${group}: ${JSON.stringify(stops)}`
+      )
+    }
 
-    const third = network!.client(there, root, most[1]!.addresses)
-    const stopped = await Promise.all([a, b, third].map(async (client) => (await client.status()).objects['IntSet']!))
-    const times = stopped
-      .map(({ unavailableAt, unavailableMs }) => ({
-        from: unavailableAt[0]!,
-        to: unavailableAt[0]! + unavailableMs[0]!
-      }))
-      .sort((one, other) => one.from - other.from)
-    assert.equal(times.length, 3)
-    assert.ok(
-      times.every((one, at) => at === 0 || one.from >= times[at - 1]!.to),
-      JSON.stringify(times)
-    )
+    /** When it did not serve for the upgrade, by its own word. */
+    async function stopOf(daemon: Daemon): Promise<{ from: number; to: number }> {
+      const of = side.here.includes(daemon) ? here : there
+      const client = network!.client(of, root, daemon.addresses)
+      const { unavailableAt, unavailableMs } = (await client.status()).objects['IntSet']!
+      client.close()
+      assert.equal(unavailableAt.length, 1)
+      return { from: unavailableAt[0]!, to: unavailableAt[0]! + unavailableMs[0]! }
+    }
   })
 })
