@@ -45,6 +45,8 @@ export interface Named {
   readonly group: string
   /** Further options of `upstart-peer`. */
   readonly flags?: readonly string[]
+  /** Variables beyond ours. */
+  readonly environment?: Readonly<Record<string, string>>
 }
 
 export function namesOf(peers: number): { name: string; group: string }[] {
@@ -125,18 +127,17 @@ export class Fleet {
 
   /**
    * Starts a daemon that was killed, at the address that it had, on the directory that it left.
-   * @param environment what it gets of variables beyond ours
+   * @param environment variables beyond ours, of this life
    */
-  async restart(name: string, environment: Record<string, string> = {}): Promise<void> {
+  async restart(name: string, environment: Readonly<Record<string, string>> = {}): Promise<void> {
     if (this.#ending) return
     const member = this.#member(name)
     const bootstrap = this.#members.filter((one) => one !== member).slice(0, 1)
     const { address } = member
     const started = await this.#start(
-      member,
+      { ...member, environment },
       bootstrap.map((one) => one.address),
-      Number(/\/tcp\/(\d+)/.exec(address)?.[1]),
-      environment
+      Number(/\/tcp\/(\d+)/.exec(address)?.[1])
     )
     if (started.address !== address) throw new Error(`${name} came back as ${started.address}, it was ${address}`)
     member.process = started.process
@@ -173,12 +174,7 @@ export class Fleet {
     return this.#members.flatMap(({ name, logPath }) => warningsIn(logPath).map((text) => `${name}: ${text}`))
   }
 
-  async #start(
-    { name, group, flags = [] }: Named,
-    bootstrap: string[],
-    port: number,
-    environment: Record<string, string> = {}
-  ): Promise<Started> {
+  async #start({ name, group, flags = [], environment }: Named, bootstrap: string[], port: number): Promise<Started> {
     const data = join(this.#directory, name)
     const logPath = `${data}.log`
     await mkdir(data, { recursive: true, mode: 0o700 })
@@ -210,7 +206,7 @@ export class Fleet {
     args: string[],
     stdout: 'pipe' | 'ignore',
     stderr: 'pipe' | 'ignore',
-    environment: Record<string, string> = {}
+    environment: Readonly<Record<string, string>> = {}
   ): ChildProcess {
     const env = {
       ...process.env,

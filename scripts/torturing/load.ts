@@ -8,27 +8,35 @@ import { Elements } from './elements.ts'
 import { CLASS } from './versions.ts'
 
 export const KEYS = 60
-const WORKERS_FOR_EACH_PEER = 4
-const PAUSE_MS = 25
 const CALL_TIMEOUT_MS = 5_000
 /** A call that nobody can answer for is made again with the same id for so long. */
 const PATIENCE_MS = 90_000
 const TRY_AGAIN: ReadonlySet<string> = new Set(['Unavailable', 'OutcomeUnknown', 'DeadlineExceeded'])
+const TRY_AGAIN_MS = 100
 const READS_AT_ONCE = 16
+
+export interface Pace {
+  /** For each peer. */
+  workers: number
+  /** Of a worker, between two calls. */
+  pauseMs: number
+}
 
 export class Load {
   /** By peer: each has a set of its own. */
   readonly #elements: ReadonlyMap<string, Elements>
   readonly #client: Client
   readonly #random: Generator
+  readonly #pace: Pace
   readonly failures = new Map<string, number>()
   repeated = 0
   #versions: readonly number[] = [1]
   #running: Promise<unknown> | undefined
   #calls = 0
 
-  constructor(client: Client, peers: readonly string[], random: Generator) {
+  constructor(client: Client, peers: readonly string[], random: Generator, pace: Pace) {
     this.#client = client
+    this.#pace = pace
     this.#random = random
     this.#elements = new Map(peers.map((peer) => [peer, new Elements()]))
   }
@@ -53,10 +61,10 @@ export class Load {
     this.#versions = versions
     let isOn = true
     const workers = [...this.#elements].flatMap(([peer, elements]) =>
-      Array.from({ length: WORKERS_FOR_EACH_PEER }, async () => {
+      Array.from({ length: this.#pace.workers }, async () => {
         while (isOn) {
           await this.#operate(peer, elements)
-          await pause(PAUSE_MS)
+          await pause(this.#pace.pauseMs)
         }
       })
     )
@@ -133,7 +141,7 @@ export class Load {
         if (!(error instanceof CallError)) throw error
         if (TRY_AGAIN.has(error.name) && performance.now() < endMs) {
           this.repeated += 1
-          await pause(PAUSE_MS * 4)
+          await pause(TRY_AGAIN_MS)
           continue
         }
         const text = `${error.name}: ${error.message}`

@@ -3,15 +3,11 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import { type Client, createClient } from '../../node/client.ts'
-import type { Status } from '../../node/daemon/status.ts'
 import type { HostCommandName } from '../../src/overlay/events.ts'
 import { Generator } from '../../src/prng.ts'
-import { Fleet, type Member, namesOf } from '../demonstration/fleet.ts'
-import { Operator } from '../demonstration/operator.ts'
+import { namesOf } from '../demonstration/fleet.ts'
+import { Course } from './course.ts'
 import { drawFault, type Fault, inflict, smallDisks } from './faults.ts'
-import { Load } from './load.ts'
-import { CLASS, writeVersion } from './versions.ts'
 
 export interface TortureInit {
   rounds: number
@@ -42,10 +38,7 @@ const HANDS = 2
 /** A fault comes so long after the peer's next step, or after this while where none comes. */
 const AFTER_STEP_MS = 300
 const NO_STEP_MS = 1_500
-const UPGRADE_MS = 240_000
-const LOOK_MS = 100
-/** A failed upgrade is tried again by the peer; an operator looks now and then. */
-const OPERATOR_LOOKS_MS = 5_000
+const PACE = { workers: 4, pauseMs: 25 }
 
 export async function torture(init: TortureInit, say: (line: string) => void): Promise<TortureReport> {
   const directory = await mkdtemp(join(tmpdir(), 'upstart-torture-'))
@@ -70,16 +63,11 @@ class Torture {
   readonly #say: (line: string) => void
   readonly #random: Generator
   readonly #without: ReadonlySet<Fault>
-  readonly #operator: Operator
-  readonly #fleet: Fleet
-  readonly #broken = Promise.withResolvers<never>()
-  /** Who waits for a peer's next step. */
+  readonly #course: Course
+  /** By the name of a peer that is under a hand: who waits for its next step. */
   readonly #steps = new Map<string, (command: HostCommandName) => void>()
   readonly #faults: Partial<Record<Fault, number>> = {}
-  #client: Client | undefined
   #rounds = 0
-  #retries = 0
-  #reads = 0
 
   constructor(init: TortureInit, directory: string, hasDisks: boolean, say: (line: string) => void) {
     this.#init = init
@@ -87,130 +75,58 @@ class Torture {
     this.#say = say
     this.#random = new Generator(init.seed)
     this.#without = new Set(hasDisks ? [] : ['full'])
-    this.#operator = new Operator(join(directory, 'operator'), () => undefined)
     const heard = (name: string, command: HostCommandName) => this.#steps.get(name)?.(command)
-    this.#fleet = new Fleet(directory, this.#operator.root, this.#broken.reject, { heard })
+    this.#course = new Course({ directory, peers: namesOf(init.peers), random: this.#random.fork(), pace: PACE, heard })
   }
 
-  async run(): Promise<TortureReport> {
-    // Whoever waits for the run hears of it; nobody may be waiting yet.
-    this.#broken.promise.catch(() => undefined) // reported by the race below
-    try {
-      return await Promise.race([this.#run(), this.#broken.promise])
-    } catch (error) {
-      for (const warning of this.#fleet.warnings().slice(-30)) this.#say(warning)
-      throw error
-    }
+  run(): Promise<TortureReport> {
+    return this.#course.guard(() => this.#run(), this.#say)
   }
 
-  async end(): Promise<void> {
-    await this.#client?.close()
-    await this.#fleet.end()
+  end(): Promise<void> {
+    return this.#course.end()
   }
 
   kill(): void {
-    this.#fleet.kill()
+    this.#course.kill()
   }
 
   async #run(): Promise<TortureReport> {
     const { rounds, versions, peers } = this.#init
-    await this.#operator.found()
-    await this.#fleet.start(namesOf(peers), () => undefined)
-    const { members } = this.#fleet
-    this.#client = await createClient({ root: this.#operator.root, peers: members.map(({ address }) => address) })
-    for (const [group, of] of Map.groupBy(members, (one) => one.group)) {
-      const ids = of.map(({ peer }) => peer)
-      await this.#operator.roster(group, ids, of[0]!.address)
-    }
-    const load = new Load(
-      this.#client,
-      members.map(({ peer }) => peer),
-      this.#random.fork()
-    )
+    const course = this.#course
+    await course.start()
     for (let version = 1; version <= versions; version++) {
-      await this.#release(version, load)
+      await course.release(version)
       const until = Math.round((rounds * version) / versions)
-      await Promise.all(Array.from({ length: HANDS }, () => this.#hand(until, version, load)))
-      await this.#reach(version)
-      await this.#look(version, load)
+      await Promise.all(Array.from({ length: Math.min(HANDS, peers) }, () => this.#hand(until, version)))
+      await course.reach(version)
+      this.#say(`      ${await course.look(version)}`)
     }
-    const failures = [...load.failures]
-    const { repeated, acknowledged, inDoubt, lost } = load
-    const found = { repeated, acknowledged, inDoubt, lost, failures, reads: this.#reads, retries: this.#retries }
-    return { rounds: this.#rounds, versions, faults: this.#faults, left: [...this.#without], ...found }
+    const { repeated, acknowledged, inDoubt, lost, failures } = course.load
+    const found = { repeated, acknowledged, inDoubt, lost, reads: course.reads, retries: course.retries }
+    const faults = { faults: this.#faults, left: [...this.#without] }
+    return { rounds: this.#rounds, versions, ...faults, ...found, failures: [...failures] }
   }
 
-  /** Gives a version to any peer; clients use it once every peer knows of it. */
-  async #release(version: number, load: Load): Promise<void> {
-    const source = await writeVersion(this.#directory, version)
-    await this.#operator.release(version, this.#random.pick(this.#fleet.members).address, source)
-    if (version === 1) await this.#reach(1)
-    else await this.#until(`all know version ${version}`, ({ head }) => head.version >= version)
-    await load.start(version === 1 ? [1] : [version - 1, version])
-  }
-
-  async #hand(until: number, version: number, load: Load): Promise<void> {
+  async #hand(until: number, version: number): Promise<void> {
+    const { fleet, load } = this.#course
     while (this.#rounds < until) {
       this.#rounds += 1
       const round = this.#rounds
       const random = this.#random.fork()
-      const free = this.#fleet.members.filter(({ name }) => !this.#steps.has(name))
-      const member = random.pick(free)
-      const { name, peer } = member
+      const { name, peer } = random.pick(fleet.members.filter((one) => !this.#steps.has(one.name)))
       const step = Promise.withResolvers<HostCommandName | null>()
       this.#steps.set(name, step.resolve)
       const afterMs = random.below(AFTER_STEP_MS)
       const command = await Promise.race([step.promise, pause(random.below(NO_STEP_MS), null)])
       await pause(afterMs)
       const fault = drawFault(random, this.#without)
-      const text = await inflict(fault, this.#fleet, name, join(this.#directory, name), random)
+      const text = await inflict(fault, fleet, name, join(this.#directory, name), random)
       await load.answers(peer, Math.max(1, version - 1))
       this.#faults[fault] = (this.#faults[fault] ?? 0) + 1
       this.#steps.delete(name)
       const when = command === null ? '' : `, ${afterMs} ms after its "${command}"`
       this.#say(`${String(round).padStart(4)}  to v${version}  ${name}: ${text}${when}`)
-    }
-  }
-
-  /** Resolves when every peer serves the version; an operator says `retry` where hosts failed too often. */
-  async #reach(version: number): Promise<void> {
-    let lookedMs = performance.now()
-    await this.#until(`all serve version ${version}`, async (status) => {
-      const objects = status.peers.map((peer) => peer.objects[CLASS])
-      const isStuck = objects.some((object) => object?.failed.some((one) => one.version === version) === true)
-      if (isStuck && performance.now() - lookedMs > OPERATOR_LOOKS_MS) {
-        lookedMs = performance.now()
-        this.#retries += 1
-        await this.#operator.state(this.#fleet.members[0]!.address, 'retry', String(version))
-      }
-      return objects.every((one) => one?.version === version && one.serving && one.phase === 'idle')
-    })
-  }
-
-  /** All that was ever acknowledged, at both versions that are alive; then the older one ends. */
-  async #look(version: number, load: Load): Promise<void> {
-    await load.stop()
-    const reads = await load.check(version === 1 ? [1] : [version - 1, version])
-    this.#reads += reads
-    const { acknowledged, inDoubt, lost } = load
-    this.#say(
-      `      v${version} on all peers: ${acknowledged} writes acknowledged, ${inDoubt} in doubt, ${reads} reads, ${lost.length} lost`
-    )
-    if (version > 1) await this.#operator.state(this.#fleet.members[0]!.address, 'retire', String(version - 1))
-  }
-
-  /** @throws Error with what each peer says, when it does not come */
-  async #until(what: string, condition: (status: Status) => boolean | Promise<boolean>): Promise<void> {
-    const endMs = performance.now() + UPGRADE_MS
-    const unmet = new Set<Member>(this.#fleet.members)
-    let last: unknown
-    while (unmet.size > 0) {
-      const status = await this.#client!.status()
-      last = status.peers.map(({ peer, objects }) => [peer.slice(-6), objects[CLASS]])
-      if (status.peers.length === this.#fleet.members.length && (await condition(status))) return
-      if (performance.now() > endMs)
-        throw new Error(`${what}: not within ${UPGRADE_MS / 1000} s: ${JSON.stringify(last)}`)
-      await pause(LOOK_MS)
     }
   }
 }
