@@ -77,6 +77,7 @@ export type RefusalName =
   | 'UnknownStrategy' // a schedule this release does not know
   | 'Equivocation' // two statements with one key and sequence
   | 'DamagedStore'
+  | 'DiskFailure' // the disk did not read or write; what is on it may be sound
   | 'NewerFormat' // written by a newer release
   | 'AddressInUse' // another program listens where this peer should
   | 'Locked' // another daemon uses the data directory

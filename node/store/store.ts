@@ -38,12 +38,15 @@ const KEY = /^[\x21-\x7e]{1,256}$/
 
 const BUSY = 5
 const FULL = 13
+const INPUT_OUTPUT = 10
+/** What a check of the file says of a page that could not be read. */
+const UNREAD = /error code=(\d+)/
 /** Not sound, not a database, or (errors 1 and 24) with a schema that our own statements do not meet. */
 const DAMAGE = new Set([1, 11, 24, 26])
 
 /**
  * Opens the store of a data directory, and makes both where there is none. Throws Refusal `Locked` (another process
- * owns it), `DamagedStore`, `NewerFormat`, or `Usage` (no directory, or open to others).
+ * owns it), `DamagedStore`, `DiskFailure`, `NewerFormat`, or `Usage` (no directory, or open to others).
  */
 export function openStore(directory: string): Store {
   ownDirectory(directory)
@@ -162,6 +165,8 @@ class SqliteStore implements Store {
     // D2: the whole truth stays in one file between commits. D1: and it is on the disk when a commit returns.
     this.#database.exec('PRAGMA journal_mode = TRUNCATE; PRAGMA synchronous = FULL; PRAGMA cell_size_check = ON')
     const found = this.#database.prepare('PRAGMA quick_check(1)').get()?.quick_check
+    const unread = Number(UNREAD.exec(String(found))?.[1] ?? 0)
+    if ((unread & 0xff) === INPUT_OUTPUT) throw this.#unread(String(found))
     if (found !== 'ok') throw this.#damaged(`is damaged (${String(found)})`)
     for (const { key, value, sum } of this.#rows()) {
       if (checksum(key, value) !== sum) throw this.#damaged(`is damaged (the value of ${key} has another checksum)`)
@@ -189,6 +194,12 @@ class SqliteStore implements Store {
     return Number(this.#database.prepare(`PRAGMA ${name}`).get()?.[name])
   }
 
+  /** Nobody is to replace a file that may be sound. */
+  #unread(what: string, cause?: unknown): Refusal {
+    const mend = "see the system's log for what ails the disk, mend that, and start again"
+    return new Refusal('DiskFailure', `${this.#file}: the disk did not read or write (${what}); ${mend}`, { cause })
+  }
+
   #damaged(what: string, cause?: unknown): Refusal {
     const mend = `restore ${this.#directory} from a copy; or, if the other members hold the state, move it away and start the peer anew`
     return new Refusal('DamagedStore', `${this.#file} ${what}; ${mend}`, { cause })
@@ -208,6 +219,7 @@ class SqliteStore implements Store {
       if (code === FULL) {
         throw new Refusal('NoSpace', `no space left for ${this.#file}; free some and try again`, { cause: error })
       }
+      if (code === INPUT_OUTPUT) throw this.#unread((error as Error).message, error)
       if (DAMAGE.has(code)) throw this.#damaged(`is damaged (${(error as Error).message})`, error)
       throw error
     }

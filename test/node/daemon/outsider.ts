@@ -18,7 +18,7 @@ export interface Outsider {
 }
 
 /** One that is connected with `victim`. */
-export async function outsider(fleet: string, victim: RunningPeer): Promise<Outsider> {
+export async function outsider(fleet: string, victim: Pick<RunningPeer, 'id' | 'addresses'>): Promise<Outsider> {
   const key = await createPeerKey()
   const network = await createNetwork({ key, listen: [], fleet })
   const one: Outsider = { network, key, ended: [], heard: [], broadcasts: [] }
