@@ -159,7 +159,7 @@ class Daemon implements RunningPeer {
       bundles,
       run: (command) => this.#hosting.run(command),
       watchLoad: (thresholds) => this.#measures.watchLoad(thresholds),
-      ask: async (bundle, module, facts) => resources.host.ask(join(await bundles.path(bundle), module), facts),
+      ask: async (bundle, module, facts) => resources.host.ask(join(await this.#driver.codeOf(bundle), module), facts),
       settled: () => {
         this.#moments.settled()
         this.#tallying.look(this.#core)
@@ -298,7 +298,7 @@ class Daemon implements RunningPeer {
   }
 
   #createHosting(): Hosting {
-    const { host, bundles } = this.#resources
+    const { host } = this.#resources
     const { data, group } = this.#options
     return new Hosting({
       host,
@@ -308,7 +308,7 @@ class Daemon implements RunningPeer {
       schema: (object, version) => this.#core.schemaFor(object, version),
       futureSchema: (object, version) =>
         this.#core.log.schemaOf(this.#core.objects.get(object)?.state.simulated?.[version] ?? ''),
-      bundlePath: (sha256) => bundles.path(sha256),
+      bundlePath: (sha256) => this.#driver.codeOf(sha256),
       outward: (object) => this.#outward(object),
       tell: (event) => this.#driver.post(event),
       progress: (object, fraction) => this.#progress.set(object, fraction),
@@ -323,7 +323,7 @@ class Daemon implements RunningPeer {
   }
 
   #createGuests(calls: Calls): Guests {
-    const { host, bundles } = this.#resources
+    const { host } = this.#resources
     const core = this.#core
     return new Guests({
       peer: this.id,
@@ -331,7 +331,7 @@ class Daemon implements RunningPeer {
       calls,
       versions: (className, version) => versionsOf(core, className, version),
       isReady: (sha256) => core.pieces.isReady(sha256),
-      bundlePath: (sha256) => bundles.path(sha256),
+      bundlePath: (sha256) => this.#driver.codeOf(sha256),
       mayHost: (versions, version) => mayHostForCaller(core, versions, version),
       log: this.#options.log
     })

@@ -209,6 +209,7 @@ export class Driver {
       network.send(to, { kind: 'piece', bundle, index, bytes })
     } catch (error) {
       log.warn({ bundle, index, error }, 'a piece could not be read')
+      if (error instanceof Refusal && error.code === 'WrongBundle') this.post({ type: 'piece-lost', bundle, index })
       network.send(to, { kind: 'lack', bundle, index })
     }
   }
@@ -234,6 +235,20 @@ export class Driver {
       const reason = error instanceof Error ? error.message : String(error)
       const wrong = error instanceof Refusal && error.code === 'WrongBundle'
       this.post({ type: 'unpacked', bundle, ok: false, wrong, reason })
+    }
+  }
+
+  /**
+   * The directory of an unpacked bundle. D10: what neither its record nor its pieces mend is fetched again.
+   * @throws Refusal WrongBundle until then
+   */
+  async codeOf(bundle: string): Promise<string> {
+    try {
+      return await this.#init.bundles.path(bundle)
+    } catch (error) {
+      if (error instanceof Refusal && error.code === 'WrongBundle')
+        this.post({ type: 'unpacked', bundle, ok: false, wrong: true, reason: error.message })
+      throw error
     }
   }
 

@@ -103,7 +103,7 @@ export class Hosting {
         attempt,
         version,
         ok: failure === undefined,
-        again: failure?.name === 'NoSpace' || (command.command === 'start' && lacksSpace(failure)),
+        again: failure?.name === 'NoSpace' || (command.command === 'start' && isNoFaultOfCode(failure)),
         interrupted: failure instanceof Interrupted,
         reason: failure?.message ?? '',
         ...started
@@ -410,3 +410,6 @@ async function startOrKill(process: ObjectProcess): Promise<Started> {
     throw error
   }
 }
+
+/** L20: the disk is full, or damaged the code, which is fetched again. */
+const isNoFaultOfCode = (failure: unknown): boolean => lacksSpace(failure) || (failure as Error)?.name === 'WrongBundle'

@@ -119,8 +119,13 @@ export type Event =
   | { type: 'called'; object: string; version: number }
   /** `wrong`: not what its hash says, the sender's fault; `failed`: our disk's. */
   | { type: 'piece-stored'; bundle: string; index: number; from: string; outcome: 'stored' | 'wrong' | 'failed' }
-  /** Not ok: `wrong` if the pieces do not give what the table names, else the disk failed and it is tried again. */
+  /**
+   * Not ok: `wrong` if the pieces do not give what the table names, or the unpacked code was damaged later and they do
+   * not mend it; else the disk failed and it is tried again.
+   */
   | { type: 'unpacked'; bundle: string; ok: boolean; wrong?: boolean; reason: string }
+  /** A piece that was held is not what its hash says any more: the disk damaged it, and it was removed. */
+  | { type: 'piece-lost'; bundle: string; index: number }
   /** Completion of a HostCommand. */
   | {
       type: 'done'

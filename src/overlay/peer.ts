@@ -182,15 +182,10 @@ export class Peer {
           this.#blame(guilty, `piece ${event.index} of bundle ${event.bundle.slice(0, 12)} is not what its hash says`)
         return
       }
+      case 'piece-lost':
+        return this.pieces.onLost(event.bundle, event.index)
       case 'unpacked':
-        this.pieces.onUnpacked(event, this.now)
-        if (event.ok) return
-        this.#parts.outbox.send({
-          type: 'alarm',
-          name: event.wrong ? 'WrongBundle' : 'UnpackFailed',
-          text: event.reason
-        })
-        return
+        return this.#onUnpacked(event)
       case 'done':
         return object?.onDone(event, this.now)
       case 'measured':
@@ -213,6 +208,13 @@ export class Peer {
         this.#parts.turns.touch()
         return
     }
+  }
+
+  #onUnpacked(event: Extract<Event, { type: 'unpacked' }>): void {
+    this.pieces.onUnpacked(event, this.now)
+    if (event.ok) return
+    const name = event.wrong === true ? 'WrongBundle' : 'UnpackFailed'
+    this.#parts.outbox.send({ type: 'alarm', name, text: event.reason })
   }
 
   #boot(bundles: Extract<Event, { type: 'boot' }>['bundles']): void {

@@ -297,10 +297,20 @@ export class Pieces {
     return undefined
   }
 
+  /** D8: it is fetched again, and neighbours are told of what is held. */
+  onLost(sha256: string, index: number): void {
+    const bundle = this.#bundles.get(sha256)
+    if (bundle === undefined || !bundle.held.has(index)) return
+    this.changes += 1
+    bundle.held = bundle.held.without(index)
+    bundle.announced = 0
+  }
+
   onUnpacked(event: Extract<Event, { type: 'unpacked' }>, now: number): void {
     this.changes += 1
     const bundle = this.#bundles.get(event.bundle)
-    if (bundle === undefined) return
+    // Code that was found damaged is fetched anew already, however often it is looked for meanwhile.
+    if (bundle === undefined || !(bundle.unpacking || bundle.unpacked)) return
     bundle.unpacking = false
     bundle.unpacked = event.ok
     if (event.ok) return

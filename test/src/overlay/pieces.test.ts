@@ -50,6 +50,33 @@ describe('pieces (SPEC O7)', () => {
     }
   })
 
+  it('D10: code that is found damaged is fetched anew once, however often it is looked for meanwhile', () => {
+    const { pieces, outbox } = fetching()
+    const damaged = { type: 'unpacked', bundle: TABLE.sha256, ok: false, wrong: true, reason: 'damaged' } as const
+    pieces.holdAll(TABLE.sha256)
+    pieces.onUnpacked({ ...damaged, ok: true, wrong: false }, 0)
+    outbox.drain()
+    for (let time = 0; time < 10; time++) pieces.onUnpacked(damaged, time)
+    assert.deepEqual([pieces.share(TABLE.sha256), pieces.isReady(TABLE.sha256)], [[0, 3], false])
+    pieces.holdAll(TABLE.sha256)
+    assert.deepEqual(
+      outbox.drain().map(({ type }) => type),
+      ['unpack']
+    )
+  })
+
+  it('D8: a piece that the disk lost is fetched again, and alone', () => {
+    const { pieces, outbox, ask, wants } = fetching()
+    pieces.holdAll(TABLE.sha256)
+    pieces.onUnpacked({ type: 'unpacked', bundle: TABLE.sha256, ok: true, reason: '' }, 0)
+    outbox.drain()
+    pieces.onLost(TABLE.sha256, 1)
+    assert.deepEqual([pieces.share(TABLE.sha256), pieces.isReady(TABLE.sha256)], [[2, 3], true])
+    const asked: unknown[] = []
+    for (let now = 0; now <= 60_000 && asked.length === 0; now = ask(now)) asked.push(...wants())
+    assert.deepEqual(asked, [{ kind: 'want', bundle: TABLE.sha256, index: 1 }])
+  })
+
   it('O7: while nobody is known to hold what is missing, any neighbour is asked, ever more rarely', () => {
     const { ask, wants } = fetching()
     assert.equal(ask(0), DEFAULT_LIMITS.pieceTimeoutMs)
