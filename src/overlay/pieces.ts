@@ -310,7 +310,7 @@ export class Pieces {
     this.changes += 1
     const bundle = this.#bundles.get(event.bundle)
     // Code that was found damaged is fetched anew already, however often it is looked for meanwhile.
-    if (bundle === undefined || !(bundle.unpacking || bundle.unpacked)) return
+    if (bundle === undefined || !(event.ok || bundle.unpacking || bundle.unpacked)) return
     bundle.unpacking = false
     bundle.unpacked = event.ok
     if (event.ok) return
