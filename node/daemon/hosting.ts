@@ -5,7 +5,7 @@
 import { existsSync } from 'node:fs'
 import { mkdir, readdir, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { CallError, Refusal } from '../../src/errors.ts'
+import { CallError, Refusal, type RefusalName } from '../../src/errors.ts'
 import type { Event, HostCommand } from '../../src/overlay/events.ts'
 import type { Schema } from '../../src/upgrade/schema.ts'
 import type { Value } from '../../src/versions/types.ts'
@@ -103,7 +103,7 @@ export class Hosting {
         attempt,
         version,
         ok: failure === undefined,
-        again: failure?.name === 'NoSpace' || (command.command === 'start' && isNoFaultOfCode(failure)),
+        again: isNoFaultOfCode(failure, command.command),
         interrupted: failure instanceof Interrupted,
         reason: failure?.message ?? '',
         ...started
@@ -411,5 +411,8 @@ async function startOrKill(process: ObjectProcess): Promise<Started> {
   }
 }
 
-/** L20: the disk is full, or damaged the code, which is fetched again. */
-const isNoFaultOfCode = (failure: unknown): boolean => lacksSpace(failure) || (failure as Error)?.name === 'WrongBundle'
+const PASSING: ReadonlySet<string> = new Set<RefusalName>(['NoSpace', 'WrongBundle'])
+
+/** L12, L20: the disk is full, or damaged the code, which is fetched again. A TF that fills the disk has failed. */
+const isNoFaultOfCode = (failure: unknown, command: HostCommand['command']): boolean =>
+  (failure instanceof Error && PASSING.has(failure.name)) || (command !== 'transform' && lacksSpace(failure))
